@@ -1,0 +1,129 @@
+/** Walks the page tables of the crashed kernel. The encryption mask is stripped here, in one function, and nowhere else. */
+
+import type { CachedMemory } from './memory.ts';
+
+/** What a walk needs to know; plain data. */
+export interface PageTables {
+  /** Physical address of the top-level table. */
+  readonly root: number;
+  /** Levels of tables, 4 or 5. */
+  readonly levels: number;
+  /** The bit that marks encrypted memory in every entry of every level; 0n where there is none. */
+  readonly encryptionMask: bigint;
+}
+
+/** One architecture's tables: which bits of an entry are what. */
+export interface PageTableFormat {
+  readonly pageShift: number;
+  /** Index bits of each level. */
+  readonly bitsPerLevel: number;
+  isPresent(entryLow: number): boolean;
+  /** Whether an entry at this level (1 is the lowest) maps memory itself instead of naming the next table. */
+  isLeaf(entryLow: number, level: number): boolean;
+  /** Physical address bits of an entry. */
+  readonly addressMask: bigint;
+}
+
+export interface Mapping {
+  /** Physical address of the byte asked for. */
+  readonly paddr: number;
+  /** Bytes from there to the end of the leaf page. */
+  readonly sizeBytes: number;
+  /** The leaf entry as it stands in memory, encryption bit included. */
+  readonly rawEntry: bigint;
+  /** Level of the leaf: 1 is a page of the base size. */
+  readonly level: number;
+}
+
+/** A stretch of virtual memory that is contiguous in physical memory, or not mapped at all (`paddr` undefined). */
+export interface Stretch {
+  readonly paddr: number | undefined;
+  readonly sizeBytes: number;
+}
+
+export class PageTableWalker {
+  private readonly memory: CachedMemory;
+  private readonly format: PageTableFormat;
+  private readonly tables: PageTables;
+  private readonly addressMask: bigint;
+
+  constructor(memory: CachedMemory, format: PageTableFormat, tables: PageTables) {
+    this.memory = memory;
+    this.format = format;
+    this.tables = tables;
+    this.addressMask = format.addressMask & ~tables.encryptionMask;
+  }
+
+  /** Entry `index` of a table: as it stands, and the physical address in it with the encryption mask stripped. */
+  private readEntry(table: number, index: number): { raw: bigint; paddr: number } | undefined {
+    const page = this.memory.page(table / this.memory.pageSize);
+    if (page === undefined) return undefined;
+    const raw = page.readBigUInt64LE(index * 8);
+    return { raw, paddr: Number(raw & this.addressMask) };
+  }
+
+  /** Where a virtual address lies, or undefined when it is not mapped or a table is not in the dump. */
+  translate(vaddr: bigint): Mapping | undefined {
+    const { pageShift, bitsPerLevel } = this.format;
+    let table = this.tables.root;
+    for (let level = this.tables.levels; level >= 1; level--) {
+      const shift = BigInt(pageShift + (level - 1) * bitsPerLevel);
+      const index = Number((vaddr >> shift) & BigInt((1 << bitsPerLevel) - 1));
+      const entry = this.readEntry(table, index);
+      if (entry === undefined) return undefined;
+      const low = Number(entry.raw & 0xffffffffn);
+      if (!this.format.isPresent(low)) return undefined;
+      if (level === 1 || this.format.isLeaf(low, level)) {
+        const leafBytes = 2 ** Number(shift);
+        const inLeaf = Number(vaddr & (BigInt(leafBytes) - 1n));
+        // A large leaf has flags in address bits below its size.
+        const base = entry.paddr - (entry.paddr % leafBytes);
+        return { paddr: base + inLeaf, sizeBytes: leafBytes - inLeaf, rawEntry: entry.raw, level };
+      }
+      table = entry.paddr - (entry.paddr % 2 ** pageShift);
+    }
+    return undefined;
+  }
+
+  /** The physical stretches behind [vaddr, vaddr + length), neighbours joined. */
+  *stretches(vaddr: bigint, length: number): Generator<Stretch> {
+    let pending: { paddr: number | undefined; sizeBytes: number } | undefined;
+    const pageBytes = 2 ** this.format.pageShift;
+    for (let done = 0; done < length; ) {
+      const at = vaddr + BigInt(done);
+      const mapping = this.translate(at);
+      const inPage = Number(at & BigInt(pageBytes - 1));
+      const sizeBytes = Math.min(length - done, mapping?.sizeBytes ?? pageBytes - inPage);
+      const follows =
+        pending !== undefined &&
+        (mapping === undefined
+          ? pending.paddr === undefined
+          : pending.paddr !== undefined && pending.paddr + pending.sizeBytes === mapping.paddr);
+      if (pending && follows) {
+        pending.sizeBytes += sizeBytes;
+      } else {
+        if (pending) yield pending;
+        pending = { paddr: mapping?.paddr, sizeBytes };
+      }
+      done += sizeBytes;
+    }
+    if (pending) yield pending;
+  }
+
+  /** Copies virtual memory; undefined where any byte is not mapped or not in the dump. `length` has been bounded. */
+  read(vaddr: bigint, length: number): Buffer | undefined {
+    const into = Buffer.alloc(length);
+    let done = 0;
+    for (const { paddr, sizeBytes } of this.stretches(vaddr, length)) {
+      const part = paddr === undefined ? undefined : this.memory.read(paddr, sizeBytes);
+      if (part === undefined) return undefined;
+      part.copy(into, done);
+      done += sizeBytes;
+    }
+    return into;
+  }
+
+  readU64(vaddr: bigint): bigint | undefined {
+    return this.read(vaddr, 8)?.readBigUInt64LE(0);
+  }
+}

@@ -1,0 +1,65 @@
+/** x86-64: 4- and 5-level tables, 4 KiB, 2 MiB and 1 GiB leaves, KASLR. Source: arch/x86/include/asm/{pgtable_types,page_64_types}.h. */
+
+import type { Arch, SymbolSource, VirtualRange } from './arch.ts';
+import type { PageTableFormat, PageTableWalker } from './page-table.ts';
+
+/** Where the kernel image is mapped (`__START_KERNEL_map`); KASLR moves the image inside of it. */
+const START_KERNEL_MAP = 0xffffffff80000000n;
+const DEFAULT_KERNEL_IMAGE_SIZE = 1n << 30n;
+const LARGE_PAGE = 1n << 21n;
+
+const _PAGE_PRESENT = 0x1;
+const _PAGE_PSE = 0x80;
+
+const tableFormat: PageTableFormat = {
+  pageShift: 12,
+  bitsPerLevel: 9,
+  isPresent: (low) => (low & _PAGE_PRESENT) !== 0,
+  isLeaf: (low, level) => (level === 2 || level === 3) && (low & _PAGE_PSE) !== 0,
+  // Bits 51:12: the encryption bit may be the topmost of them, so it is the walker that takes it out.
+  addressMask: 0x000f_ffff_ffff_f000n,
+};
+
+const physBase = (info: SymbolSource) => info.number('phys_base') ?? 0n;
+
+function imageAddress(info: SymbolSource, vaddr: bigint): number | undefined {
+  const paddr = vaddr - START_KERNEL_MAP + physBase(info);
+  return vaddr >= START_KERNEL_MAP && paddr >= 0n && paddr < 1n << 52n ? Number(paddr) : undefined;
+}
+
+export const x86_64: Arch = {
+  name: 'x86_64',
+  pageSizes: [4096],
+  tableFormat,
+  physBase,
+  imageAddress,
+
+  findPageTables(info, encryptionMask) {
+    const top =
+      info.symbol('init_top_pgt') ?? info.symbol('init_level4_pgt') ?? info.symbol('swapper_pg_dir');
+    const root = top === undefined ? undefined : imageAddress(info, top);
+    if (root === undefined) return undefined;
+    return {
+      root: root - (root % 4096),
+      levels: (info.number('pgtable_l5_enabled') ?? 0n) === 0n ? 4 : 5,
+      encryptionMask,
+    };
+  },
+
+  /** The kernel clears what it mapped beyond `_brk_end` early in boot, in steps of 2 MiB (cleanup_highmap). */
+  mappedImage(info: SymbolSource, walker: PageTableWalker): VirtualRange | undefined {
+    const stext = info.symbol('_stext');
+    if (stext === undefined || stext < START_KERNEL_MAP) return undefined;
+    const start = stext & ~(LARGE_PAGE - 1n);
+    const limit = START_KERNEL_MAP + (info.number('KERNEL_IMAGE_SIZE') ?? DEFAULT_KERNEL_IMAGE_SIZE);
+    let end = start;
+    // The last 4 KiB of each step: the first may have been unmapped (freed init memory, with page-table isolation).
+    while (
+      end < limit &&
+      (walker.translate(end) ?? walker.translate(end + LARGE_PAGE - 4096n)) !== undefined
+    ) {
+      end += LARGE_PAGE;
+    }
+    return end > start ? { start, end } : undefined;
+  },
+};

@@ -1,0 +1,245 @@
+/** From tokens to a validated request: what is wrong with a command line is said here, in one sentence and a way out. */
+
+import yargs from 'yargs';
+import type { CodecName } from '../codec/codec.ts';
+import { levelRange } from '../codec/levels.ts';
+import { SmeltError } from '../errors.ts';
+import type { DumpRequest } from '../workers/report.ts';
+import { COMMANDS } from './commands.ts';
+import { nearest } from './nearest.ts';
+import { ALL_OPTIONS, CODEC_OF_LETTER, codecLetters, type OptionKey, type OptionValues } from './options.ts';
+import { findRefused } from './refused.ts';
+import type { Token } from './tokens.ts';
+
+/** What was typed, by the table's keys: nothing is checked but that the options exist and have values. */
+export interface RawArgs {
+  readonly options: { readonly [K in OptionKey]?: string | true };
+  readonly operands: readonly string[];
+}
+
+const HELP_HINT = '`smelt dump --help` lists the options.';
+
+const FLAG = { type: 'boolean' } as const;
+const VALUE = { type: 'string', nargs: 1 } as const;
+
+/** @throws SmeltError USAGE for options that do not exist or lack a value */
+export function parseRaw(tokens: readonly Token[]): RawArgs {
+  for (const token of tokens) refuseBadToken(token);
+  const words = tokens.filter((token) => !isOverruled(token, tokens)).flatMap(toWord);
+  const operands = tokens.flatMap((token) => (token.kind === 'operand' ? [token.text] : []));
+  const parsed = yargs([...words, '--', ...operands])
+    .locale('en')
+    .help(false)
+    .version(false)
+    .options(
+      Object.fromEntries(
+        ALL_OPTIONS.map(({ key, valueName }) => [key, valueName === undefined ? FLAG : VALUE]),
+      ),
+    )
+    .parserConfiguration({
+      'boolean-negation': false,
+      'camel-case-expansion': false,
+      'dot-notation': false,
+      'duplicate-arguments-array': false,
+      'nargs-eats-options': true,
+      'parse-numbers': false,
+      'parse-positional-numbers': false,
+      'populate--': true,
+      'short-option-groups': false,
+    })
+    .exitProcess(false)
+    .fail(false)
+    .strict()
+    .parseSync();
+  const options = ALL_OPTIONS.flatMap(({ key }) => (parsed[key] === undefined ? [] : [[key, parsed[key]]]));
+  return { options: Object.fromEntries(options), operands: (parsed['--'] as string[] | undefined) ?? [] };
+}
+
+/** The plain form that yargs reads without guessing. (Out of `--key=value` it would take the quotes.) */
+function toWord(token: Token): string[] {
+  if (token.kind !== 'option') return [];
+  return token.value === undefined ? [`--${token.key}`] : [`--${token.key}`, token.value];
+}
+
+/** Whether a later option of the same group takes this one's place. */
+function isOverruled(token: Token, tokens: readonly Token[]): boolean {
+  if (token.kind !== 'option' || token.option.group === undefined) return false;
+  const { group } = token.option;
+  return tokens.findLast((other) => other.kind === 'option' && other.option.group === group) !== token;
+}
+
+function refuseBadToken(token: Token): void {
+  switch (token.kind) {
+    case 'unknown':
+      throw unknownOption(token.name);
+    case 'no value':
+      throw new SmeltError('USAGE', `${token.name} needs a value`, {
+        hint: `Write it behind the option: ${token.name} ${token.option.valueName}.`,
+      });
+    case 'needless value':
+      throw new SmeltError('USAGE', `${token.name} takes no value`, { hint: `Write ${token.name} alone.` });
+  }
+}
+
+function unknownOption(name: string): SmeltError {
+  const refused = findRefused(name);
+  if (refused !== undefined) {
+    return new SmeltError('USAGE', `${name} is an option of makedumpfile that smelt does not have`, {
+      hint: refused.instead ?? HELP_HINT,
+    });
+  }
+  const meant = nearestOption(name);
+  return new SmeltError('USAGE', `there is no option ${name}`, {
+    hint: meant === undefined ? HELP_HINT : `Did you mean ${meant}? ${HELP_HINT}`,
+  });
+}
+
+function nearestOption(name: string): string | undefined {
+  const letters = ALL_OPTIONS.flatMap(({ short }) => short ?? []);
+  if (/^-.$/.test(name)) {
+    const letter = letters.find((known) => known.toLowerCase() === name[1].toLowerCase());
+    return letter === undefined ? undefined : `-${letter}`;
+  }
+  const bare = name.replace(/^-+/, '');
+  if (letters.includes(bare)) return `-${bare}`;
+  const long = nearest(
+    bare,
+    ALL_OPTIONS.flatMap(({ long }) => long ?? []),
+  );
+  return long === undefined ? undefined : `--${long}`;
+}
+
+/** @throws SmeltError USAGE */
+export function toDumpRequest(raw: RawArgs): DumpRequest {
+  const values = readValues(raw);
+  const [input, output] = twoOperands(raw.operands);
+  const codec = codecOf(values);
+  checkCompression(codec, values);
+  return {
+    input,
+    output,
+    dumpLevel: values['dump-level'],
+    codec,
+    compressionLevel: values['compression-level'],
+    codecMaker: values['codec-maker'],
+    threads: values['num-threads'],
+    mmap: values.mmap ? true : values['non-mmap'] ? false : undefined,
+    overwrite: values.f ?? false,
+    keepIncomplete: values['keep-incomplete'] ?? false,
+    strict: values.strict ?? false,
+    smeMask: values['sme-mask'],
+    vmcoreinfoFile: values.i,
+  };
+}
+
+/** The whole way for `smelt dump`. @throws SmeltError USAGE */
+export function parseDump(tokens: readonly Token[]): DumpRequest {
+  return toDumpRequest(parseRaw(tokens));
+}
+
+function readValues(raw: RawArgs): OptionValues {
+  const values = ALL_OPTIONS.flatMap(({ key, read }) => {
+    const text = raw.options[key];
+    if (text === undefined) return [];
+    return [[key, typeof text === 'string' && read !== undefined ? read(text) : text]];
+  });
+  return Object.fromEntries(values);
+}
+
+function codecOf(values: OptionValues): CodecName | undefined {
+  for (const [letter, name] of Object.entries(CODEC_OF_LETTER)) {
+    if (values[letter as keyof typeof CODEC_OF_LETTER]) return name;
+  }
+  return undefined;
+}
+
+function checkCompression(codec: CodecName | undefined, values: OptionValues): void {
+  const level = values['compression-level'];
+  const maker = values['codec-maker'];
+  if (codec === undefined) {
+    if (level !== undefined) throw needsCodec(`--compression-level ${level}`, codecLetters(['zstd', 'zlib']));
+    if (maker !== undefined) throw needsCodec(`--codec-maker ${maker}`, codecLetters());
+    return;
+  }
+  if (level === undefined) return;
+  const widest = levelRange(codec);
+  const range = levelRange(codec, maker);
+  if (widest === undefined || range === undefined) {
+    throw new SmeltError('USAGE', `--compression-level ${level}: ${codec} has no levels`, {
+      hint: `Leave it out, or take ${codecLetters(['zstd', 'zlib'])}.`,
+    });
+  }
+  if (level >= range.least && level <= range.most) return;
+  const onlyNative = level <= widest.most;
+  throw new SmeltError(
+    'USAGE',
+    `--compression-level ${level}: ${onlyNative ? `the ${maker} ${codec}` : codec} has levels ${range.least} to ${range.most}`,
+    {
+      hint: onlyNative
+        ? `Levels ${range.most + 1} to ${widest.most} need --codec-maker native.`
+        : `Level ${range.most} is the smallest and slowest.`,
+    },
+  );
+}
+
+function needsCodec(what: string, letters: string): SmeltError {
+  return new SmeltError('USAGE', `${what}: no compression is asked for`, { hint: `Add ${letters}.` });
+}
+
+const COUNT_WORDS = ['no', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine'];
+
+function twoOperands(operands: readonly string[]): readonly [input: string, output: string] {
+  const [input, output] = operands;
+  if (operands.length === 0) {
+    throw new SmeltError('USAGE', 'no files are given: smelt needs VMCORE to read and DUMPFILE to write', {
+      hint: '`smelt --help` has examples.',
+    });
+  }
+  const command = nearestCommand(input);
+  if (operands.length === 1) {
+    throw new SmeltError('USAGE', `one file is given, ${quote(input)}, and DUMPFILE is missing`, {
+      hint:
+        command === undefined
+          ? `Name the file to write: smelt ${shown(input)} DUMPFILE.`
+          : meantCommand(command),
+    });
+  }
+  if (operands.length > 2) {
+    if (command !== undefined) {
+      throw new SmeltError('USAGE', `there is no command ${input}`, { hint: meantCommand(command) });
+    }
+    const count = COUNT_WORDS[operands.length] ?? String(operands.length);
+    throw new SmeltError('USAGE', `${count} files are given and two are needed, VMCORE and DUMPFILE`, {
+      hint: `Taken for files: ${operands.slice(0, 4).join(', ')}${operands.length > 4 ? ', …' : ''}.`,
+    });
+  }
+  if (input === '' || output === '') {
+    throw new SmeltError('USAGE', `the name of ${input === '' ? 'VMCORE' : 'DUMPFILE'} is empty`, {
+      hint: 'A variable may be unset in the script that runs smelt.',
+    });
+  }
+  return [input, output];
+}
+
+/** Only a bare word can be a mistyped command. */
+function nearestCommand(word: string): string | undefined {
+  return /^[a-z-]{3,}$/.test(word)
+    ? nearest(
+        word,
+        COMMANDS.map(({ name }) => name),
+      )
+    : undefined;
+}
+
+function meantCommand(name: string): string {
+  const command = COMMANDS.find((known) => known.name === name)!;
+  return `Did you mean \`smelt ${name} ${command.operands.join(' ')}\`?`;
+}
+
+function quote(text: string): string {
+  return text === '' ? 'with an empty name' : text;
+}
+
+function shown(text: string): string {
+  return text === '' ? 'VMCORE' : text;
+}

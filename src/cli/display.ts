@@ -1,0 +1,36 @@
+/** What the person wants to be told: from the tokens alone, because it has to be known when the rest of the command line is wrong. */
+
+import { DEFAULT_MESSAGE_LEVEL, MessageLevel, OPTIONS } from './options.ts';
+import { given, type Token } from './tokens.ts';
+
+export interface DisplayOptions {
+  /** One JSON object on stdout. */
+  readonly json: boolean;
+  /** Stack traces. */
+  readonly debug: boolean;
+  /** Bits of MessageLevel. */
+  readonly level: number;
+}
+
+const readLevel = OPTIONS.find((option) => option.key === 'message-level')!.read;
+
+/** A --message-level that makes no sense is passed over here; `validate` refuses it. */
+export function displayOf(tokens: readonly Token[]): DisplayOptions {
+  let level: number = DEFAULT_MESSAGE_LEVEL;
+  for (const token of tokens) {
+    if (token.kind !== 'option') continue;
+    if (token.key === 'quiet') level = MessageLevel.error;
+    if (token.key === 'message-level') level = levelOr(level, token.value!);
+  }
+  if (given(tokens, 'D')) level |= MessageLevel.debug;
+  if (given(tokens, 'show-stats')) level |= MessageLevel.report;
+  return { json: given(tokens, 'json'), debug: given(tokens, 'debug'), level };
+}
+
+function levelOr(otherwise: number, text: string): number {
+  try {
+    return readLevel(text);
+  } catch {
+    return otherwise;
+  }
+}

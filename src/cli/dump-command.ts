@@ -1,0 +1,94 @@
+/** `smelt dump`: the engine run between a person's terminal and its signals. */
+
+import { ExitCode, SmeltError } from '../errors.ts';
+import type { DumpObserver, DumpReport, InputReport } from '../workers/report.ts';
+import { parseDump } from './args.ts';
+import type { DisplayOptions } from './display.ts';
+import { asSmeltError, reportFailure, reportWarnings } from './errors-out.ts';
+import type { Host } from './host.ts';
+import { jsonReport } from './json.ts';
+import { MessageLevel } from './options.ts';
+import { NO_PROGRESS, type ProgressView, progressView } from './progress.ts';
+import { interruptible } from './signals.ts';
+import { inputLine, summary } from './summary.ts';
+import { printable, widthOf } from './text.ts';
+import type { Token } from './tokens.ts';
+
+/** @throws SmeltError USAGE; what fails later is reported here, with the warnings that came before. */
+export async function runDump(
+  tokens: readonly Token[],
+  display: DisplayOptions,
+  host: Host,
+): Promise<number> {
+  const request = parseDump(tokens);
+  const debug = debugWriter(display, host);
+  debug(
+    `request ${JSON.stringify(request, (_key, value) => (typeof value === 'bigint' ? `0x${value.toString(16)}` : value))}`,
+  );
+
+  const progress = display.level & MessageLevel.progress ? progressView(host) : NO_PROGRESS;
+  const observer = new Observer(progress, display, host);
+  using interruption = interruptible(host, () => {
+    progress.end();
+    host.stderr.write(`smelt: stopped at once; ${printable(request.output)}.incomplete may be left behind\n`);
+  });
+  try {
+    const engine = await host.loadEngine();
+    const report = await engine(request, observer, interruption.signal);
+    progress.end();
+    tell(report, display, host);
+    return ExitCode.ok;
+  } catch (thrown) {
+    progress.end();
+    const error = failureOf(thrown, interruption.signal);
+    reportFailure(error, observer.warnings, display, host);
+    return error.exitCode;
+  }
+}
+
+/** After a signal whatever goes wrong is the interruption, unless the engine says something of its own. */
+function failureOf(thrown: unknown, signal: AbortSignal): SmeltError {
+  if (thrown instanceof SmeltError || !signal.aborted) return asSmeltError(thrown);
+  return asSmeltError(signal.reason);
+}
+
+function tell(report: DumpReport, display: DisplayOptions, host: Host): void {
+  if (display.level & (MessageLevel.common | MessageLevel.report)) host.stderr.write(`${summary(report)}\n`);
+  reportWarnings(report.warnings, display, host);
+  if (display.json) host.stdout.write(jsonReport(report));
+}
+
+function debugWriter(display: DisplayOptions, host: Host): (text: string) => void {
+  if (!(display.level & MessageLevel.debug)) return () => {};
+  return (text) => host.stderr.write(`debug: ${printable(text)}\n`);
+}
+
+class Observer implements DumpObserver {
+  readonly warnings: string[] = [];
+  readonly #progress: ProgressView;
+  readonly #display: DisplayOptions;
+  readonly #host: Host;
+  #pageSizeBytes = 4096;
+
+  constructor(progress: ProgressView, display: DisplayOptions, host: Host) {
+    this.#progress = progress;
+    this.#display = display;
+    this.#host = host;
+  }
+
+  onInput(input: InputReport): void {
+    this.#pageSizeBytes = input.pageSizeBytes;
+    if (this.#display.level & MessageLevel.common) {
+      this.#host.stderr.write(`${inputLine(input, widthOf(this.#host.stderr))}\n`);
+    }
+  }
+
+  onProgress(progress: Parameters<DumpObserver['onProgress']>[0]): void {
+    this.#progress.show(progress, this.#pageSizeBytes);
+  }
+
+  /** Kept for the end, where it is not scrolled away. */
+  onWarning(sentence: string): void {
+    this.warnings.push(sentence);
+  }
+}

@@ -1,0 +1,76 @@
+/** How an error and a warning look: what is wrong in one sentence, what to do in the next, a stack only when asked for. */
+
+import { SmeltError } from '../errors.ts';
+import type { DisplayOptions } from './display.ts';
+import type { Host } from './host.ts';
+import { jsonFailure } from './json.ts';
+import { MessageLevel } from './options.ts';
+import { coloured, hang, printable, Style, widthOf } from './text.ts';
+
+const ERROR_PREFIX = 'smelt: ';
+const WARNING_PREFIX = 'warning: ';
+/** Below the first letter behind "smelt: ". */
+const HINT_INDENT = ' '.repeat(ERROR_PREFIX.length);
+
+/** Whatever was thrown, as the one class of errors: what is not a SmeltError is a mistake of smelt itself. */
+export function asSmeltError(thrown: unknown): SmeltError {
+  if (thrown instanceof SmeltError) return thrown;
+  const what = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown);
+  return new SmeltError('INTERNAL', `a mistake in smelt itself: ${what}`, {
+    hint: 'Please report it, with the command line and what the same command says with --debug.',
+    cause: thrown,
+  });
+}
+
+/** Tells a person, and with --json a program, what went wrong. */
+export function reportFailure(
+  error: SmeltError,
+  warnings: readonly string[],
+  display: DisplayOptions,
+  host: Pick<Host, 'stdout' | 'stderr' | 'env'>,
+): void {
+  if (display.level & MessageLevel.error) {
+    reportWarnings(warnings, display, host);
+    host.stderr.write(errorText(error, host));
+  }
+  if (display.debug) host.stderr.write(`${stackOf(error)}\n`);
+  if (display.json) host.stdout.write(jsonFailure(error, warnings));
+}
+
+function errorText(error: SmeltError, { stderr, env }: Pick<Host, 'stderr' | 'env'>): string {
+  const width = widthOf(stderr);
+  const [first, ...more] = hang(ERROR_PREFIX, printable(error.message).split(' '), width);
+  const hint = error.hint === undefined ? [] : hang(HINT_INDENT, printable(error.hint).split(' '), width);
+  const head = coloured(first, ERROR_PREFIX.length - 1, Style.error, stderr, env);
+  return `${[head, ...more, ...hint].join('\n')}\n`;
+}
+
+/** One after the other, each once. */
+export function reportWarnings(
+  warnings: readonly string[],
+  display: DisplayOptions,
+  { stderr, env }: Pick<Host, 'stderr' | 'env'>,
+): void {
+  if (!(display.level & (MessageLevel.common | MessageLevel.error))) return;
+  for (const warning of new Set(warnings)) {
+    const [first, ...more] = hang(WARNING_PREFIX, printable(warning).split(' '), widthOf(stderr));
+    const head = coloured(first, WARNING_PREFIX.length - 1, Style.warning, stderr, env);
+    stderr.write(`${[head, ...more].join('\n')}\n`);
+  }
+}
+
+/** Causes go round in no known case; the limit is for the unknown one. */
+const MAX_CAUSES = 8;
+
+function stackOf(error: Error): string {
+  const parts: string[] = [];
+  for (
+    let at: unknown = error;
+    at !== undefined && parts.length < MAX_CAUSES;
+    at = at instanceof Error ? at.cause : undefined
+  ) {
+    const text = at instanceof Error ? (at.stack ?? at.message) : String(at);
+    parts.push(text.split('\n').map(printable).join('\n'));
+  }
+  return parts.join('\ncaused by ');
+}

@@ -1,0 +1,35 @@
+/** What the command line touches of the world, so that tests can stand in for it. */
+
+import type { DumpObserver, DumpReport, DumpRequest } from '../workers/report.ts';
+
+/** Where text goes: process.stdout, process.stderr, or a test's list. */
+export interface Sink {
+  readonly isTTY: boolean;
+  /** 0 when it is not known. */
+  readonly columns: number;
+  write(text: string): void;
+}
+
+/**
+ * Filters and compresses; the engine behind `smelt dump`. An abort makes it clean up and throw INTERRUPTED.
+ * @throws SmeltError
+ */
+export type Engine = (
+  request: DumpRequest,
+  observer: DumpObserver,
+  signal: AbortSignal,
+) => Promise<DumpReport>;
+
+export interface Host {
+  readonly stdout: Sink;
+  readonly stderr: Sink;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** What stderr really is ("/dev/console"), where that can be known. */
+  readonly stderrDevice: string | undefined;
+  /** Loads the engine only when there is something to do, so that --help and --version are quick. */
+  loadEngine(): Promise<Engine>;
+  /** Calls `listener` with "SIGINT" … until the returned function is called. */
+  onSignal(listener: (name: string) => void): () => void;
+  /** Ends the process on the spot. */
+  exitNow(code: number): void;
+}

@@ -1,0 +1,53 @@
+/** `--json`: one object on stdout, for programs. */
+
+import type { SmeltError } from '../errors.ts';
+import type { DumpReport } from '../workers/report.ts';
+
+/**
+ * The version of the objects' shape, their field `smelt`. It grows when a field goes away or changes its meaning; new
+ * fields may come without notice.
+ */
+export const JSON_VERSION = 1;
+
+/** What a command that succeeds prints. A value that is not known is null; masks are text ("0x8000000000000"). */
+export interface JsonReport {
+  readonly smelt: typeof JSON_VERSION;
+  readonly command: 'dump';
+  readonly report: DumpReport;
+}
+
+/** What a command that fails prints. `code` is one of ErrorCode and stays; the sentences may get better. */
+export interface JsonFailure {
+  readonly smelt: typeof JSON_VERSION;
+  readonly error: {
+    readonly code: string;
+    readonly message: string;
+    /** What to do, or null. */
+    readonly hint: string | undefined;
+    readonly exitCode: number;
+  };
+  /** Those given before the failure. */
+  readonly warnings: readonly string[];
+}
+
+/** One line and its end. */
+export function jsonReport(report: DumpReport): string {
+  return line({ smelt: JSON_VERSION, command: 'dump', report } satisfies JsonReport);
+}
+
+export function jsonFailure(error: SmeltError, warnings: readonly string[]): string {
+  const { code, message, hint, exitCode } = error;
+  return line({
+    smelt: JSON_VERSION,
+    error: { code, message, hint, exitCode },
+    warnings,
+  } satisfies JsonFailure);
+}
+
+/** Every field is there: JSON.stringify would leave out what is undefined. */
+function line(value: JsonReport | JsonFailure): string {
+  return `${JSON.stringify(value, (_key, field: unknown) => {
+    if (field === undefined) return null;
+    return typeof field === 'bigint' ? `0x${field.toString(16)}` : field;
+  })}\n`;
+}

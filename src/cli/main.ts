@@ -1,0 +1,48 @@
+/** The program: `smelt` as it is started, and the same on a host that a test makes. Loads little, so that --help is quick. */
+
+import { readFileSync } from 'node:fs';
+import { ExitCode } from '../errors.ts';
+import { chooseCommand } from './commands.ts';
+import { displayOf } from './display.ts';
+import { asSmeltError, reportFailure } from './errors-out.ts';
+import { dumpHelp, shortHelp } from './help.ts';
+import type { Host } from './host.ts';
+import { MessageLevel } from './options.ts';
+import { processHost } from './process-host.ts';
+import { given, tokenise } from './tokens.ts';
+
+/** Runs smelt in this process and leaves its exit code in process.exitCode. */
+export async function main(argv: readonly string[]): Promise<void> {
+  const code = await run(argv, processHost());
+  // A stream that could not be written has set a code already.
+  process.exitCode ??= code;
+}
+
+/** Runs smelt and gives its exit code. Throws nothing. */
+export async function run(argv: readonly string[], host: Host): Promise<number> {
+  const tokens = tokenise(argv);
+  const display = displayOf(tokens);
+  try {
+    const { command, named, rest } = chooseCommand(tokens);
+    if (given(tokens, 'help')) {
+      host.stdout.write(named ? dumpHelp() : shortHelp(version()));
+      return ExitCode.ok;
+    }
+    if (given(tokens, 'version')) {
+      host.stdout.write(`smelt ${version()}\n`);
+      return ExitCode.ok;
+    }
+    return await command.run(rest, display, host);
+  } catch (thrown) {
+    // A wrong command line is told at any message level: the level itself may be what is wrong.
+    const error = asSmeltError(thrown);
+    reportFailure(error, [], { ...display, level: display.level | MessageLevel.error }, host);
+    return error.exitCode;
+  }
+}
+
+/** Of package.json, which lies two folders up from src/cli and from dist/cli. */
+export function version(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}

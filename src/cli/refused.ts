@@ -1,0 +1,43 @@
+/** Options of makedumpfile that smelt does not have, so that they are refused by name and not taken for typing errors. */
+
+interface Refused {
+  /** As typed: "-F", "--split". */
+  readonly name: string;
+  /** What to do without it, where there is something. */
+  readonly instead?: string;
+}
+
+/** Source: makedumpfile(8) and print_info.c of 1.7.9. */
+const REFUSED: readonly Refused[] = [
+  { name: '-b', instead: 'Leave it out: smelt sizes its buffers itself.' },
+  { name: '-e' },
+  { name: '-E' },
+  { name: '-F' },
+  { name: '-g' },
+  { name: '-L' },
+  { name: '-R' },
+  { name: '-x', instead: 'smelt reads VMCOREINFO from the dump, or from a file given with -i.' },
+  { name: '-X' },
+  { name: '--check-params' },
+  { name: '--config' },
+  { name: '--cyclic-buffer', instead: 'Leave it out: smelt sizes its buffers itself.' },
+  { name: '--diskset' },
+  { name: '--dry-run' },
+  { name: '--dump-dmesg' },
+  { name: '--eppic' },
+  { name: '--extension' },
+  { name: '--mem-usage' },
+  { name: '--partial-dmesg' },
+  { name: '--reassemble' },
+  { name: '--split' },
+  { name: '--splitblock-size' },
+  { name: '--vtop' },
+  { name: '--work-dir', instead: 'Leave it out: smelt needs no working files.' },
+  { name: '--xen-syms' },
+  { name: '--xen-vmcoreinfo' },
+  { name: '--xen_phys_start' },
+];
+
+export function findRefused(name: string): Refused | undefined {
+  return REFUSED.find((refused) => refused.name === name);
+}

@@ -1,0 +1,194 @@
+/** What a person is told about the input before the work and about the dump after it. */
+
+import { DumpLevel, type PageClass } from '../filter/page-class.ts';
+import type { DumpReport, InputReport, PhaseReport } from '../workers/report.ts';
+import { count, duration, fileSize, memory, pages, percent, phaseRate } from './format.ts';
+import { hang, printable } from './text.ts';
+
+const INDENT = 2;
+const LABEL_WIDTH = 10;
+/** Notes beside a row go below it where a line would be longer. */
+const LINE_WIDTH = 80;
+/** The usual depth of x86_64 page tables; only another one is worth a word. */
+const USUAL_LEVELS = 4;
+
+/** The first line: which file this is, so that the wrong one is noticed at once. */
+export function inputLine(input: InputReport, width: number): string {
+  const facts = [
+    input.format,
+    `${memory(input.ramBytes)} of RAM`,
+    input.release === undefined ? input.architecture : `Linux ${input.release} ${input.architecture}`,
+  ];
+  const { pageTableLevels, vmcoreinfoFrom, smeMask, smeMaskBit, dumpLevel } = input;
+  if (pageTableLevels !== undefined && pageTableLevels !== USUAL_LEVELS)
+    facts.push(`${pageTableLevels}-level paging`);
+  if (smeMask !== undefined)
+    facts.push(smeMaskBit === undefined ? `SME on (mask ${smeMask})` : `SME on (bit ${smeMaskBit})`);
+  if (vmcoreinfoFrom === undefined) facts.push('no VMCOREINFO');
+  if (vmcoreinfoFrom === 'memory scan') facts.push('VMCOREINFO found by searching the memory');
+  if (vmcoreinfoFrom === 'file') facts.push('VMCOREINFO from a file');
+  if (dumpLevel !== 0) facts.push(`already filtered at level ${dumpLevel}`);
+  const words = facts.map((fact, index) => printable(index < facts.length - 1 ? `${fact},` : fact));
+  return hang(`${printable(input.path)}  `, words, width, 2 * INDENT).join('\n');
+}
+
+/** Lines of at most 80 columns, where names and libraries do not make them longer. Warnings are not among them. */
+export function summary(report: DumpReport): string {
+  return [...headLines(report), '', ...classLines(report), '', ...workLines(report)].join('\n');
+}
+
+function headLines({ input, output, missingPages, totalMs }: DumpReport): string[] {
+  const ratio = input.ramBytes > 0 ? ` (${percent(output.sizeBytes, input.ramBytes)})` : '';
+  return [
+    `dump ${missingPages > 0 ? 'incomplete' : 'complete'}: ${printable(output.path)}`,
+    `  ${fileSize(output.sizeBytes)} of ${memory(input.ramBytes)} of RAM${ratio}, dump level ${output.dumpLevel}, ${duration(totalMs)}`,
+  ];
+}
+
+const CLASS_NAMES: Readonly<Record<PageClass, string>> = {
+  kernel: 'kernel',
+  undecided: 'undecided',
+  zero: 'zero',
+  cache: 'page cache',
+  cachePrivate: 'private cache',
+  user: 'user',
+  free: 'free',
+  hwpoison: 'hwpoison',
+  offline: 'offline',
+};
+
+/** Bits of the dump level of which one is enough to drop the class; 0: kept at any level; undefined: dropped at any. */
+const DROPPED_BY: Readonly<Record<PageClass, number | undefined>> = {
+  kernel: 0,
+  undecided: 0,
+  zero: DumpLevel.zero,
+  cache: DumpLevel.cache | DumpLevel.cachePrivate,
+  cachePrivate: DumpLevel.cachePrivate,
+  user: DumpLevel.user,
+  free: DumpLevel.free,
+  hwpoison: undefined,
+  offline: undefined,
+};
+
+/** In the order in which they are usually large. */
+const ROW_ORDER: readonly PageClass[] = [
+  'kernel',
+  'undecided',
+  'free',
+  'cache',
+  'cachePrivate',
+  'user',
+  'zero',
+  'hwpoison',
+  'offline',
+];
+
+interface Row {
+  readonly name: string;
+  readonly pages: number;
+  readonly note: string;
+}
+
+type Section = readonly [label: string, rows: readonly Row[]];
+
+function classLines(report: DumpReport): string[] {
+  const { classes, absentPages, missingPages, output } = report;
+  const isDropped = (name: PageClass): boolean => {
+    const bits = DROPPED_BY[name];
+    return bits === undefined || (output.dumpLevel & bits) !== 0;
+  };
+  const rowOf = (name: PageClass): Row => ({
+    name: CLASS_NAMES[name],
+    pages: classes[name],
+    note: noteOf(name, report),
+  });
+  // What a level keeps is counted as kernel by rights; it gets its own row when it was told apart all the same.
+  const kept = ROW_ORDER.filter(
+    (name) => name === 'kernel' || name === 'undecided' || (!isDropped(name) && classes[name] > 0),
+  ).map(rowOf);
+  const dropped = ROW_ORDER.filter(
+    (name) => isDropped(name) && (classes[name] > 0 || isExpected(name, output.dumpLevel)),
+  ).map(rowOf);
+  const absent: Row[] = absentPages > 0 ? [{ name: '', pages: absentPages, note: 'not in the input' }] : [];
+  const missing: Row[] =
+    missingPages > 0 ? [{ name: '', pages: missingPages, note: 'could not be read' }] : [];
+  const sections: Section[] = [
+    ['kept', kept],
+    ['dropped', dropped],
+    ['absent', absent],
+    ['missing', missing],
+  ];
+  const lines = table(
+    sections.filter(([, rows]) => rows.length > 0),
+    report.input.pageSizeBytes,
+  );
+  return dropped.length > 0
+    ? lines
+    : [...lines, `${' '.repeat(INDENT)}${'dropped'.padEnd(LABEL_WIDTH)}nothing`];
+}
+
+/** Classes that have a row even when no page is of them. */
+function isExpected(name: PageClass, dumpLevel: number): boolean {
+  return name === 'offline' ? dumpLevel !== 0 : name !== 'hwpoison';
+}
+
+function noteOf(name: PageClass, { classes, kernelFreePages, output }: DumpReport): string {
+  if (name === 'free' && kernelFreePages !== undefined)
+    return `kernel's own count: ${count(kernelFreePages)}`;
+  if (name === 'zero' && (output.dumpLevel & DumpLevel.zero) !== 0 && classes.zero > 0)
+    return 'one stands for all';
+  return '';
+}
+
+function table(
+  sections: readonly (readonly [label: string, rows: readonly Row[]])[],
+  pageSizeBytes: number,
+): string[] {
+  const all = sections.flatMap(([, rows]) => rows);
+  const nameWidth = Math.max(...all.map(({ name }) => name.length));
+  const countWidth = Math.max(...all.map((row) => count(row.pages).length));
+  const sizeOf = (row: Row): string => (row.pages === 0 ? '' : memory(row.pages * pageSizeBytes));
+  const sizeWidth = Math.max(...all.map((row) => sizeOf(row).length));
+  return sections.flatMap(([label, rows]) =>
+    rows.flatMap((row, index) => {
+      const unit = index > 0 ? '      ' : row.pages === 1 ? ' page ' : ' pages';
+      const start = `${' '.repeat(INDENT)}${(index === 0 ? label : '').padEnd(LABEL_WIDTH)}${row.name.padEnd(nameWidth)} `;
+      const line = `${start}${count(row.pages).padStart(countWidth)}${unit}  ${sizeOf(row).padStart(sizeWidth)}`;
+      if (row.note === '') return [line.trimEnd()];
+      if (line.length + 2 + row.note.length <= LINE_WIDTH) return [`${line}  ${row.note}`];
+      return [line.trimEnd(), `${' '.repeat(start.length)}${row.note}`];
+    }),
+  );
+}
+
+function workLines(report: DumpReport): string[] {
+  const { output, input, dataBytes, storedPages, threads, mmap, peakRssBytes, phases } = report;
+  const rows: string[][] = [];
+  const storedBytes = storedPages * input.pageSizeBytes;
+  if (output.codec === undefined) {
+    rows.push(['codec', `none: ${pages(storedPages)}, ${memory(storedBytes)}`]);
+  } else {
+    const level = output.compressionLevel === undefined ? '' : ` level ${output.compressionLevel}`;
+    const maker = output.codecMaker === undefined ? '' : `, ${printable(output.codecMaker)}`;
+    const stored = `${memory(storedBytes)} in ${fileSize(dataBytes)}${factor(storedBytes, dataBytes)}`;
+    rows.push(['codec', `${output.codec}${level}${maker}: ${stored}`]);
+  }
+  for (const phase of phases) rows.push([phase.phase, phaseText(phase, input.pageSizeBytes)]);
+  const workers =
+    threads === 0 ? 'no worker threads' : threads === 1 ? '1 thread' : `${count(threads)} threads`;
+  rows.push([
+    'run',
+    `${workers}, input ${mmap ? 'mapped' : 'read'}, at most ${memory(peakRssBytes)} of memory`,
+  ]);
+  return rows.map(([label, text]) => `${' '.repeat(INDENT)}${label.padEnd(LABEL_WIDTH)}${text}`);
+}
+
+/** ", 4.9 to 1" */
+function factor(before: number, after: number): string {
+  return before > 0 && after > 0 ? `, ${(before / after).toFixed(1)} to 1` : '';
+}
+
+function phaseText({ phase, pages: done, ms }: PhaseReport, pageSizeBytes: number): string {
+  const rate = phaseRate(phase, done, pageSizeBytes, ms);
+  return `${pages(done)} in ${duration(ms)}${rate === undefined ? '' : `, ${rate}`}`;
+}

@@ -1,0 +1,84 @@
+/** Cuts a command line into options with their values and operands, the way getopt_long does. It never fails: what is wrong is a token too. */
+
+import { ALL_OPTIONS, type Option, type OptionKey } from './options.ts';
+
+export type Token =
+  | {
+      readonly kind: 'option';
+      readonly key: OptionKey;
+      readonly option: Option;
+      readonly value: string | undefined;
+    }
+  /** `commandPossible`: it stands before `--`, so that it may be a command's name. */
+  | { readonly kind: 'operand'; readonly text: string; readonly commandPossible: boolean }
+  /** As typed and without its value: "--dmup-level", "-Q". */
+  | { readonly kind: 'unknown'; readonly name: string }
+  | { readonly kind: 'no value'; readonly name: string; readonly option: Option }
+  | { readonly kind: 'needless value'; readonly name: string };
+
+const byLong = new Map(
+  ALL_OPTIONS.flatMap((option) => (option.long === undefined ? [] : [[option.long, option]])),
+);
+const byShort = new Map(
+  ALL_OPTIONS.flatMap((option) => (option.short === undefined ? [] : [[option.short, option]])),
+);
+
+export function tokenise(argv: readonly string[]): Token[] {
+  const tokens: Token[] = [];
+  let index = 0;
+  const nextWord = (): string | undefined => argv[index++];
+
+  const long = (word: string): Token => {
+    const equals = word.indexOf('=');
+    const name = equals < 0 ? word : word.slice(0, equals);
+    const option = byLong.get(name.slice(2));
+    if (option === undefined) return { kind: 'unknown', name };
+    if (option.valueName === undefined) {
+      if (equals >= 0) return { kind: 'needless value', name };
+      return { kind: 'option', key: option.key, option, value: undefined };
+    }
+    const value = equals < 0 ? nextWord() : word.slice(equals + 1);
+    return value === undefined
+      ? { kind: 'no value', name, option }
+      : { kind: 'option', key: option.key, option, value };
+  };
+
+  /** "-zfd31" is -z, -f and -d 31: a letter that takes a value takes the rest, or the next word when there is no rest. */
+  const cluster = (word: string): void => {
+    for (let at = 1; at < word.length; at++) {
+      const name = `-${word[at]}`;
+      const option = byShort.get(word[at]);
+      // What follows an unknown letter may be its value or more letters: nobody knows.
+      if (option === undefined) {
+        tokens.push({ kind: 'unknown', name });
+        return;
+      }
+      if (option.valueName === undefined) {
+        tokens.push({ kind: 'option', key: option.key, option, value: undefined });
+        continue;
+      }
+      const value = at + 1 < word.length ? word.slice(at + 1) : nextWord();
+      if (value === undefined) tokens.push({ kind: 'no value', name, option });
+      else tokens.push({ kind: 'option', key: option.key, option, value });
+      return;
+    }
+  };
+
+  for (let word = nextWord(); word !== undefined; word = nextWord()) {
+    if (word === '--') break;
+    if (word.startsWith('--')) tokens.push(long(word));
+    else if (!word.startsWith('-') || word === '-')
+      tokens.push({ kind: 'operand', text: word, commandPossible: true });
+    // "-quiet" would be taken for -q -u -i et: it is a long name with a dash too few.
+    else if (byLong.has(word.slice(1).split('=')[0]))
+      tokens.push({ kind: 'unknown', name: word.split('=')[0] });
+    else cluster(word);
+  }
+  for (const text of argv.slice(index)) tokens.push({ kind: 'operand', text, commandPossible: false });
+  return tokens;
+}
+
+/** Whether the option was given. */
+export function given(tokens: readonly Token[], key: OptionKey): boolean {
+  return tokens.some((token) => token.kind === 'option' && token.key === key);
+}

@@ -1,0 +1,90 @@
+/** zlib (RFC 1950): libdeflate or else libz natively; node:zlib otherwise. Readers cannot tell them apart. */
+import { deflateSync, inflateSync, type ZlibOptions } from 'node:zlib';
+import { requireRoom } from '../native/block-library.ts';
+import { openLibdeflate } from '../native/libdeflate.ts';
+import { openLibz } from '../native/libz.ts';
+import type { CodecMaker, PageCodec } from './codec.ts';
+import { DEFAULT_LEVEL } from './levels.ts';
+import { nativeMaker } from './native-codec.ts';
+
+/** Z_BEST_COMPRESSION; only libdeflate goes on, to 12. */
+export const ZLIB_HIGHEST_LEVEL = 9;
+
+export const zlibNative: CodecMaker = nativeMaker('zlib', (level = DEFAULT_LEVEL) => {
+  const libdeflate = openLibdeflate(level);
+  if (!('unavailable' in libdeflate)) return libdeflate;
+  if (level > ZLIB_HIGHEST_LEVEL) {
+    return {
+      unavailable: `${libdeflate.unavailable}, and only libdeflate has zlib levels above ${ZLIB_HIGHEST_LEVEL}`,
+    };
+  }
+  const libz = openLibz(level);
+  if (!('unavailable' in libz)) return libz;
+  const same = libz.unavailable === libdeflate.unavailable;
+  return same ? libz : { unavailable: `${libdeflate.unavailable} and ${libz.unavailable}` };
+});
+
+export const zlibPortable: CodecMaker = {
+  name: 'zlib',
+  kind: 'portable',
+  async create(level = DEFAULT_LEVEL) {
+    return new NodeZlibCodec(level);
+  },
+};
+
+/** `info: true` makes node:zlib return its engine too, which knows how much it read; @types/node does not say so. */
+interface InflateResult {
+  readonly buffer: Uint8Array;
+  readonly engine: { readonly bytesWritten: number };
+}
+
+class NodeZlibCodec implements PageCodec {
+  readonly name = 'zlib';
+  readonly kind = 'portable';
+  readonly maker = `node:zlib ${process.versions.zlib}`;
+  readonly #options: ZlibOptions;
+  #inflateOptions: ZlibOptions = {};
+  #inflateSize = -1;
+
+  constructor(level: number) {
+    // A smaller window and memLevel for small pages were measured: they save nothing with Node's zlib.
+    this.#options = { level };
+  }
+
+  compress(page: Uint8Array, out: Uint8Array): number {
+    const size = page.length;
+    requireRoom(this.maker, out, this.outSize(size));
+    if (size === 0) return 0;
+    const compressed = deflateSync(page, this.#options);
+    if (compressed.length >= size) return 0;
+    out.set(compressed);
+    return compressed.length;
+  }
+
+  decompress(input: Uint8Array, out: Uint8Array): number {
+    // Node refuses a limit of 0 bytes, and no page is that small.
+    if (input.length === 0 || out.length === 0) return -1;
+    if (out.length !== this.#inflateSize) {
+      this.#inflateOptions = { maxOutputLength: out.length, info: true };
+      this.#inflateSize = out.length;
+    }
+    let result: InflateResult;
+    try {
+      result = inflateSync(input, this.#inflateOptions) as unknown as InflateResult;
+    } catch {
+      return -1;
+    }
+    // It stops at the stream's end without a word about what follows.
+    if (result.engine.bytesWritten !== input.length) return -1;
+    out.set(result.buffer);
+    return result.buffer.length;
+  }
+
+  /** zlib's compressBound(). */
+  outSize(pageSize: number): number {
+    return pageSize + (pageSize >>> 12) + (pageSize >>> 14) + (pageSize >>> 25) + 13;
+  }
+
+  /** Node frees what it makes for a call. */
+  close(): void {}
+}

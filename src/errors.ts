@@ -1,0 +1,74 @@
+/** The one error class of smelt: what is wrong and where, what to do about it, and the exit code that says so. */
+
+/** Exit codes, as makedumpfile(8) has them: 0 done, 1 failed, 2 the given VMCOREINFO is of another kernel. */
+export const ExitCode = { ok: 0, failed: 1, wrongRelease: 2 } as const;
+export type ExitCode = (typeof ExitCode)[keyof typeof ExitCode];
+
+/** Stable names for programs that look at `--json` errors; the sentences may get better, these stay. */
+export type ErrorCode =
+  | 'USAGE' // the command line is wrong
+  | 'INPUT_OPEN' // the input cannot be opened
+  | 'INPUT_READ' // the system refused a read (EIO …)
+  | 'NOT_A_DUMP' // no known format
+  | 'CORRUPT' // a known format with a value that cannot be
+  | 'TRUNCATED' // the file ends before what it promises
+  | 'UNSUPPORTED' // understood, but not supported (architecture, kernel, format variant)
+  | 'CANNOT_LOWER' // the asked-for dump level keeps what the input no longer has
+  | 'WRONG_RELEASE' // -i is of another kernel
+  | 'UNDECIDABLE' // --strict: the memory map cannot be read
+  | 'TARGET' // the target may not be written (exists, is a link, is no regular file)
+  | 'WRITE' // a write failed (ENOSPC, EIO …)
+  | 'INTERRUPTED' // SIGINT, SIGTERM
+  | 'NO_CODEC' // no maker for the codec asked for
+  | 'INTERNAL';
+
+export interface SmeltErrorOptions {
+  /** What to do next: one sentence. */
+  hint?: string;
+  exitCode?: ExitCode;
+  cause?: unknown;
+}
+
+export class SmeltError extends Error {
+  override readonly name = 'SmeltError';
+  readonly code: ErrorCode;
+  readonly hint: string | undefined;
+  readonly exitCode: ExitCode;
+
+  /** `message` is one sentence without a full stop: what is wrong and where (file, offset, field, value). */
+  constructor(code: ErrorCode, message: string, options: SmeltErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.hint = options.hint;
+    this.exitCode = options.exitCode ?? ExitCode.failed;
+  }
+}
+
+const SYSTEM_REASONS: Record<string, string> = {
+  ENOENT: 'no such file',
+  EACCES: 'permission denied',
+  EPERM: 'operation not permitted',
+  EISDIR: 'is a directory',
+  ENOTDIR: 'a part of the path is not a directory',
+  ENOSPC: 'no space left on the device',
+  EDQUOT: 'the disk quota is used up',
+  EFBIG: 'the file would be larger than the file system or the limit allows',
+  EIO: 'input/output error',
+  EROFS: 'the file system is read-only',
+  ELOOP: 'is a symbolic link',
+  EEXIST: 'already exists',
+  EPIPE: 'the reader of the pipe is gone',
+};
+
+/** The system's errno name of a failed call, or undefined for anything else. */
+export function errnoName(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
+
+/** An errno in words, for the end of a sentence: "no space left on the device (ENOSPC)". */
+export function systemReason(error: unknown): string {
+  const name = errnoName(error);
+  if (name === undefined) return error instanceof Error ? error.message : String(error);
+  const words = SYSTEM_REASONS[name];
+  return words === undefined ? name : `${words} (${name})`;
+}

@@ -1,0 +1,323 @@
+/** Decides for each page frame of a window whether it is kept: one walk over its struct pages. */
+
+import type { KernelImage } from '../kernel/image.ts';
+import type { MemoryMap } from '../kernel/memory-model.ts';
+import type { PageRules, TypeRule } from '../kernel/page-rules.ts';
+import { clearRange, nextBit, popcount, testBit } from '../read/bitmap.ts';
+import type { MemoryReader } from '../read/dump-file.ts';
+import { ClassIndex, DumpLevel, PAGE_CLASSES } from './page-class.ts';
+
+/** Page frames beyond the window that a compound page of the window takes along. */
+export interface Carry {
+  readonly pfn: number;
+  readonly end: number;
+  /** Index in PAGE_CLASSES. */
+  readonly pageClass: number;
+}
+
+/** A type rule that nothing matches. */
+const NEVER: TypeRule = { mask: 0, value: 1 };
+/** Compound pages of 2^30 pages do not exist; a larger order is a damaged struct page. */
+const MAX_ORDER = 30;
+
+/** How page frames of the kernel image are treated. */
+const Image = { outside: 0, all: 1, reserved: 2 } as const;
+type Image = (typeof Image)[keyof typeof Image];
+
+/** What is known of the memory map; undefined when it cannot be read, and then nothing is dropped. */
+export interface ReadableMap {
+  readonly map: MemoryMap;
+  readonly rules: PageRules;
+  readonly image: KernelImage | undefined;
+}
+
+/** One thread's classifier. `classes` and the other counters add up over all windows that it does. */
+export class WindowClassifier {
+  /** Page frames by class, indexed as PAGE_CLASSES; kernel and zero are not counted here. */
+  readonly classes = new Float64Array(PAGE_CLASSES.length);
+  /** Free page frames that the memory map shows, whether or not the input has them. */
+  freeFound = 0;
+  carries: Carry[] = [];
+
+  private readonly reader: MemoryReader;
+  private readonly readable: ReadableMap | undefined;
+  private readonly dumpLevel: number;
+
+  /** The window at work. */
+  private bits: Uint8Array = new Uint8Array(0);
+  private windowPfn = 0;
+  private windowEnd = 0;
+
+  /** The struct pages at work: 32-bit words over the reader's buffer, or over a copy where that is not aligned. */
+  private words: Int32Array = new Int32Array(0);
+  private aligned: Buffer = Buffer.alloc(0);
+
+  constructor(reader: MemoryReader, readable: ReadableMap | undefined, dumpLevel: number) {
+    this.reader = reader;
+    this.readable = readable;
+    this.dumpLevel = dumpLevel;
+  }
+
+  /**
+   * Clears in `bits` what is dropped of the page frames `pfn` … `pfn + count - 1` (bit 0 is `pfn`) and returns how many
+   * stay. Page frames whose bit is clear beforehand are not in the input and not counted.
+   */
+  classify(pfn: number, count: number, bits: Uint8Array): number {
+    this.bits = bits;
+    this.windowPfn = pfn;
+    this.windowEnd = pfn + count;
+    if (this.readable === undefined) {
+      this.classes[ClassIndex.undecided]! += popcount(bits, count);
+    } else {
+      for (const piece of this.readable.map.pieces(pfn, count)) {
+        if (piece.paddr === undefined) this.undecided(piece.pfn, piece.count);
+        else this.classifyPiece(piece.pfn, piece.count, piece.paddr, this.readable);
+      }
+    }
+    return popcount(bits, count);
+  }
+
+  /** Page frames whose struct pages lie one behind the other from `paddr` on. */
+  private classifyPiece(pfn: number, count: number, paddr: number, readable: ReadableMap): void {
+    const { sizeBytes } = readable.rules;
+    const { pageSize } = this.reader;
+    for (let done = 0; done < count; ) {
+      // Nothing is looked up for page frames that the input does not have.
+      const from = pfn + done - this.windowPfn;
+      const skipped = nextBit(this.bits, true, from, from + count - done) - from;
+      if (skipped > 0) {
+        done += skipped;
+        continue;
+      }
+      const address = paddr + done * sizeBytes;
+      const structPfn = Math.floor(address / pageSize);
+      const inPage = address - structPfn * pageSize;
+      const left = count - done;
+      const pages = this.reader.load(structPfn, Math.ceil((inPage + left * sizeBytes) / pageSize));
+      const structs = Math.min(left, Math.floor((pages * pageSize - inPage) / sizeBytes));
+      if (structs < 1) {
+        const lost = Math.min(left, Math.max(1, Math.floor((pageSize - inPage) / sizeBytes)));
+        this.undecided(pfn + done, lost);
+        done += lost;
+        continue;
+      }
+      const base = this.wordsAt(this.reader.start + inPage, structs * sizeBytes);
+      done += this.scanAroundImage(pfn + done, structs, base, done + structs < count, readable);
+    }
+  }
+
+  /** Makes `words` cover struct pages in the reader's buffer; returns the index of their first word. */
+  private wordsAt(byteOffset: number, length: number): number {
+    const { bytes } = this.reader;
+    const at = bytes.byteOffset + byteOffset;
+    if (at % 4 === 0) {
+      if (this.words.buffer !== bytes.buffer) {
+        this.words = new Int32Array(bytes.buffer, 0, Math.floor(bytes.buffer.byteLength / 4));
+      }
+      return at / 4;
+    }
+    if (this.aligned.length < length) this.aligned = Buffer.from(new ArrayBuffer(length));
+    bytes.copy(this.aligned, 0, byteOffset, byteOffset + length);
+    if (this.words.buffer !== this.aligned.buffer) {
+      this.words = new Int32Array(this.aligned.buffer, 0, Math.floor(this.aligned.length / 4));
+    }
+    return 0;
+  }
+
+  /** Scans struct pages, those of the kernel image by rules of their own. Returns how many are done with. */
+  private scanAroundImage(
+    pfn: number,
+    count: number,
+    base: number,
+    more: boolean,
+    readable: ReadableMap,
+  ): number {
+    const { image, rules } = readable;
+    const stride = rules.sizeBytes / 4;
+    const end = pfn + count;
+    let at = pfn;
+    for (const range of image?.ranges ?? []) {
+      if (range.end <= at) continue;
+      if (range.pfn >= end) break;
+      if (range.pfn > at) {
+        at += this.scan(at, range.pfn - at, base + (at - pfn) * stride, false, Image.outside, rules);
+        at = Math.max(at, range.pfn);
+      }
+      const inside = Math.min(range.end, end) - at;
+      if (inside <= 0) continue;
+      const kind = image?.by === 'symbols' ? Image.all : Image.reserved;
+      this.scan(at, inside, base + (at - pfn) * stride, false, kind, rules);
+      at += inside;
+    }
+    if (at < end) at += this.scan(at, end - at, base + (at - pfn) * stride, more, Image.outside, rules);
+    return at - pfn;
+  }
+
+  /**
+   * The rules, in makedumpfile's order; the first that matches decides. Returns how many page frames are done with:
+   * more than `count` when a block reaches beyond, fewer when `more` struct pages must be there to go on.
+   */
+  private scan(
+    first: number,
+    count: number,
+    base: number,
+    more: boolean,
+    image: Image,
+    rules: PageRules,
+  ): number {
+    const { words, bits, windowPfn, dumpLevel } = this;
+    const stride = rules.sizeBytes >>> 2;
+    const flagsWord = rules.flags >>> 2;
+    const mappingWord = rules.mapping >>> 2;
+    const mapcountWord = rules.mapcount >>> 2;
+    const headWord = rules.compoundHead >>> 2;
+    const privateWord = rules.private >>> 2;
+    const { PG_lru, PG_private, PG_swapcache, PG_swapbacked, PG_hwpoison, PG_slab, PG_head, PG_reserved } =
+      rules;
+    const dropFree = (dumpLevel & DumpLevel.free) !== 0;
+    // Level 4 implies level 2 (makedumpfile(8)).
+    const dropCachePrivate = (dumpLevel & DumpLevel.cachePrivate) !== 0;
+    const dropCache = dropCachePrivate || (dumpLevel & DumpLevel.cache) !== 0;
+    const dropUser = (dumpLevel & DumpLevel.user) !== 0;
+    const buddy = dropFree ? (rules.buddy ?? NEVER) : NEVER;
+    const unaccepted = dropFree ? (rules.unaccepted ?? NEVER) : NEVER;
+    const slab = rules.slab ?? NEVER;
+    const offline = rules.offline ?? NEVER;
+    const { mask: buddyMask, value: buddyValue } = buddy;
+    const { mask: unacceptedMask, value: unacceptedValue } = unaccepted;
+    const { mask: slabMask, value: slabValue } = slab;
+    const { mask: offlineMask, value: offlineValue } = offline;
+    // Bits that something other than "a kernel page" can follow from: most kernel pages have none of them.
+    const telling = PG_lru | PG_swapcache | PG_hwpoison | PG_head;
+
+    let i = 0;
+    while (i < count) {
+      const at = base + i * stride;
+      const flags = words[at + flagsWord]!;
+      if (image !== Image.outside && (image === Image.all || (flags & PG_reserved) !== 0)) {
+        if ((flags & PG_hwpoison) !== 0) this.drop(first + i, 1, ClassIndex.hwpoison);
+        i++;
+        continue;
+      }
+      if ((words[at + headWord]! & 1) !== 0) {
+        // A tail page goes where its head goes, but a poisoned one must not be touched whatever its head says.
+        if ((flags & PG_hwpoison) !== 0) this.drop(first + i, 1, ClassIndex.hwpoison);
+        i++;
+        continue;
+      }
+      const mapcount = words[at + mapcountWord]!;
+      const isSlab = (flags & PG_slab) !== 0 || (mapcount & slabMask) === slabValue;
+      if (!isSlab && (mapcount & buddyMask) === buddyValue) {
+        i += this.freeBlock(first + i, words[at + privateWord]!, rules.buddyOrders);
+        continue;
+      }
+      if ((mapcount & unacceptedMask) === unacceptedValue) {
+        i += this.freeBlock(first + i, rules.buddyOrders - 1, rules.buddyOrders);
+        continue;
+      }
+      const isAnon = !isSlab && (words[at + mappingWord]! & 1) !== 0;
+      if ((flags & telling) === 0 && !isAnon && (isSlab || (mapcount & offlineMask) !== offlineValue)) {
+        i++;
+        continue;
+      }
+      let pageClass: number;
+      let order = -1;
+      const isHead = (flags & PG_head) !== 0;
+      if (isHead && i + 1 >= count && more && i > 0) return i;
+      if (isHead && i + 1 < count) order = this.compoundOrder(at + stride, first + i, rules);
+      const isCache =
+        (flags & PG_lru) !== 0 ||
+        ((flags & PG_swapcache) !== 0 && (PG_swapbacked === 0 || (flags & PG_swapbacked) !== 0));
+      const isPrivate = (flags & PG_private) !== 0;
+      if (isCache && !isAnon && (isPrivate ? dropCachePrivate : dropCache)) {
+        pageClass = isPrivate ? ClassIndex.cachePrivate : ClassIndex.cache;
+      } else if (dropUser && (isAnon || (order >= 0 && this.isHugetlb(at, at + stride, rules)))) {
+        pageClass = ClassIndex.user;
+      } else if ((flags & PG_hwpoison) !== 0) {
+        pageClass = ClassIndex.hwpoison;
+      } else if (!isSlab && (mapcount & offlineMask) === offlineValue) {
+        pageClass = ClassIndex.offline;
+      } else {
+        i++;
+        continue;
+      }
+      if (order > 0) {
+        const pages = 2 ** order;
+        this.drop(first + i, pages, pageClass);
+        i += pages;
+        continue;
+      }
+      const bit = first + i - windowPfn;
+      const mask = 1 << (bit & 7);
+      if ((bits[bit >>> 3]! & mask) !== 0) {
+        bits[bit >>> 3]! &= ~mask;
+        this.classes[pageClass]!++;
+      }
+      i++;
+    }
+    return i;
+  }
+
+  /** A block of the buddy allocator, or of unaccepted memory; returns how many page frames are done with. */
+  private freeBlock(pfn: number, order: number, orders: number): number {
+    const pages = order >= 0 && order < orders ? 2 ** order : 0;
+    if (pages === 0 || pfn % pages !== 0) {
+      this.undecided(pfn, 1);
+      return 1;
+    }
+    this.freeFound += pages;
+    this.drop(pfn, pages, ClassIndex.free);
+    return pages;
+  }
+
+  /** Order of a compound page, 0 when what its second struct page says makes no sense. */
+  private compoundOrder(second: number, pfn: number, rules: PageRules): number {
+    if (rules.compoundOrder === undefined) return 0;
+    const order = this.byteAt(second, rules.compoundOrder);
+    return order <= MAX_ORDER && pfn % 2 ** order === 0 ? order : 0;
+  }
+
+  private isHugetlb(head: number, second: number, rules: PageRules): boolean {
+    const { hugetlb } = rules;
+    if (hugetlb === undefined) return false;
+    switch (hugetlb.by) {
+      case 'type':
+        return (this.words[head + (rules.mapcount >>> 2)]! & hugetlb.rule.mask) === hugetlb.rule.value;
+      case 'second flags':
+        return (this.words[second + (rules.flags >>> 2)]! & hugetlb.mask) !== 0;
+      case 'second byte':
+        return this.byteAt(second, hugetlb.offset) === hugetlb.value;
+    }
+  }
+
+  /** A byte of the struct page whose first word has the index `word`; little-endian. */
+  private byteAt(word: number, offset: number): number {
+    return (this.words[word + (offset >>> 2)]! >>> ((offset & 3) * 8)) & 0xff;
+  }
+
+  /** Drops page frames, but none of the kernel image behind the first; what lies beyond the window is handed over. */
+  private drop(pfn: number, count: number, pageClass: number): void {
+    const end = count === 1 ? pfn + 1 : this.untilImage(pfn, pfn + count);
+    const inWindow = Math.min(end, this.windowEnd);
+    this.classes[pageClass]! += clearRange(this.bits, pfn - this.windowPfn, inWindow - this.windowPfn);
+    if (end > inWindow) this.carries.push({ pfn: inWindow, end, pageClass });
+  }
+
+  private untilImage(pfn: number, end: number): number {
+    const image = this.readable?.image;
+    if (image?.by !== 'symbols') return end;
+    const next = image.ranges.find((range) => range.end > pfn);
+    return next === undefined ? end : Math.max(pfn, Math.min(end, next.pfn));
+  }
+
+  private undecided(pfn: number, count: number): void {
+    const from = pfn - this.windowPfn;
+    if (count === 1) {
+      if (testBit(this.bits, from)) this.classes[ClassIndex.undecided]!++;
+      return;
+    }
+    for (let bit = from; bit < from + count; bit++) {
+      if (testBit(this.bits, bit)) this.classes[ClassIndex.undecided]!++;
+    }
+  }
+}

@@ -1,0 +1,49 @@
+/** Cuts the memory of a dump into windows: the units of work, of which any thread can do any one. */
+
+import type { DumpFile } from '../read/dump-file.ts';
+import { endOf, pfnRuns } from '../read/extents.ts';
+
+/** Page frames of a window, at most: 1 GiB of 4 KiB pages. */
+const LARGEST_WINDOW = 2 ** 18;
+/** And at least: no free block of the buddy allocator (order 10) crosses a border, and there is work in it. */
+const SMALLEST_WINDOW = 2 ** 11;
+/** Enough that the last one keeps nobody waiting for long. */
+const WINDOWS_PER_THREAD = 16;
+
+export interface Plan {
+  /** Page frames a window spans, a power of two; each window begins at a multiple of it. */
+  readonly windowPages: number;
+  /** First page frame of each window, ascending, in memory that threads share. Windows without memory are left out. */
+  readonly starts: Float64Array;
+  /** Page frames that the two bitmaps cover. */
+  readonly maxMapnr: number;
+  /** Page frames that exist. */
+  readonly totalPages: number;
+}
+
+export function planWindows(file: DumpFile, threads: number): Plan {
+  let totalPages = 0;
+  for (const run of pfnRuns(file.memory, file.pageSize)) totalPages += run.count;
+  const even = totalPages / (Math.max(1, threads) * WINDOWS_PER_THREAD);
+  const windowPages = Math.min(
+    LARGEST_WINDOW,
+    Math.max(SMALLEST_WINDOW, 2 ** Math.floor(Math.log2(Math.max(1, even)))),
+  );
+  const starts: number[] = [];
+  for (const { pfn, count } of pfnRuns(file.memory, file.pageSize)) {
+    const first = Math.floor(pfn / windowPages);
+    const last = Math.floor((pfn + count - 1) / windowPages);
+    for (let w = first; w <= last; w++) {
+      if (starts.at(-1) !== w * windowPages) starts.push(w * windowPages);
+    }
+  }
+  const shared = new Float64Array(new SharedArrayBuffer(starts.length * Float64Array.BYTES_PER_ELEMENT));
+  shared.set(starts);
+  return { windowPages, starts: shared, maxMapnr: Math.ceil(endOf(file.memory) / file.pageSize), totalPages };
+}
+
+/** Page frames that window `index` spans; the last one may be cut by the end of memory. */
+export function windowSpan(plan: Plan, index: number): { pfn: number; count: number } {
+  const pfn = plan.starts[index]!;
+  return { pfn, count: Math.min(plan.windowPages, plan.maxMapnr - pfn) };
+}

@@ -1,0 +1,153 @@
+/** What a struct page says about its page frame, in every kernel from 4.19 to 7.3, as data. */
+
+import type { Vmcoreinfo } from './vmcoreinfo.ts';
+
+/** A page type in `_mapcount`: the page has it when `(_mapcount & mask) === value` (32-bit, signed). */
+export interface TypeRule {
+  readonly mask: number;
+  readonly value: number;
+}
+
+/** How a compound page is told to be hugetlb. */
+export type HugetlbRule =
+  | { readonly by: 'type'; readonly rule: TypeRule }
+  | { readonly by: 'second flags'; readonly mask: number }
+  | { readonly by: 'second byte'; readonly offset: number; readonly value: number };
+
+/** Offsets are bytes in struct page, masks are bits of the low word of `flags` (0: the kernel has no such flag). */
+export interface PageRules {
+  readonly sizeBytes: number;
+  readonly flags: number;
+  readonly mapping: number;
+  readonly mapcount: number;
+  readonly private: number;
+  /** `compound_head`, `compound_info` since 7.1: bit 0 marks a tail page. */
+  readonly compoundHead: number;
+  readonly PG_lru: number;
+  readonly PG_private: number;
+  readonly PG_swapcache: number;
+  /** 0: PG_swapcache alone says so. */
+  readonly PG_swapbacked: number;
+  readonly PG_slab: number;
+  readonly PG_hwpoison: number;
+  /** Not exported. It has stood just below PG_private since v2.6.16 (include/linux/page-flags.h). */
+  readonly PG_reserved: number;
+  readonly PG_head: number;
+  readonly buddy: TypeRule | undefined;
+  readonly slab: TypeRule | undefined;
+  readonly offline: TypeRule | undefined;
+  readonly unaccepted: TypeRule | undefined;
+  readonly hugetlb: HugetlbRule | undefined;
+  /** Offset of the byte that holds a compound page's order, in its second struct page. */
+  readonly compoundOrder: number | undefined;
+  /** Orders of the buddy allocator: LENGTH(zone.free_area). */
+  readonly buddyOrders: number;
+  /** Keys that VMCOREINFO should have and has not: what depends on them cannot be decided and is kept. */
+  readonly missing: readonly string[];
+}
+
+/** PAGE_MAPCOUNT_RESERVED and PAGE_TYPE_BASE of the bit-field encoding. */
+const PAGE_TYPE_BASE = 0xf0000000;
+
+/**
+ * A page type by the value that VMCOREINFO exports for it.
+ * - Linux commit 6e292b9be7f4 ("mm: split page_type out from _mapcount"), v4.18: a field of negated bits; the kernel
+ *   tests `(page_type & (PAGE_TYPE_BASE | flag)) == PAGE_TYPE_BASE`, the value exported is `~flag`.
+ * - Linux commit 4ffca5a96678 ("mm: support only one page_type per page"), v6.12: the top byte is the type and the low
+ *   24 bits are the owner's; the value exported is `type << 24`.
+ */
+export function typeRule(value: bigint | undefined): TypeRule | undefined {
+  if (value === undefined) return undefined;
+  const word = Number(BigInt.asIntN(32, value));
+  if ((word & 0xffffff) === 0) return { mask: 0xff000000 | 0, value: word };
+  return { mask: PAGE_TYPE_BASE | ~word | 0, value: PAGE_TYPE_BASE | 0 };
+}
+
+/** Reads the rules from VMCOREINFO; undefined when not even struct page's own layout is known. */
+export function pageRules(info: Vmcoreinfo): PageRules | undefined {
+  const missing: string[] = [];
+  const need = <T>(value: T | undefined, key: string): T | undefined => {
+    if (value === undefined) missing.push(key);
+    return value;
+  };
+  const offset = (member: string) => need(info.offset(member), `OFFSET(${member})`);
+  const flag = (name: string) => {
+    const bit = info.number(name);
+    return bit === undefined || bit < 0n || bit > 31n ? 0 : 1 << Number(bit);
+  };
+  const neededFlag = (name: string) => need(flag(name) || undefined, `NUMBER(${name})`) ?? 0;
+
+  const sizeBytes = info.size('page');
+  const flags = info.offset('page.flags');
+  const mapping = info.offset('page.mapping');
+  const mapcount = info.offset('page._mapcount');
+  if (sizeBytes === undefined || flags === undefined || mapping === undefined || mapcount === undefined)
+    return undefined;
+  if (sizeBytes < 32 || sizeBytes > 512 || sizeBytes % 8 !== 0) return undefined;
+  const compoundHead =
+    info.offset('page.compound_head') ??
+    need(info.offset('page.compound_info'), 'OFFSET(page.compound_head)');
+  const privateOffset = offset('page.private');
+  const buddyOrders = need(info.length('zone.free_area'), 'LENGTH(zone.free_area)');
+  const members = [flags, mapping, mapcount, compoundHead ?? 0, privateOffset ?? 0];
+  if (members.some((at) => at + 4 > sizeBytes || at % 4 !== 0)) return undefined;
+  const headMask = info.number('PG_head_mask');
+  const buddy = typeRule(need(info.number('PAGE_BUDDY_MAPCOUNT_VALUE'), 'NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)'));
+  return {
+    sizeBytes,
+    flags,
+    mapping,
+    mapcount,
+    private: privateOffset ?? 0,
+    compoundHead: compoundHead ?? 0,
+    PG_lru: neededFlag('PG_lru'),
+    PG_private: neededFlag('PG_private'),
+    PG_swapcache: neededFlag('PG_swapcache'),
+    PG_swapbacked: flag('PG_swapbacked'),
+    // Linux commit 46df8e73a4a3 ("mm: free up PG_slab"), v6.10: slab became a page type, its flag's bit is another's now.
+    PG_slab: flag('PG_slab'),
+    PG_hwpoison: flag('PG_hwpoison'),
+    PG_reserved: flag('PG_private') >>> 1,
+    PG_head: headMask === undefined ? 0 : Number(BigInt.asIntN(32, headMask)),
+    // Without the order there is no telling how far a free block reaches.
+    buddy: privateOffset === undefined || buddyOrders === undefined ? undefined : buddy,
+    slab: typeRule(info.number('PAGE_SLAB_MAPCOUNT_VALUE')),
+    offline: typeRule(info.number('PAGE_OFFLINE_MAPCOUNT_VALUE')),
+    unaccepted: typeRule(info.number('PAGE_UNACCEPTED_MAPCOUNT_VALUE')),
+    ...compoundRules(info, sizeBytes, flags),
+    buddyOrders: buddyOrders ?? 0,
+    missing,
+  };
+}
+
+/** Where a compound page's order and its being hugetlb are told, both in its second struct page or its type. */
+function compoundRules(
+  info: Vmcoreinfo,
+  sizeBytes: number,
+  flags: number,
+): Pick<PageRules, 'hugetlb' | 'compoundOrder'> {
+  // The order is the low byte of the second page's flags (little-endian: its first byte).
+  // Linux commit ebc1baf5c9b4 ("mm: free up a word in the first tail page"), v6.6.
+  const type = typeRule(info.number('PAGE_HUGETLB_MAPCOUNT_VALUE'));
+  // Linux commit d99e3140a4d3 ("mm: turn folio_test_hugetlb into a PageType"), v6.9.
+  if (type) return { compoundOrder: flags, hugetlb: { by: 'type', rule: type } };
+  const PG_hugetlb = info.number('PG_hugetlb');
+  if (PG_hugetlb !== undefined) {
+    return { compoundOrder: flags, hugetlb: { by: 'second flags', mask: 1 << Number(PG_hugetlb & 31n) } };
+  }
+  const dtorValue = info.number('HUGETLB_PAGE_DTOR');
+  const inSecond = (member: string, base: number) => {
+    const at = info.offset(member);
+    return at === undefined || at < base || at - base >= sizeBytes ? undefined : at - base;
+  };
+  // v6.3 to v6.5: members of struct folio, whose second page begins behind the first.
+  const order = inSecond('folio._folio_order', sizeBytes) ?? inSecond('page.compound_order', 0);
+  const dtor = inSecond('folio._folio_dtor', sizeBytes) ?? inSecond('page.compound_dtor', 0);
+  return {
+    compoundOrder: order,
+    hugetlb:
+      dtor === undefined || dtorValue === undefined
+        ? undefined
+        : { by: 'second byte', offset: dtor, value: Number(dtorValue & 0xffn) },
+  };
+}

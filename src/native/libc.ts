@@ -1,0 +1,39 @@
+/** The handful of system calls that Node does not offer, through koffi. */
+
+import { loadLibrary, type Unavailable } from './koffi.ts';
+
+export interface Libc {
+  mmap(
+    address: bigint | null,
+    length: number,
+    prot: number,
+    flags: number,
+    fd: number,
+    offset: number,
+  ): bigint;
+  /** An ArrayBuffer over memory that stays mapped for the life of the process. */
+  view(address: bigint, length: number): ArrayBuffer;
+  fallocate(fd: number, mode: number, offset: number, length: number): number;
+  /** errno of the last call on this thread. */
+  errno(): number;
+}
+
+let loaded: Libc | Unavailable | undefined;
+
+/** libc of this system, or why it cannot be called. */
+export function libc(): Libc | Unavailable {
+  loaded ??= load();
+  return loaded;
+}
+
+function load(): Libc | Unavailable {
+  const library = loadLibrary('libc.so.6');
+  if ('unavailable' in library) return library;
+  const { lib, koffi } = library;
+  return {
+    mmap: lib.func('void *mmap(void *address, size_t length, int prot, int flags, int fd, int64_t offset)'),
+    view: (address, length) => koffi.view(address, length),
+    fallocate: lib.func('int fallocate(int fd, int mode, int64_t offset, int64_t length)'),
+    errno: () => koffi.errno(),
+  };
+}

@@ -1,0 +1,89 @@
+/** What every input becomes once it is open: plain data that crosses to worker threads, and a reader made from it per thread. */
+
+/** Physical memory that the file describes, in ascending order and without overlaps. One entry of each column is one extent. */
+export interface Extents {
+  /** Physical address of the first byte. */
+  readonly paddr: Float64Array;
+  readonly sizeBytes: Float64Array;
+  /** Where the bytes are in the file; meaningless in formats that store pages one by one. */
+  readonly byteOffset: Float64Array;
+}
+
+/** An ELF note: owner name, type, and its descriptor. */
+export interface Note {
+  readonly name: string;
+  readonly type: number;
+  readonly desc: Uint8Array;
+}
+
+interface DumpFileBase {
+  readonly path: string;
+  readonly fd: number;
+  readonly fileBytes: number;
+  /** As `uname -m` names it; undefined when the file does not say. */
+  readonly machine: string | undefined;
+  readonly littleEndian: boolean;
+  readonly pageSize: number;
+  /** All memory that existed when the dump was taken. Page frames touched by it are set in the first bitmap. */
+  readonly memory: Extents;
+  /** The ELF notes as they stand in the file, one after another. */
+  readonly notes: Uint8Array;
+}
+
+/** An ELF core file: memory lies in it as it lay in the machine. */
+export interface ElfDumpFile extends DumpFileBase {
+  readonly format: 'elf';
+  /** The part of `memory` whose bytes are in the file (p_filesz may be less than p_memsz). */
+  readonly stored: Extents;
+}
+
+/** A kdump-compressed file: a descriptor and a compressed page for each bit of the second bitmap. */
+export interface KdumpDumpFile extends DumpFileBase {
+  readonly format: 'kdump';
+  readonly headerVersion: number;
+  readonly dumpLevel: number;
+  /** The six strings of struct new_utsname as they stand in the header. */
+  readonly utsname: Uint8Array;
+  readonly timestamp: { readonly sec: bigint; readonly usec: bigint };
+  readonly nrCpus: number;
+  readonly physBase: bigint;
+  /** Where the input's status says that pages are missing. */
+  readonly incomplete: boolean;
+  /** Text of what was erased, carried over when the file is filtered further. */
+  readonly eraseInfo: Uint8Array;
+  readonly bitmap2Offset: number;
+  readonly maxMapnr: number;
+  readonly descOffset: number;
+  /** Bits set in the second bitmap before each block of PFNS_PER_RANK page frames; shared between threads. */
+  readonly rank: Float64Array;
+}
+
+export type DumpFile = ElfDumpFile | KdumpDumpFile;
+
+/** How a format is told from others and opened. */
+export interface Format<T extends DumpFile = DumpFile> {
+  readonly name: string;
+  /** Looks at the first bytes of the file (4096 at most, fewer in a short file). */
+  probe(head: Uint8Array): boolean;
+  open(path: string, fd: number, fileBytes: number): T;
+}
+
+/** One thread's access to the bytes of a dump. Not shared; what `load` gave is valid until the next `load`. */
+export interface MemoryReader {
+  readonly pageSize: number;
+  /** The most pages that one `load` may ask for. */
+  readonly maxPages: number;
+  /** Where loaded pages are. */
+  readonly bytes: Buffer;
+  /** Offset in `bytes` of the first page loaded. */
+  readonly start: number;
+  /**
+   * Makes page frames `pfn` … `pfn + count - 1` readable, one behind the other, and returns how many are: fewer than
+   * `count` when one of them is excluded, missing or unreadable, 0 when `pfn` itself is. Bytes of a page frame that are
+   * not in the file read as zero. No other page frame is touched.
+   */
+  load(pfn: number, count: number): number;
+  /** Copies physical memory; false where any page frame of it is not in the dump. */
+  read(paddr: number, into: Uint8Array): boolean;
+  close(): void;
+}

@@ -1,0 +1,195 @@
+/** ELF64 core files: /proc/vmcore, makedumpfile -E, QEMU's dump-guest-memory. */
+
+import { SmeltError } from '../errors.ts';
+import { bytes, size64, struct, u8, u16, u32, u64 } from '../struct.ts';
+import type { ElfDumpFile, Extents, Format } from './dump-file.ts';
+import { extentsOf, type Segment } from './extents.ts';
+import { comma, readPart, truncated } from './file.ts';
+import { checkMemory, MAX_EXTENTS, MAX_NOTE_BYTES } from './limits.ts';
+
+/** Source: elf.h, e_ident. */
+const ElfIdent = struct('e_ident', { magic: u32, ei_class: u8, ei_data: u8, ei_version: u8, rest: bytes(9) });
+/** Source: elf.h, Elf64_Ehdr. */
+const Elf64Ehdr = struct('Elf64_Ehdr', {
+  e_ident: bytes(16),
+  e_type: u16,
+  e_machine: u16,
+  e_version: u32,
+  e_entry: u64,
+  e_phoff: size64,
+  e_shoff: size64,
+  e_flags: u32,
+  e_ehsize: u16,
+  e_phentsize: u16,
+  e_phnum: u16,
+  e_shentsize: u16,
+  e_shnum: u16,
+  e_shstrndx: u16,
+});
+/** Source: elf.h, Elf64_Phdr. */
+const Elf64Phdr = struct('Elf64_Phdr', {
+  p_type: u32,
+  p_flags: u32,
+  p_offset: size64,
+  p_vaddr: u64,
+  p_paddr: size64,
+  p_filesz: size64,
+  p_memsz: size64,
+  p_align: u64,
+});
+/** Source: elf.h, Elf64_Shdr. */
+const Elf64Shdr = struct('Elf64_Shdr', {
+  sh_name: u32,
+  sh_type: u32,
+  sh_flags: u64,
+  sh_addr: u64,
+  sh_offset: u64,
+  sh_size: u64,
+  sh_link: u32,
+  sh_info: u32,
+});
+
+const ELF_MAGIC = 0x464c457f;
+const ELFCLASS64 = 2;
+const ELFDATA2LSB = 1;
+const ET_CORE = 4;
+const PT_LOAD = 1;
+const PT_NOTE = 4;
+/** e_phnum when the real number did not fit: it stands in sh_info of section 0. */
+const PN_XNUM = 0xffff;
+/** p_paddr of mappings that are not RAM, in /proc/kcore. */
+const NOT_PADDR = Number(0xffffffffffffffffn);
+
+const MACHINES: Record<number, string> = {
+  3: 'i386',
+  21: 'ppc64',
+  22: 's390x',
+  40: 'arm',
+  62: 'x86_64',
+  183: 'aarch64',
+  243: 'riscv64',
+  258: 'loongarch64',
+};
+
+function open(path: string, fd: number, fileBytes: number): ElfDumpFile {
+  const ident = ElfIdent.read(readPart(path, fd, 'the ELF header', 0, ElfIdent.size));
+  const littleEndian = ident.ei_data === ELFDATA2LSB;
+  if (ident.ei_class !== ELFCLASS64) {
+    throw new SmeltError('UNSUPPORTED', `${path}: is a 32-bit ELF file, and only 64-bit dumps are supported`);
+  }
+  const header = Elf64Ehdr.read(readPart(path, fd, 'the ELF header', 0, Elf64Ehdr.size), 0, littleEndian);
+  if (header.e_type !== ET_CORE) {
+    throw new SmeltError(
+      'NOT_A_DUMP',
+      `${path}: is an ELF file of type ${header.e_type}, not a core file (type 4)`,
+      {
+        hint: 'A vmlinux or a program is no dump.',
+      },
+    );
+  }
+  const count =
+    header.e_phnum === PN_XNUM ? realPhnum(path, fd, header.e_shoff, littleEndian) : header.e_phnum;
+  const { segments, noteRanges } = readProgramHeaders(path, fd, fileBytes, header, count, littleEndian);
+
+  const stored = extentsOf(
+    segments.map(({ paddr, filesz, byteOffset }) => ({ paddr, sizeBytes: filesz, byteOffset })),
+  );
+  // Where nothing is left out, which is the rule, the two lists are one and the same.
+  const memory = segments.every((s) => s.memsz === s.filesz)
+    ? stored
+    : extentsOf(segments.map(({ paddr, memsz, byteOffset }) => ({ paddr, sizeBytes: memsz, byteOffset })));
+  checkMemory(path, memory);
+  return {
+    format: 'elf',
+    path,
+    fd,
+    fileBytes,
+    machine: MACHINES[header.e_machine] ?? `ELF machine ${header.e_machine}`,
+    littleEndian,
+    pageSize: 4096,
+    memory,
+    stored: stored satisfies Extents,
+    notes: Buffer.concat(noteRanges.map((n) => readPart(path, fd, 'the notes', n.byteOffset, n.sizeBytes))),
+  };
+}
+
+function realPhnum(path: string, fd: number, e_shoff: number, littleEndian: boolean): number {
+  const raw = readPart(
+    path,
+    fd,
+    'section header 0, which has the number of program headers,',
+    e_shoff,
+    Elf64Shdr.size,
+  );
+  return Elf64Shdr.read(raw, 0, littleEndian).sh_info;
+}
+
+interface LoadSegment {
+  readonly paddr: number;
+  readonly byteOffset: number;
+  readonly filesz: number;
+  readonly memsz: number;
+}
+
+function readProgramHeaders(
+  path: string,
+  fd: number,
+  fileBytes: number,
+  { e_phoff, e_phentsize }: { e_phoff: number; e_phentsize: number },
+  count: number,
+  littleEndian: boolean,
+): { segments: LoadSegment[]; noteRanges: Omit<Segment, 'paddr'>[] } {
+  if (count > 0 && e_phentsize !== Elf64Phdr.size) {
+    throw new SmeltError('CORRUPT', `${path}: e_phentsize: expected ${Elf64Phdr.size}, saw ${e_phentsize}`);
+  }
+  const tableEnd = e_phoff + count * Elf64Phdr.size;
+  if (tableEnd > fileBytes) {
+    throw truncated(path, `the ${comma(count)} program headers end at byte ${comma(tableEnd)}`, fileBytes);
+  }
+  if (count > MAX_EXTENTS) {
+    throw new SmeltError(
+      'CORRUPT',
+      `${path}: has ${comma(count)} program headers, more than ${comma(MAX_EXTENTS)}`,
+    );
+  }
+  const table = readPart(path, fd, 'the program headers', e_phoff, count * Elf64Phdr.size);
+  const segments: LoadSegment[] = [];
+  const noteRanges: Omit<Segment, 'paddr'>[] = [];
+  let noteBytes = 0;
+  for (let i = 0; i < count; i++) {
+    const p = Elf64Phdr.read(table, i * Elf64Phdr.size, littleEndian);
+    if (p.p_type !== PT_LOAD && p.p_type !== PT_NOTE) continue;
+    if (p.p_filesz > 0 && p.p_offset + p.p_filesz > fileBytes) {
+      throw truncated(
+        path,
+        `program header ${i} says its data end at byte ${comma(p.p_offset + p.p_filesz)}`,
+        fileBytes,
+      );
+    }
+    if (p.p_type === PT_NOTE) {
+      noteBytes += p.p_filesz;
+      if (noteBytes > MAX_NOTE_BYTES) {
+        throw new SmeltError(
+          'CORRUPT',
+          `${path}: has ${comma(noteBytes)} bytes of notes, more than ${comma(MAX_NOTE_BYTES)}`,
+        );
+      }
+      noteRanges.push({ byteOffset: p.p_offset, sizeBytes: p.p_filesz });
+    } else if (p.p_paddr !== NOT_PADDR) {
+      segments.push({
+        paddr: p.p_paddr,
+        byteOffset: p.p_offset,
+        filesz: p.p_filesz,
+        memsz: Math.max(p.p_memsz, p.p_filesz),
+      });
+    }
+  }
+  return { segments, noteRanges };
+}
+
+export const elf: Format<ElfDumpFile> = {
+  name: 'ELF',
+  probe: (head) =>
+    head.length >= 4 && ElfIdent.size <= head.length && ElfIdent.read(head).magic === ELF_MAGIC,
+  open,
+};

@@ -1,0 +1,67 @@
+/** Reading a file at a place: whole or a clear error. */
+
+import { fstatSync, openSync, readSync } from 'node:fs';
+import { SmeltError, systemReason } from '../errors.ts';
+
+/** Opens a dump for reading; it must be something that can be read at any place. */
+export function openForReading(path: string): { fd: number; fileBytes: number } {
+  let fd: number;
+  try {
+    fd = openSync(path, 'r');
+  } catch (cause) {
+    throw new SmeltError('INPUT_OPEN', `${path}: cannot be opened: ${systemReason(cause)}`, { cause });
+  }
+  const stat = fstatSync(fd);
+  if (!stat.isFile()) {
+    const what = stat.isDirectory() ? 'a directory' : 'not a regular file';
+    throw new SmeltError('INPUT_OPEN', `${path}: is ${what}`, {
+      hint: 'A dump is read at many places at once; save a stream to a file first.',
+    });
+  }
+  return { fd, fileBytes: stat.size };
+}
+
+/** Fills `into` from `byteOffset`; returns the bytes read, fewer only at the end of the file. Throws what the system throws. */
+export function readFully(fd: number, into: Uint8Array, byteOffset: number): number {
+  let done = 0;
+  while (done < into.length) {
+    const n = readSync(fd, into, done, into.length - done, byteOffset + done);
+    if (n === 0) break;
+    done += n;
+  }
+  return done;
+}
+
+/** `length` bytes at `byteOffset`, or an error that names `what` was to be read. The caller has bounded `length`. */
+export function readPart(path: string, fd: number, what: string, byteOffset: number, length: number): Buffer {
+  const buffer = Buffer.alloc(length);
+  let n: number;
+  try {
+    n = readFully(fd, buffer, byteOffset);
+  } catch (cause) {
+    throw new SmeltError(
+      'INPUT_READ',
+      `${path}: ${what} at byte ${comma(byteOffset)} cannot be read: ${systemReason(cause)}`,
+      { cause },
+    );
+  }
+  if (n < length) {
+    throw truncated(
+      path,
+      `${what} needs bytes ${comma(byteOffset)} to ${comma(byteOffset + length)}`,
+      byteOffset + n,
+    );
+  }
+  return buffer;
+}
+
+export function truncated(path: string, what: string, fileBytes: number): SmeltError {
+  return new SmeltError('TRUNCATED', `${path}: ${what} but the file has ${comma(fileBytes)} bytes`, {
+    hint: 'The file is cut short: copy it again from where it was made.',
+  });
+}
+
+/** 1234567 as "1,234,567". */
+export function comma(value: number | bigint): string {
+  return value.toLocaleString('en-US');
+}

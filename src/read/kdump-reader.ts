@@ -1,0 +1,185 @@
+/** Memory of a kdump-compressed file: each page is found by counting bits, and decompressed. */
+
+import type { PageCodec } from '../codec/codec.ts';
+import { popcount, testBit } from './bitmap.ts';
+import type { KdumpDumpFile, MemoryReader } from './dump-file.ts';
+import { readFully } from './file.ts';
+import { PFNS_PER_RANK } from './kdump.ts';
+import { CompressionFlag, PageDescriptor } from './kdump-layout.ts';
+
+/** Pages decompressed at once. */
+const LOAD_PAGES = 64;
+/** Descriptors read at once, and bytes of page data. */
+const DESCRIPTORS = 256;
+const DATA_BYTES = 256 * 1024;
+/** Bits counted before each stretch of this many bits of the bitmap slice in hand. */
+const STRETCH = 512;
+
+/** The decompressor of each `page_desc.flags` value. */
+export type Decompressors = ReadonlyMap<number, PageCodec>;
+
+/** `codecs`: those that could be had; a page that needs another one reads as missing. */
+export function createKdumpReader(file: KdumpDumpFile, codecs: readonly PageCodec[]): MemoryReader {
+  return new KdumpReader(file, new Map(codecs.map((codec) => [CompressionFlag[codec.name], codec])));
+}
+
+class KdumpReader implements MemoryReader {
+  readonly pageSize: number;
+  readonly maxPages = LOAD_PAGES;
+  readonly bytes: Buffer;
+  readonly start = 0;
+  /** Views of `bytes`, one a page, made once. */
+  private readonly slots: Buffer[];
+  private readonly scratch: Buffer;
+
+  /** The slice of the second bitmap in hand, and how many bits are set before each stretch of it. */
+  private readonly slice = Buffer.alloc(PFNS_PER_RANK / 8);
+  private readonly stretches = new Float64Array(PFNS_PER_RANK / STRETCH);
+  private sliceIndex = -1;
+
+  private readonly descriptors = Buffer.alloc(DESCRIPTORS * PageDescriptor.size);
+  private firstDescriptor = 0;
+  private descriptorCount = 0;
+
+  private readonly data = Buffer.alloc(DATA_BYTES);
+  private dataOffset = 0;
+  private dataLength = 0;
+
+  /** The raw page that was read last: makedumpfile and smelt store one page of zeros for all. */
+  private readonly rawPage: Buffer;
+  private rawPageOffset = -1;
+
+  private readonly file: KdumpDumpFile;
+  private readonly decompressors: Decompressors;
+
+  constructor(file: KdumpDumpFile, decompressors: Decompressors) {
+    this.file = file;
+    this.decompressors = decompressors;
+    this.pageSize = file.pageSize;
+    this.bytes = Buffer.alloc(LOAD_PAGES * file.pageSize);
+    this.slots = Array.from({ length: LOAD_PAGES }, (_, i) =>
+      this.bytes.subarray(i * file.pageSize, (i + 1) * file.pageSize),
+    );
+    this.scratch = Buffer.alloc(file.pageSize);
+    this.rawPage = Buffer.alloc(file.pageSize);
+  }
+
+  load(pfn: number, count: number): number {
+    const wanted = Math.min(count, this.maxPages);
+    for (let i = 0; i < wanted; i++) {
+      if (!this.readPage(pfn + i, this.slots[i]!)) return i;
+    }
+    return wanted;
+  }
+
+  read(paddr: number, into: Uint8Array): boolean {
+    for (let done = 0; done < into.length; ) {
+      const pfn = Math.floor((paddr + done) / this.pageSize);
+      const inPage = paddr + done - pfn * this.pageSize;
+      const n = Math.min(into.length - done, this.pageSize - inPage);
+      if (!this.readPage(pfn, this.scratch)) return false;
+      into.set(this.scratch.subarray(inPage, inPage + n), done);
+      done += n;
+    }
+    return true;
+  }
+
+  close(): void {
+    for (const codec of this.decompressors.values()) codec.close();
+  }
+
+  /** One page into `into`; false where the file does not have it whole. */
+  private readPage(pfn: number, into: Buffer): boolean {
+    const index = this.descriptorIndex(pfn);
+    if (index < 0) return false;
+    const at = this.descriptorAt(index);
+    if (at < 0) return false;
+    const { offset, size, flags } = PageDescriptor.read(this.descriptors, at);
+    if (
+      offset < this.file.descOffset ||
+      size === 0 ||
+      size > this.pageSize ||
+      offset + size > this.file.fileBytes
+    ) {
+      return false;
+    }
+    if (flags === 0) {
+      if (size !== this.pageSize) return false;
+      if (offset !== this.rawPageOffset) {
+        if (!this.fetch(offset, size)) return false;
+        this.data.copy(this.rawPage, 0, offset - this.dataOffset, offset - this.dataOffset + size);
+        this.rawPageOffset = offset;
+      }
+      this.rawPage.copy(into);
+      return true;
+    }
+    const decompressor = this.decompressors.get(flags);
+    if (decompressor === undefined || !this.fetch(offset, size)) return false;
+    const start = offset - this.dataOffset;
+    return decompressor.decompress(this.data.subarray(start, start + size), into) === this.pageSize;
+  }
+
+  /** How many pages are stored before this one, or -1 when it is not stored. */
+  private descriptorIndex(pfn: number): number {
+    if (pfn < 0 || pfn >= this.file.maxMapnr) return -1;
+    const sliceIndex = Math.floor(pfn / PFNS_PER_RANK);
+    if (sliceIndex !== this.sliceIndex && !this.takeSlice(sliceIndex)) return -1;
+    const bit = pfn % PFNS_PER_RANK;
+    if (!testBit(this.slice, bit)) return -1;
+    const stretch = Math.floor(bit / STRETCH);
+    const from = (stretch * STRETCH) / 8;
+    const inStretch = popcount(this.slice.subarray(from, from + STRETCH / 8), bit % STRETCH);
+    return this.file.rank[sliceIndex]! + this.stretches[stretch]! + inStretch;
+  }
+
+  private takeSlice(sliceIndex: number): boolean {
+    const { fd, bitmap2Offset, maxMapnr } = this.file;
+    const bits = Math.min(PFNS_PER_RANK, maxMapnr - sliceIndex * PFNS_PER_RANK);
+    const slice = this.slice.subarray(0, Math.ceil(bits / 8));
+    this.sliceIndex = -1;
+    this.slice.fill(0);
+    if (!this.readInto(fd, slice, bitmap2Offset + (sliceIndex * PFNS_PER_RANK) / 8)) return false;
+    let count = 0;
+    for (let i = 0; i < this.stretches.length; i++) {
+      this.stretches[i] = count;
+      count += popcount(this.slice.subarray((i * STRETCH) / 8, ((i + 1) * STRETCH) / 8));
+    }
+    this.sliceIndex = sliceIndex;
+    return true;
+  }
+
+  /** Where in `descriptors` the descriptor is, or -1. */
+  private descriptorAt(index: number): number {
+    if (index < this.firstDescriptor || index >= this.firstDescriptor + this.descriptorCount) {
+      const { fd, descOffset, fileBytes } = this.file;
+      const byteOffset = descOffset + index * PageDescriptor.size;
+      const count = Math.min(DESCRIPTORS, Math.floor((fileBytes - byteOffset) / PageDescriptor.size));
+      this.descriptorCount = 0;
+      if (count < 1) return -1;
+      if (!this.readInto(fd, this.descriptors.subarray(0, count * PageDescriptor.size), byteOffset))
+        return -1;
+      this.firstDescriptor = index;
+      this.descriptorCount = count;
+    }
+    return (index - this.firstDescriptor) * PageDescriptor.size;
+  }
+
+  /** Brings page data into `data`; the caller has checked that they lie inside the file. */
+  private fetch(offset: number, size: number): boolean {
+    if (offset >= this.dataOffset && offset + size <= this.dataOffset + this.dataLength) return true;
+    const length = Math.min(DATA_BYTES, this.file.fileBytes - offset);
+    this.dataLength = 0;
+    if (!this.readInto(this.file.fd, this.data.subarray(0, length), offset)) return false;
+    this.dataOffset = offset;
+    this.dataLength = length;
+    return true;
+  }
+
+  private readInto(fd: number, into: Uint8Array, byteOffset: number): boolean {
+    try {
+      return readFully(fd, into, byteOffset) === into.length;
+    } catch {
+      return false;
+    }
+  }
+}

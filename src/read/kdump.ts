@@ -1,0 +1,223 @@
+/** kdump-compressed files (header versions 1 to 6, 64-bit, little-endian) as input. */
+
+import { SmeltError } from '../errors.ts';
+import { popcount, runsOf } from './bitmap.ts';
+import type { Format, KdumpDumpFile } from './dump-file.ts';
+import { extentsOf, type Segment } from './extents.ts';
+import { comma, readPart, truncated } from './file.ts';
+import {
+  bitmapBytes,
+  DISKDUMP_SIGNATURE,
+  DiskDumpHeader,
+  KDUMP_SIGNATURE,
+  KdumpSubHeader,
+  PageDescriptor,
+  STATUS_INCOMPLETE,
+  UTS_FIELDS,
+  UTS_LENGTH,
+} from './kdump-layout.ts';
+import { checkMemory, MAX_EXTENTS, MAX_NOTE_BYTES } from './limits.ts';
+import { encodeNote } from './notes.ts';
+
+/** Page frames between two entries of the rank table: one number a GiB of 4 KiB pages. */
+export const PFNS_PER_RANK = 2 ** 18;
+
+function open(path: string, fd: number, fileBytes: number): KdumpDumpFile {
+  const header = DiskDumpHeader.read(readPart(path, fd, 'the dump header', 0, DiskDumpHeader.size));
+  if (header.signature === DISKDUMP_SIGNATURE) {
+    throw new SmeltError(
+      'UNSUPPORTED',
+      `${path}: was written by the diskdump facility of old kernels, which is not supported`,
+    );
+  }
+  const version = header.header_version;
+  if (version < 1 || version > 6) {
+    const swapped = version === 0 || (version & 0xffffff) === 0;
+    throw new SmeltError(
+      'UNSUPPORTED',
+      swapped
+        ? `${path}: header_version 0x${(version >>> 0).toString(16)} is that of a big-endian dump, which is not supported`
+        : `${path}: header_version: expected 1 to 6, saw ${version}`,
+    );
+  }
+  const blockSize = header.block_size;
+  if (blockSize < 4096 || blockSize > 65536 || (blockSize & (blockSize - 1)) !== 0) {
+    throw new SmeltError(
+      'CORRUPT',
+      `${path}: block_size: expected a power of two from 4,096 to 65,536, saw ${comma(blockSize)}`,
+    );
+  }
+  if (header.sub_hdr_size < 1) {
+    throw new SmeltError('CORRUPT', `${path}: sub_hdr_size: expected 1 or more, saw ${header.sub_hdr_size}`);
+  }
+  const sub = KdumpSubHeader.read(readPart(path, fd, 'the sub header', blockSize, KdumpSubHeader.size));
+  if (version >= 2 && sub.split !== 0) {
+    throw new SmeltError('UNSUPPORTED', `${path}: is one part of a split dump`, {
+      hint: 'Join the parts first: `makedumpfile --reassemble PART1 PART2 … DUMPFILE`.',
+    });
+  }
+  if (version >= 1 && (sub.dump_level < 0 || sub.dump_level > 31)) {
+    throw new SmeltError('CORRUPT', `${path}: dump_level: expected 0 to 31, saw ${sub.dump_level}`);
+  }
+
+  const maxMapnr = version >= 6 ? sub.max_mapnr_64 : header.max_mapnr;
+  const bitmapOffset = (1 + header.sub_hdr_size) * blockSize;
+  const oneBitmap = bitmapBytes(maxMapnr, blockSize);
+  const bitmapsEnd = bitmapOffset + header.bitmap_blocks * blockSize;
+  if (bitmapsEnd > fileBytes)
+    throw truncated(path, `the bitmaps end at byte ${comma(bitmapsEnd)}`, fileBytes);
+  if (oneBitmap > header.bitmap_blocks * blockSize) {
+    throw new SmeltError(
+      'CORRUPT',
+      `${path}: max_mapnr ${comma(maxMapnr)} needs ${comma(oneBitmap)} bytes of bitmap, and bitmap_blocks gives ${comma(header.bitmap_blocks * blockSize)}`,
+    );
+  }
+  // A dump of everything may have one bitmap that stands for both.
+  const bitmap2Offset =
+    header.bitmap_blocks * blockSize >= 2 * oneBitmap ? bitmapOffset + oneBitmap : bitmapOffset;
+
+  const memory = extentsOf(readRuns(path, fd, bitmapOffset, maxMapnr, blockSize));
+  checkMemory(path, memory);
+  const { rank, pages } = rankBitmap(path, fd, bitmap2Offset, maxMapnr);
+  const descEnd = bitmapsEnd + pages * PageDescriptor.size;
+  if (descEnd > fileBytes) {
+    throw truncated(
+      path,
+      `the descriptors of its ${comma(pages)} pages end at byte ${comma(descEnd)}`,
+      fileBytes,
+    );
+  }
+  const uts = (field: (typeof UTS_FIELDS)[number]) =>
+    Buffer.from(header.utsname)
+      .toString(
+        'latin1',
+        UTS_LENGTH * UTS_FIELDS.indexOf(field),
+        UTS_LENGTH * (UTS_FIELDS.indexOf(field) + 1),
+      )
+      .replace(/\0.*$/s, '');
+  return {
+    format: 'kdump',
+    path,
+    fd,
+    fileBytes,
+    // QEMU leaves the whole utsname zero.
+    machine: uts('machine') || undefined,
+    littleEndian: true,
+    pageSize: blockSize,
+    memory,
+    notes: readNotes(path, fd, fileBytes, version, sub),
+    headerVersion: version,
+    dumpLevel: version >= 1 ? sub.dump_level : 0,
+    utsname: header.utsname,
+    timestamp: { sec: header.timestamp_sec, usec: header.timestamp_usec },
+    nrCpus: Math.max(0, header.nr_cpus),
+    physBase: sub.phys_base,
+    incomplete: (header.status & STATUS_INCOMPLETE) !== 0,
+    eraseInfo:
+      version >= 5 && sub.offset_eraseinfo > 0
+        ? readClaimed(path, fd, fileBytes, 'the erase info', sub.offset_eraseinfo, sub.size_eraseinfo)
+        : new Uint8Array(0),
+    bitmap2Offset,
+    maxMapnr,
+    descOffset: bitmapsEnd,
+    rank,
+  };
+}
+
+/** Runs of the first bitmap as memory. */
+function readRuns(
+  path: string,
+  fd: number,
+  byteOffset: number,
+  maxMapnr: number,
+  pageSize: number,
+): Segment[] {
+  const runs: { first: number; end: number }[] = [];
+  for (const { bitmap, pfn, count } of bitmapChunks(path, fd, byteOffset, maxMapnr)) {
+    for (const [from, to] of runsOf(bitmap, 0, count)) {
+      const before = runs.at(-1);
+      if (before?.end === pfn + from) before.end = pfn + to;
+      else if (runs.length < MAX_EXTENTS) runs.push({ first: pfn + from, end: pfn + to });
+      else
+        throw new SmeltError(
+          'CORRUPT',
+          `${path}: its first bitmap has more than ${comma(MAX_EXTENTS)} runs of memory`,
+        );
+    }
+  }
+  return runs.map(({ first, end }) => ({
+    paddr: first * pageSize,
+    sizeBytes: (end - first) * pageSize,
+    byteOffset: 0,
+  }));
+}
+
+function rankBitmap(
+  path: string,
+  fd: number,
+  byteOffset: number,
+  maxMapnr: number,
+): { rank: Float64Array; pages: number } {
+  const shared = new SharedArrayBuffer(Math.ceil(maxMapnr / PFNS_PER_RANK) * Float64Array.BYTES_PER_ELEMENT);
+  const rank = new Float64Array(shared);
+  let pages = 0;
+  for (const { bitmap, pfn, count } of bitmapChunks(path, fd, byteOffset, maxMapnr)) {
+    rank[pfn / PFNS_PER_RANK] = pages;
+    pages += popcount(bitmap, count);
+  }
+  return { rank, pages };
+}
+
+function* bitmapChunks(path: string, fd: number, byteOffset: number, maxMapnr: number) {
+  for (let pfn = 0; pfn < maxMapnr; pfn += PFNS_PER_RANK) {
+    const count = Math.min(PFNS_PER_RANK, maxMapnr - pfn);
+    yield { bitmap: readPart(path, fd, 'a bitmap', byteOffset + pfn / 8, Math.ceil(count / 8)), pfn, count };
+  }
+}
+
+function readNotes(
+  path: string,
+  fd: number,
+  fileBytes: number,
+  version: number,
+  sub: ReturnType<typeof KdumpSubHeader.read>,
+): Uint8Array {
+  if (version >= 4 && sub.size_note > 0) {
+    return readClaimed(path, fd, fileBytes, 'the notes', sub.offset_note, sub.size_note);
+  }
+  if (version >= 3 && sub.size_vmcoreinfo > 0) {
+    const text = readClaimed(path, fd, fileBytes, 'VMCOREINFO', sub.offset_vmcoreinfo, sub.size_vmcoreinfo);
+    return encodeNote('VMCOREINFO', 0, text);
+  }
+  return new Uint8Array(0);
+}
+
+/** A part of the file whose place and size the file itself claims. */
+function readClaimed(
+  path: string,
+  fd: number,
+  fileBytes: number,
+  what: string,
+  byteOffset: number,
+  length: number,
+): Uint8Array {
+  if (length > MAX_NOTE_BYTES) {
+    throw new SmeltError(
+      'CORRUPT',
+      `${path}: ${what} claims ${comma(length)} bytes, more than ${comma(MAX_NOTE_BYTES)}`,
+    );
+  }
+  if (byteOffset + length > fileBytes) {
+    throw truncated(path, `${what} ends at byte ${comma(byteOffset + length)}`, fileBytes);
+  }
+  return readPart(path, fd, what, byteOffset, length);
+}
+
+export const kdump: Format<KdumpDumpFile> = {
+  name: 'kdump-compressed',
+  probe: (head) => {
+    const signature = Buffer.from(head.subarray(0, 8)).toString('latin1');
+    return signature === KDUMP_SIGNATURE || signature === DISKDUMP_SIGNATURE;
+  },
+  open,
+};

@@ -1,0 +1,159 @@
+/** The second phase: each window's kept pages are compressed and placed, data and descriptors, in the output. */
+
+import type { PageCodec } from '../codec/codec.ts';
+import { windowSpan } from '../filter/plan.ts';
+import type { MemoryMap } from '../kernel/memory-model.ts';
+import { runsOf, setRange, testBit } from '../read/bitmap.ts';
+import type { MemoryReader } from '../read/dump-file.ts';
+import { readPart } from '../read/file.ts';
+import { CompressionFlag } from '../read/kdump-layout.ts';
+import { dataOffset } from '../write/kdump.ts';
+import { PagePlacer } from '../write/page-placer.ts';
+import { addDone, isStopped, takeWindow } from './job.ts';
+import type { Thread } from './thread.ts';
+
+export interface CompressResult {
+  readonly dataBytes: number;
+  /** Pages with data of their own. */
+  readonly storedPages: number;
+  readonly zeroPages: number;
+  /** Those of them that have no struct page to say what they are. */
+  readonly undecidedZeroPages: number;
+  /** Kept pages that could not be read: their descriptors are 0. */
+  readonly missingPages: number;
+}
+
+/** Does windows until there are none left. Yields after each write. */
+export function* compressWindows(
+  thread: Thread,
+  codec: PageCodec | undefined,
+  keptPages: number,
+): Generator<void, CompressResult> {
+  const { job } = thread;
+  const { plan, layout, shared, targetPath, targetFd } = job;
+  const { pageSize } = thread.reader;
+  const placer = new PagePlacer(
+    {
+      path: targetPath,
+      fd: targetFd,
+      pageSize,
+      descOffset: layout.descOffset,
+      zeroPageOffset: dataOffset(layout, keptPages),
+      nextByte: shared.nextByte,
+    },
+    Math.max(pageSize, codec?.outSize(pageSize) ?? 0),
+  );
+  const packer = new PagePacker(thread.reader, codec, placer);
+  const map = thread.memoryMap()?.map;
+  const flush = () => {
+    addDone(shared, 'compress', placer.count);
+    placer.flush();
+  };
+  for (let index = takeWindow(job, 'compress'); index !== undefined; index = takeWindow(job, 'compress')) {
+    const { pfn, count } = windowSpan(plan, index);
+    if (shared.keptPages[index] === 0) continue;
+    const bits = readPart(
+      targetPath,
+      targetFd,
+      'the second bitmap',
+      layout.bitmap2Offset + pfn / 8,
+      Math.ceil(count / 8),
+    );
+    placer.begin(shared.firstDescriptor[index]!);
+    packer.unmapped = shared.undecidedPages[index] === 0 ? undefined : unmappedBits(map, pfn, count);
+    packer.windowPfn = pfn;
+    for (const [from, to] of runsOf(bits, 0, count)) {
+      for (let at = from; at < to; ) {
+        const n = packer.pack(pfn + at, to - at);
+        at += n;
+        if (placer.isFull) {
+          flush();
+          yield;
+          if (isStopped(shared)) return packer.result();
+        }
+      }
+    }
+    flush();
+    yield;
+  }
+  return packer.result();
+}
+
+/** Page frames that have no struct page. */
+function unmappedBits(map: MemoryMap | undefined, pfn: number, count: number): Uint8Array {
+  const bits = new Uint8Array(Math.ceil(count / 8));
+  if (map === undefined) return bits.fill(0xff);
+  for (const piece of map.pieces(pfn, count)) {
+    if (piece.paddr === undefined) setRange(bits, piece.pfn - pfn, piece.pfn - pfn + piece.count);
+  }
+  return bits;
+}
+
+/** Compresses runs of pages from a reader into a placer. */
+class PagePacker {
+  /** Page frames of the window without a struct page; bit 0 is `windowPfn`. */
+  unmapped: Uint8Array | undefined;
+  windowPfn = 0;
+  private readonly reader: MemoryReader;
+  private readonly codec: PageCodec | undefined;
+  private readonly placer: PagePlacer;
+  private readonly zeros: Buffer;
+  private storedPages = 0;
+  private zeroPages = 0;
+  private undecidedZeroPages = 0;
+  private missingPages = 0;
+
+  constructor(reader: MemoryReader, codec: PageCodec | undefined, placer: PagePlacer) {
+    this.reader = reader;
+    this.codec = codec;
+    this.placer = placer;
+    this.zeros = Buffer.alloc(reader.pageSize);
+  }
+
+  result(): CompressResult {
+    const { storedPages, zeroPages, undecidedZeroPages, missingPages } = this;
+    return { dataBytes: this.placer.dataBytes, storedPages, zeroPages, undecidedZeroPages, missingPages };
+  }
+
+  /** Up to `count` pages from `pfn`, as many as one load gives and the placer takes; returns how many, at least one. */
+  pack(pfn: number, count: number): number {
+    const { reader, placer } = this;
+    const { pageSize } = reader;
+    const loaded = reader.load(pfn, count);
+    if (loaded === 0) {
+      placer.addMissingPage();
+      this.missingPages++;
+      return 1;
+    }
+    const { bytes, start } = reader;
+    let i = 0;
+    while (i < loaded && !placer.isFull) {
+      this.packPage(pfn + i, bytes, start + i * pageSize, pageSize);
+      i++;
+    }
+    return i;
+  }
+
+  private packPage(pfn: number, bytes: Buffer, at: number, pageSize: number): void {
+    const { placer, codec } = this;
+    // The comparison stops at the first difference; looking at one byte first saves the call.
+    if (bytes[at] === 0 && this.zeros.compare(bytes, at, at + pageSize) === 0) {
+      placer.addZeroPage();
+      this.zeroPages++;
+      if (this.unmapped !== undefined && testBit(this.unmapped, pfn - this.windowPfn))
+        this.undecidedZeroPages++;
+      return;
+    }
+    this.storedPages++;
+    const room = placer.room();
+    if (codec !== undefined) {
+      const size = codec.compress(bytes.subarray(at, at + pageSize), room);
+      if (size > 0) {
+        placer.add(size, CompressionFlag[codec.name]);
+        return;
+      }
+    }
+    bytes.copy(room, 0, at, at + pageSize);
+    placer.add(pageSize, 0);
+  }
+}

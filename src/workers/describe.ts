@@ -1,0 +1,105 @@
+/** From an open dump to everything that is known about the machine it came from. */
+
+import { readFileSync } from 'node:fs';
+import type { Arch } from '../arch/arch.ts';
+import { CachedMemory } from '../arch/memory.ts';
+import { ExitCode, SmeltError, systemReason } from '../errors.ts';
+import { architectureOf, describeMachine, type Machine } from '../kernel/machine.ts';
+import { scanForVmcoreinfo } from '../kernel/scan-vmcoreinfo.ts';
+import { MAX_VMCOREINFO_BYTES, Vmcoreinfo, vmcoreinfoFromNotes } from '../kernel/vmcoreinfo.ts';
+import type { DumpFile, MemoryReader } from '../read/dump-file.ts';
+import { parseNotes } from '../read/notes.ts';
+import { chooseMask } from '../sme/mask.ts';
+import type { DumpRequest, InputReport } from './report.ts';
+
+export interface Description {
+  readonly machine: Machine;
+  readonly info: Vmcoreinfo | undefined;
+  readonly infoFrom: InputReport['vmcoreinfoFrom'];
+  readonly encryptionMask: bigint;
+  readonly warnings: readonly string[];
+}
+
+/** @throws SmeltError UNSUPPORTED for another architecture, WRONG_RELEASE when -i is of another kernel. */
+export function describe(file: DumpFile, reader: MemoryReader, request: DumpRequest): Description {
+  const arch = architectureOf(file);
+  const memory = new CachedMemory(reader);
+  const fromNote = vmcoreinfoFromNotes(parseNotes(file.notes, file.littleEndian));
+  const given = request.vmcoreinfoFile === undefined ? undefined : readVmcoreinfoFile(request.vmcoreinfoFile);
+  if (fromNote !== undefined) {
+    const note = new Vmcoreinfo(fromNote);
+    // What the dump itself says counts; the file supplies what it leaves out.
+    if (given) checkRelease(given.release, note.release, request);
+    const info = given ? new Vmcoreinfo(`${fromNote}\n${given.text}`) : note;
+    return describeWith(arch, memory, info, 'note', request);
+  }
+  if (given) {
+    const description = describeWith(arch, memory, given, 'file', request);
+    checkRelease(given.release, description.machine.releaseInMemory, request);
+    // A file that leads nowhere may be of another kernel: the kernel's own copy in memory tells which one this is.
+    if (description.machine.memoryMap === undefined && !isLive(file)) {
+      for (const text of scanForVmcoreinfo(file, reader))
+        checkRelease(given.release, new Vmcoreinfo(text).release, request);
+    }
+    return description;
+  }
+  // The first candidate that the memory itself agrees with; stale ones of an earlier kernel do not.
+  let best: Description | undefined;
+  for (const text of isLive(file) ? [] : scanForVmcoreinfo(file, reader)) {
+    const description = describeWith(arch, memory, new Vmcoreinfo(text), 'memory scan', request);
+    if (description.machine.memoryMap !== undefined) return description;
+    best ??= description;
+  }
+  return best ?? describeWith(arch, memory, undefined, undefined, request);
+}
+
+/** Memory that must not be touched at random: files of the kernel itself. */
+function isLive(file: DumpFile): boolean {
+  return file.path.startsWith('/proc/');
+}
+
+function describeWith(
+  arch: Arch,
+  memory: CachedMemory,
+  info: Vmcoreinfo | undefined,
+  infoFrom: InputReport['vmcoreinfoFrom'],
+  request: DumpRequest,
+): Description {
+  const { mask, warning } = chooseMask(info?.number('sme_mask'), request.smeMask);
+  const machine = describeMachine(arch, memory, info, mask);
+  return {
+    machine,
+    info,
+    infoFrom,
+    encryptionMask: mask,
+    warnings: [...(warning === undefined ? [] : [warning]), ...machine.warnings],
+  };
+}
+
+function readVmcoreinfoFile(path: string): Vmcoreinfo {
+  let text: string;
+  try {
+    text = readFileSync(path, 'latin1');
+  } catch (cause) {
+    throw new SmeltError('INPUT_OPEN', `${path}: cannot be read: ${systemReason(cause)}`, { cause });
+  }
+  const info = new Vmcoreinfo(text.slice(0, MAX_VMCOREINFO_BYTES));
+  if (info.release === undefined) {
+    throw new SmeltError('CORRUPT', `${path}: has no OSRELEASE= line, so it is no VMCOREINFO file`, {
+      hint: 'It is what `makedumpfile -g` writes, or the text of the VMCOREINFO note.',
+    });
+  }
+  return info;
+}
+
+function checkRelease(given: string | undefined, inDump: string | undefined, request: DumpRequest): void {
+  if (inDump === undefined || given === inDump) return;
+  throw new SmeltError(
+    'WRONG_RELEASE',
+    `${request.vmcoreinfoFile}: is of Linux ${given}, and ${request.input} of ${inDump}`,
+    {
+      hint: 'Give the VMCOREINFO file of the kernel that crashed.',
+      exitCode: ExitCode.wrongRelease,
+    },
+  );
+}

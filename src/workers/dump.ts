@@ -1,0 +1,309 @@
+/** A dump from beginning to end: open, describe, plan, classify, compress and place, seal. */
+
+import { closeSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import type { PageCodec } from '../codec/codec.ts';
+import { usedLevel } from '../codec/levels.ts';
+import { openCodec } from '../codec/makers.ts';
+import { SmeltError } from '../errors.ts';
+import { DumpLevel } from '../filter/page-class.ts';
+import { type Plan, planWindows } from '../filter/plan.ts';
+import { compareWithKnownKernels, type Machine } from '../kernel/machine.ts';
+import type { DumpFile } from '../read/dump-file.ts';
+import { openDump } from '../read/open.ts';
+import { maskBit } from '../sme/mask.ts';
+import { dataOffset, encodeKdumpHeader, layoutKdump } from '../write/kdump.ts';
+import { isSameFile, openTarget, type TargetFile, writeFully } from '../write/target-file.ts';
+import { type Description, describe } from './describe.ts';
+import { headerOf, outputNotes } from './headers.ts';
+import { createShared, type Job } from './job.ts';
+import { outputLevel } from './level.ts';
+import type { DumpObserver, DumpReport, DumpRequest, InputReport } from './report.ts';
+import { applyCarries, type Classified, sumClassified, sumCompressed } from './sums.ts';
+import { assembleTeam, type Team } from './team.ts';
+import { openReader } from './thread.ts';
+
+/** @throws SmeltError; INTERRUPTED when the signal was aborted. What is left behind then, the message says. */
+export async function dump(
+  request: DumpRequest,
+  observer: DumpObserver,
+  signal: AbortSignal,
+): Promise<DumpReport> {
+  const began = performance.now();
+  const file = openDump(request.input);
+  try {
+    return await new Dump(request, observer, signal, file, began).run();
+  } finally {
+    closeSync(file.fd);
+  }
+}
+
+class Dump {
+  private readonly request: DumpRequest;
+  private readonly observer: DumpObserver;
+  private readonly signal: AbortSignal;
+  private readonly file: DumpFile;
+  private readonly began: number;
+  private readonly warnings: string[] = [];
+
+  constructor(
+    request: DumpRequest,
+    observer: DumpObserver,
+    signal: AbortSignal,
+    file: DumpFile,
+    began: number,
+  ) {
+    this.request = request;
+    this.observer = observer;
+    this.signal = signal;
+    this.file = file;
+    this.began = began;
+  }
+
+  async run(): Promise<DumpReport> {
+    const { request, file } = this;
+    if (isSameFile(request.input, request.output)) {
+      throw new SmeltError('TARGET', `${request.output}: is the input itself`, {
+        hint: 'Give another name.',
+      });
+    }
+    const codec =
+      request.codec &&
+      (await openCodec(request.codec, { kind: request.codecMaker, level: request.compressionLevel }));
+    // Which maker serves is settled here, so that all threads have the same one.
+    codec?.close();
+    const mmap = request.mmap ?? file.path.startsWith('/proc/');
+    const reader = await openReader(file, mmap);
+    const description = describe(file, reader, request);
+    reader.close();
+    const dumpLevel = outputLevel(file, request.dumpLevel);
+    if (dumpLevel.warning !== undefined) this.warn(dumpLevel.warning);
+    const input = inputReport(file, description);
+    this.observer.onInput(input);
+    this.checkUnderstood(description.machine, dumpLevel.level);
+    for (const warning of description.warnings) this.warn(warning);
+
+    const threads = request.threads ?? defaultThreads();
+    const plan = planWindows(file, threads);
+    const notes = outputNotes(file.notes, description);
+    const job = {
+      file,
+      mmap,
+      memoryMap: description.machine.memoryMap,
+      dumpLevel: dumpLevel.level,
+      plan,
+      codec: request.codec,
+      codecMaker: codec?.kind,
+      compressionLevel: request.compressionLevel,
+      targetPath: request.output,
+      layout: layoutKdump(file.pageSize, notes.blob.length, plan.maxMapnr),
+      shared: createShared(plan.starts.length),
+    };
+    const header = headerOf(file, description, notes, request.codec, dumpLevel.level, plan.maxMapnr);
+    const about = { input, codec, threads, machine: description.machine };
+    const target = openTarget(request.output, request.overwrite);
+    return this.write({ ...job, targetFd: target.fd }, target, header, about);
+  }
+
+  private async write(
+    job: Job,
+    target: TargetFile,
+    header: ReturnType<typeof headerOf>,
+    about: { input: InputReport; codec: PageCodec | undefined; threads: number; machine: Machine },
+  ): Promise<DumpReport> {
+    const { request, observer, signal } = this;
+    const { plan, layout, shared } = job;
+    const writeHeader = (incomplete: boolean, eraseAt?: number) =>
+      writeFully(target.path, target.fd, encodeKdumpHeader(layout, header(incomplete, eraseAt)), 0);
+    let team: Team | undefined;
+    try {
+      // From the first moment on the file says of itself that it is incomplete: even a power cut leaves a readable part.
+      writeHeader(true);
+      team = await assembleTeam(job, about.threads, observer.onProgress.bind(observer), signal);
+      const classified = sumClassified(await team.classify(plan.totalPages));
+      this.stopIfAborted();
+      applyCarries(job, classified);
+      const keptPages = placeWindows(plan, shared);
+      this.checkMap(about.machine, classified, plan.totalPages);
+      this.checkFreePages(about.machine, classified, job.dumpLevel);
+
+      const zeroPageOffset = dataOffset(layout, keptPages);
+      target.reserve(layout.descOffset, zeroPageOffset - layout.descOffset);
+      writeFully(target.path, target.fd, Buffer.alloc(layout.blockSize), zeroPageOffset);
+      Atomics.store(shared.nextByte, 0, BigInt(zeroPageOffset + layout.blockSize));
+      const compressed = sumCompressed(await team.compress(keptPages));
+      this.stopIfAborted();
+
+      const { missingPages } = compressed;
+      if (missingPages > 0) {
+        this.warn(
+          `${missingPages.toLocaleString('en-US')} pages could not be read from ${request.input}: they are marked as missing, and readers will call the dump incomplete`,
+        );
+      }
+      const eraseAt = Number(Atomics.load(shared.nextByte, 0));
+      const { eraseInfo } = header.source;
+      writeFully(target.path, target.fd, eraseInfo, eraseAt);
+      writeHeader(missingPages > 0, eraseAt);
+      await team.close();
+      target.seal();
+      return this.report(job, about, classified, compressed, keptPages, eraseAt + eraseInfo.length, team);
+    } catch (error) {
+      await team?.close();
+      throw this.cleanUp(target, error, () => writeHeader(true));
+    }
+  }
+
+  private report(
+    job: Job,
+    about: { input: InputReport; codec: PageCodec | undefined; threads: number; machine: Machine },
+    classified: Classified,
+    compressed: ReturnType<typeof sumCompressed>,
+    keptPages: number,
+    sizeBytes: number,
+    team: Team,
+  ): DumpReport {
+    const { request } = this;
+    const { codec } = about;
+    // At level 0 zero pages are pages like any other, though they share their data.
+    const countZero = (job.dumpLevel & DumpLevel.zero) !== 0;
+    const zero = countZero ? compressed.zeroPages : 0;
+    const undecided = classified.classes.undecided - (countZero ? compressed.undecidedZeroPages : 0);
+    return {
+      input: about.input,
+      output: {
+        path: request.output,
+        format: 'kdump-compressed',
+        sizeBytes,
+        dumpLevel: job.dumpLevel,
+        codec: request.codec,
+        compressionLevel: request.codec && usedLevel(request.codec, request.compressionLevel),
+        codecMaker: codec && `${codec.maker} (${codec.kind})`,
+      },
+      totalPages: job.plan.totalPages,
+      keptPages,
+      classes: { ...classified.classes, kernel: keptPages - undecided - zero, undecided, zero },
+      absentPages: classified.absent,
+      kernelFreePages: about.machine.kernelFreePages,
+      missingPages: compressed.missingPages,
+      dataBytes: compressed.dataBytes,
+      storedPages: compressed.storedPages,
+      threads: about.threads,
+      mmap: job.mmap,
+      phases: team.phases,
+      totalMs: performance.now() - this.began,
+      peakRssBytes: process.resourceUsage().maxRSS * 1024,
+      warnings: this.warnings,
+    };
+  }
+
+  private warn(sentence: string): void {
+    this.warnings.push(sentence);
+    this.observer.onWarning(sentence);
+  }
+
+  private stopIfAborted(): void {
+    if (!this.signal.aborted) return;
+    const { reason } = this.signal;
+    throw reason instanceof SmeltError ? reason : new SmeltError('INTERRUPTED', 'interrupted');
+  }
+
+  /** A kernel below those that the rules are known for is not guessed at; levels 0 and 1 need no rules. */
+  private checkUnderstood(machine: Machine, dumpLevel: number): void {
+    const { input } = this.request;
+    if (dumpLevel > 1 && compareWithKnownKernels(machine.release) < 0) {
+      throw new SmeltError(
+        'UNSUPPORTED',
+        `${input}: is of Linux ${machine.release}, older than what smelt can filter (4.19)`,
+        {
+          hint: '-d 1 dumps it whole but for pages of zeros.',
+        },
+      );
+    }
+    if (machine.memoryMap === undefined) this.cannotFilter(machine.unreadable ?? 'the reason is not known');
+  }
+
+  /** The tables may be all right and lead to no struct page at all. */
+  private checkMap(machine: Machine, classified: Classified, totalPages: number): void {
+    if (machine.memoryMap === undefined) return;
+    if (classified.classes.undecided > 0 && classified.classes.undecided + classified.absent >= totalPages) {
+      this.cannotFilter('no struct page could be found');
+    }
+  }
+
+  private cannotFilter(reason: string): void {
+    const { input, strict } = this.request;
+    if (strict) {
+      throw new SmeltError('UNDECIDABLE', `${input}: the memory map cannot be read: ${reason}`, {
+        hint: 'Without --strict everything but pages of zeros is dumped.',
+      });
+    }
+    this.warn(`the memory map cannot be read (${reason}): everything but pages of zeros is dumped`);
+  }
+
+  /** The kernel counts per CPU and adds up now and then, so that a small difference says nothing. */
+  private checkFreePages({ kernelFreePages }: Machine, { freeFound }: Classified, dumpLevel: number): void {
+    const alreadyFiltered = this.file.format === 'kdump' && (this.file.dumpLevel & DumpLevel.free) !== 0;
+    if (kernelFreePages === undefined || (dumpLevel & DumpLevel.free) === 0 || alreadyFiltered) return;
+    const difference = Math.abs(freeFound - kernelFreePages);
+    if (difference <= kernelFreePages * 0.01) return;
+    this.warn(
+      `${freeFound.toLocaleString('en-US')} free pages were found and the kernel counted ${kernelFreePages.toLocaleString('en-US')}: some may be classified wrongly; -d 15 keeps them all`,
+    );
+  }
+
+  /** After a failed write the part that is there stays; whoever interrupts wants nothing, unless they said otherwise. */
+  private cleanUp(target: TargetFile, error: unknown, markIncomplete: () => void): unknown {
+    // Sealing found the name taken: the dump itself is whole.
+    if (error instanceof SmeltError && error.code === 'TARGET') return error;
+    const interrupted = this.signal.aborted;
+    if (
+      (interrupted && !this.request.keepIncomplete) ||
+      (error instanceof SmeltError && error.code === 'UNDECIDABLE')
+    ) {
+      target.discard();
+      return interrupted && !(error instanceof SmeltError) ? this.signal.reason : error;
+    }
+    try {
+      markIncomplete();
+    } catch {
+      // The header says so since the beginning; only its last rewrite is missing.
+    }
+    const left = target.leaveIncomplete();
+    if (!(error instanceof SmeltError)) return error;
+    const { code, message, exitCode, cause } = error;
+    const hint = `${error.hint === undefined ? '' : `${error.hint} `}What was written is in ${left}, marked incomplete; crash opens it as far as it goes.`;
+    return new SmeltError(code, message, { hint, exitCode, cause });
+  }
+}
+
+/** Gives each window its first descriptor: the pages kept in all windows before it. Returns the sum. */
+function placeWindows(plan: Plan, shared: Job['shared']): number {
+  let sum = 0;
+  for (let i = 0; i < plan.starts.length; i++) {
+    shared.firstDescriptor[i] = sum;
+    sum += shared.keptPages[i]!;
+  }
+  return sum;
+}
+
+/** The CPUs that this process may use. With one, a worker would only cost memory. */
+function defaultThreads(): number {
+  const cpus = availableParallelism();
+  return cpus > 1 ? cpus : 0;
+}
+
+function inputReport(file: DumpFile, { machine, infoFrom, encryptionMask }: Description): InputReport {
+  return {
+    path: file.path,
+    format: file.format === 'elf' ? 'ELF' : 'kdump-compressed',
+    ramBytes: file.memory.sizeBytes.reduce((sum, size) => sum + size, 0),
+    release: machine.release,
+    architecture: machine.arch,
+    pageSizeBytes: file.pageSize,
+    pageTableLevels: machine.pageTableLevels,
+    vmcoreinfoFrom: infoFrom,
+    smeMask: encryptionMask === 0n ? undefined : `0x${encryptionMask.toString(16)}`,
+    smeMaskBit: encryptionMask === 0n ? undefined : maskBit(encryptionMask),
+    dumpLevel: file.format === 'kdump' ? file.dumpLevel : 0,
+  };
+}

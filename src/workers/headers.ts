@@ -1,0 +1,77 @@
+/** What the output's header says, carried over from the input or read from the crashed kernel. */
+
+import type { CodecName } from '../codec/codec.ts';
+import { VMCOREINFO_NOTE } from '../kernel/vmcoreinfo.ts';
+import type { DumpFile } from '../read/dump-file.ts';
+import { UTS_FIELDS, UTS_LENGTH } from '../read/kdump-layout.ts';
+import { encodeNote, NT_PRSTATUS, parseNotes } from '../read/notes.ts';
+import type { KdumpHeader } from '../write/kdump.ts';
+import type { Description } from './describe.ts';
+
+export interface OutputNotes {
+  readonly blob: Uint8Array;
+  /** Place of VMCOREINFO's text in the blob. */
+  readonly vmcoreinfo: { readonly offset: number; readonly length: number } | undefined;
+  /** CPUs that left their registers. */
+  readonly nrCpus: number;
+}
+
+/** The input's notes as they stand; a VMCOREINFO that was found elsewhere is added, so that readers find it here. */
+export function outputNotes(notes: Uint8Array, { info, infoFrom }: Description): OutputNotes {
+  const added = info !== undefined && infoFrom !== 'note';
+  const blob = added
+    ? Buffer.concat([notes, encodeNote(VMCOREINFO_NOTE, 0, Buffer.from(info.text, 'latin1'))])
+    : notes;
+  let vmcoreinfo: OutputNotes['vmcoreinfo'];
+  let nrCpus = 0;
+  for (const { name, type, desc } of parseNotes(blob)) {
+    if (name === VMCOREINFO_NOTE)
+      vmcoreinfo ??= { offset: desc.byteOffset - blob.byteOffset, length: textLength(desc) };
+    if (name === 'CORE' && type === NT_PRSTATUS) nrCpus++;
+  }
+  return { blob, vmcoreinfo, nrCpus };
+}
+
+/** The kernel's note is padded with NULs that are not text. */
+function textLength(desc: Uint8Array): number {
+  const end = desc.indexOf(0);
+  return end < 0 ? desc.length : end;
+}
+
+export type HeaderOf = ((incomplete: boolean, eraseAt?: number) => KdumpHeader) & {
+  readonly source: { readonly eraseInfo: Uint8Array };
+};
+
+/** The header as it is while the dump grows and when it is done; `eraseAt` is where the erase info lies then. */
+export function headerOf(
+  file: DumpFile,
+  { machine }: Description,
+  notes: OutputNotes,
+  codec: CodecName | undefined,
+  dumpLevel: number,
+  maxMapnr: number,
+): HeaderOf {
+  const old = file.format === 'kdump' ? file : undefined;
+  const eraseInfo = old?.eraseInfo ?? new Uint8Array(0);
+  const header = (incomplete: boolean, eraseAt?: number): KdumpHeader => ({
+    utsname:
+      old?.machine === undefined
+        ? (machine.utsname ?? new Uint8Array(UTS_LENGTH * UTS_FIELDS.length))
+        : old.utsname,
+    timestamp: old?.timestamp ?? { sec: 0n, usec: 0n },
+    codec,
+    incomplete: incomplete || old?.incomplete === true,
+    maxMapnr,
+    nrCpus: notes.nrCpus || (old?.nrCpus ?? 0),
+    // QEMU writes it wrong when it is negative: VMCOREINFO counts where there is one.
+    physBase: notes.vmcoreinfo === undefined && old ? old.physBase : machine.physBase,
+    dumpLevel,
+    notes: notes.blob,
+    vmcoreinfo: notes.vmcoreinfo,
+    eraseInfo:
+      eraseInfo.length > 0 && eraseAt !== undefined
+        ? { byteOffset: eraseAt, length: eraseInfo.length }
+        : undefined,
+  });
+  return Object.assign(header, { source: { eraseInfo } });
+}

@@ -1,0 +1,73 @@
+/** What all threads of a dump work on: plain data that is sent to them once, and the numbers that they share. */
+
+import type { CodecName, MakerKind } from '../codec/codec.ts';
+import type { Plan } from '../filter/plan.ts';
+import type { MemoryMapInfo } from '../kernel/machine.ts';
+import type { DumpFile } from '../read/dump-file.ts';
+import type { KdumpLayout } from '../write/kdump.ts';
+import type { Phase } from './report.ts';
+
+export interface Job {
+  readonly file: DumpFile;
+  readonly mmap: boolean;
+  readonly memoryMap: MemoryMapInfo | undefined;
+  readonly dumpLevel: number;
+  readonly plan: Plan;
+  readonly codec: CodecName | undefined;
+  readonly codecMaker: MakerKind | undefined;
+  readonly compressionLevel: number | undefined;
+  readonly targetPath: string;
+  readonly targetFd: number;
+  readonly layout: KdumpLayout;
+  readonly shared: Shared;
+}
+
+/** Memory that all threads see. */
+export interface Shared {
+  /** Next window to do in each phase; taken with Atomics.add. */
+  readonly nextWindow: Int32Array;
+  /** Page frames done in each phase, in units of one: above 2^31 on large machines, so 64 bits. */
+  readonly donePages: BigInt64Array;
+  /** Not 0: everybody stops at the next opportunity. */
+  readonly stop: Int32Array;
+  /** First byte of the output that has no place in it yet. */
+  readonly nextByte: BigInt64Array;
+  /** Page frames kept in each window, how many of them undecided, and the descriptor of the first one. */
+  readonly keptPages: Uint32Array;
+  readonly undecidedPages: Uint32Array;
+  readonly firstDescriptor: Float64Array;
+}
+
+const PHASE_INDEX: Readonly<Record<Phase, number>> = { classify: 0, compress: 1 };
+
+export function createShared(windows: number): Shared {
+  const shared = (elementBytes: number, length: number) => new SharedArrayBuffer(elementBytes * length);
+  return {
+    nextWindow: new Int32Array(shared(4, 2)),
+    donePages: new BigInt64Array(shared(8, 2)),
+    stop: new Int32Array(shared(4, 1)),
+    nextByte: new BigInt64Array(shared(8, 1)),
+    keptPages: new Uint32Array(shared(4, windows)),
+    undecidedPages: new Uint32Array(shared(4, windows)),
+    firstDescriptor: new Float64Array(shared(8, windows)),
+  };
+}
+
+/** The next window of a phase that nobody has taken, or undefined when there is none or work is to stop. */
+export function takeWindow({ shared, plan }: Job, phase: Phase): number | undefined {
+  if (Atomics.load(shared.stop, 0) !== 0) return undefined;
+  const index = Atomics.add(shared.nextWindow, PHASE_INDEX[phase], 1);
+  return index < plan.starts.length ? index : undefined;
+}
+
+export function addDone(shared: Shared, phase: Phase, pages: number): void {
+  Atomics.add(shared.donePages, PHASE_INDEX[phase], BigInt(pages));
+}
+
+export function doneOf(shared: Shared, phase: Phase): number {
+  return Number(Atomics.load(shared.donePages, PHASE_INDEX[phase]));
+}
+
+export function isStopped(shared: Shared): boolean {
+  return Atomics.load(shared.stop, 0) !== 0;
+}

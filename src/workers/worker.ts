@@ -1,0 +1,48 @@
+/** A worker thread: does one phase of the job it was started with. */
+
+import { workerData } from 'node:worker_threads';
+import { type ErrorCode, SmeltError, type SmeltErrorOptions } from '../errors.ts';
+import { type ClassifyResult, classifyWindows } from './classify-phase.ts';
+import { type CompressResult, compressWindows } from './compress-phase.ts';
+import type { Job } from './job.ts';
+import { Thread } from './thread.ts';
+
+export type Task =
+  | { readonly phase: 'classify' }
+  | { readonly phase: 'compress'; readonly keptPages: number };
+
+let thread: Promise<Thread> | undefined;
+
+/** What a thread sends back: an error crosses to the main thread as plain data, because its class and code would be lost. */
+export type Outcome =
+  | { readonly result: ClassifyResult | CompressResult }
+  | { readonly error: { code: ErrorCode; message: string; options: SmeltErrorOptions } };
+
+/** Piscina's entry: both phases run on the same threads, which keep their reader. */
+export async function work(task: Task): Promise<Outcome> {
+  try {
+    thread ??= Thread.open(workerData as Job);
+    return { result: drain(await phaseSteps(await thread, task)) };
+  } catch (thrown) {
+    if (!(thrown instanceof SmeltError)) throw thrown;
+    const { code, message, hint, exitCode } = thrown;
+    return { error: { code, message, options: { exitCode, ...(hint === undefined ? {} : { hint }) } } };
+  }
+}
+
+/** A phase as steps, for any thread: `await` opens what it needs, the steps themselves do not wait. */
+export async function phaseSteps(
+  thread: Thread,
+  task: Task,
+): Promise<Generator<void, ClassifyResult | CompressResult>> {
+  return task.phase === 'classify'
+    ? classifyWindows(thread)
+    : compressWindows(thread, await thread.openCodec(), task.keptPages);
+}
+
+function drain<T>(steps: Generator<void, T>): T {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value as T;
+  }
+}

@@ -1,0 +1,210 @@
+/** The file a dump goes to: grows under a temporary name, and gets its own only when it is whole and on the disk. */
+
+import {
+  closeSync,
+  constants,
+  fdatasyncSync,
+  fsyncSync,
+  linkSync,
+  lstatSync,
+  openSync,
+  renameSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import { basename, dirname } from 'node:path';
+import { errnoName, SmeltError, systemReason } from '../errors.ts';
+import { reserveSpace } from '../native/reserve-space.ts';
+
+/** Owner only: a dump has the secrets of the whole machine in it. */
+const MODE = 0o600;
+const O_CREATE_NEW = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+
+/** Where a dump grows, and where what is left of it stays when it cannot be finished. */
+export function incompleteName(path: string): string {
+  return `${path}.incomplete`;
+}
+
+export interface TargetFile {
+  readonly path: string;
+  /** Open for reading and writing, at any place, from any thread. */
+  readonly fd: number;
+  /** Makes sure of room for these bytes, so that writing them later cannot fail for want of it, where the file system can promise that. */
+  reserve(byteOffset: number, length: number): void;
+  /** Brings all to the disk and gives the file its name. After this it is whole, or an error was thrown and it has not the name. */
+  seal(): void;
+  /** Brings what there is to the disk as far as that still works, under the temporary name; returns that name. */
+  leaveIncomplete(): string;
+  /** Removes what there is. */
+  discard(): void;
+}
+
+/** Refuses what must not be written to, before any work is done. */
+export function openTarget(path: string, overwrite: boolean): TargetFile {
+  checkTarget(path, overwrite);
+  const growing = incompleteName(path);
+  const fd = createNew(path, growing, overwrite);
+  let open = true;
+  const close = () => {
+    if (open) closeSync(fd);
+    open = false;
+  };
+  return {
+    path,
+    fd,
+    reserve: (byteOffset, length) => {
+      const failed = reserveSpace(fd, byteOffset, length);
+      if (failed !== undefined) throw writeError(path, 'room for the page descriptors cannot be had', failed);
+    },
+    seal() {
+      try {
+        fdatasyncSync(fd);
+        close();
+        // Once for the temporary name's entry, so that the rename cannot reach the disk before the data.
+        syncFolder(path);
+        takeName(growing, path, overwrite);
+        syncFolder(path);
+      } catch (cause) {
+        throw cause instanceof SmeltError ? cause : writeError(path, 'cannot be brought to the disk', cause);
+      }
+    },
+    leaveIncomplete() {
+      try {
+        fdatasyncSync(fd);
+        syncFolder(path);
+      } catch {
+        // The first failure is the one that is told; this is what can still be saved after it.
+      }
+      close();
+      return growing;
+    },
+    discard() {
+      close();
+      unlinkSync(growing);
+    },
+  };
+}
+
+function checkTarget(path: string, overwrite: boolean): void {
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) return;
+  if (stat.isSymbolicLink()) {
+    throw new SmeltError('TARGET', `${path}: is a symbolic link, and a dump is never written through one`, {
+      hint: 'Give the name of the file itself, or remove the link.',
+    });
+  }
+  if (!stat.isFile()) {
+    throw new SmeltError(
+      'TARGET',
+      `${path}: is ${stat.isDirectory() ? 'a directory' : 'not a regular file'}`,
+      {
+        hint: 'Give the name of a file to be made.',
+      },
+    );
+  }
+  if (!overwrite) throw new SmeltError('TARGET', `${path}: already exists`, { hint: '-f overwrites it.' });
+}
+
+function createNew(path: string, growing: string, overwrite: boolean): number {
+  try {
+    if (overwrite) {
+      try {
+        unlinkSync(growing);
+      } catch (cause) {
+        if (errnoName(cause) !== 'ENOENT') throw cause;
+      }
+    }
+    return openSync(growing, O_CREATE_NEW, MODE);
+  } catch (cause) {
+    if (errnoName(cause) === 'EEXIST') {
+      throw new SmeltError(
+        'TARGET',
+        `${growing}: already exists: another run is writing it, or one could not finish`,
+        {
+          hint: 'Look at it first; -f removes it.',
+          cause,
+        },
+      );
+    }
+    const hint = errnoName(cause) === 'ENOENT' ? { hint: `The directory ${dirname(path)} must exist.` } : {};
+    throw new SmeltError('TARGET', `${path}: cannot be created: ${systemReason(cause)}`, { ...hint, cause });
+  }
+}
+
+/** Without -f the name is taken by a hard link, which fails where somebody else took it meanwhile. */
+function takeName(growing: string, path: string, overwrite: boolean): void {
+  if (overwrite) {
+    checkTarget(path, overwrite);
+    renameSync(growing, path);
+    return;
+  }
+  try {
+    linkSync(growing, path);
+    unlinkSync(growing);
+  } catch (cause) {
+    if (errnoName(cause) === 'EEXIST') {
+      throw new SmeltError(
+        'TARGET',
+        `${path}: was made by somebody else meanwhile; this dump is whole and named ${basename(growing)}`,
+        {
+          hint: 'Rename it.',
+          cause,
+        },
+      );
+    }
+    // File systems without hard links (FAT, some network ones).
+    checkTarget(path, overwrite);
+    renameSync(growing, path);
+  }
+}
+
+function syncFolder(path: string): void {
+  const fd = openSync(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Writes all of `bytes` at a place of the file, or throws an error that says why not. */
+export function writeFully(path: string, fd: number, bytes: Uint8Array, byteOffset: number): void {
+  let done = 0;
+  while (done < bytes.length) {
+    let n: number;
+    try {
+      n = writeSync(fd, bytes, done, bytes.length - done, byteOffset + done);
+    } catch (cause) {
+      throw writeError(
+        path,
+        `${bytes.length - done} bytes cannot be written at byte ${byteOffset + done}`,
+        cause,
+      );
+    }
+    // A write of nothing without an error would go on for ever.
+    if (n === 0) throw writeError(path, 'the system writes nothing', undefined);
+    done += n;
+  }
+}
+
+function writeError(path: string, what: string, cause: unknown): SmeltError {
+  const free = errnoName(cause) === 'ENOSPC' || errnoName(cause) === 'EDQUOT';
+  const hint = free
+    ? 'Make room, write to another place, or drop more: -d 31 with -z makes the smallest dump.'
+    : 'Write to another place.';
+  return new SmeltError(
+    'WRITE',
+    `${path}: ${what}: ${cause === undefined ? 'no reason given' : systemReason(cause)}`,
+    {
+      hint,
+      cause,
+    },
+  );
+}
+
+/** Whether two paths are one file: a dump must not be written over its own input. */
+export function isSameFile(a: string, b: string): boolean {
+  const [first, second] = [a, b].map((path) => statSync(path, { throwIfNoEntry: false }));
+  return first !== undefined && second !== undefined && first.dev === second.dev && first.ino === second.ino;
+}

@@ -1,0 +1,390 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { parseDump } from '../../src/cli/args.ts';
+import { chooseCommand } from '../../src/cli/commands.ts';
+import { tokenise } from '../../src/cli/tokens.ts';
+import { SmeltError } from '../../src/errors.ts';
+import type { DumpRequest } from '../../src/workers/report.ts';
+
+/** The way that the program goes: a command's name may stand among the words. */
+function parse(...words: string[]): DumpRequest {
+  return parseDump(chooseCommand(tokenise(words)).rest);
+}
+
+function failure(...words: string[]): string {
+  try {
+    parse(...words);
+  } catch (error) {
+    if (!(error instanceof SmeltError)) throw error;
+    expect(error.code).toBe('USAGE');
+    expect(error.exitCode).toBe(1);
+    return `${error.message}\n${error.hint}`;
+  }
+  throw new Error(`${words.join(' ')} was understood`);
+}
+
+const PLAIN: DumpRequest = {
+  input: 'in',
+  output: 'out',
+  dumpLevel: undefined,
+  codec: undefined,
+  compressionLevel: undefined,
+  codecMaker: undefined,
+  threads: undefined,
+  mmap: undefined,
+  overwrite: false,
+  keepIncomplete: false,
+  strict: false,
+  smeMask: undefined,
+  vmcoreinfoFile: undefined,
+};
+
+describe('a command line', () => {
+  test.each<[string, Partial<DumpRequest>]>([
+    ['in out', {}],
+    ['dump in out', {}],
+    ['-d 31 dump in out', { dumpLevel: 31 }],
+    ['-d31 in out', { dumpLevel: 31 }],
+    ['-d 31 in out', { dumpLevel: 31 }],
+    ['--dump-level=31 in out', { dumpLevel: 31 }],
+    ['--dump-level 31 in out', { dumpLevel: 31 }],
+    ['in out -d 31', { dumpLevel: 31 }],
+    ['in -d31 out -z', { dumpLevel: 31, codec: 'zstd' }],
+    ['-d 1 -d 31 in out', { dumpLevel: 31 }],
+    ['-d 031 in out', { dumpLevel: 31 }],
+    ['-lf in out', { codec: 'lzo', overwrite: true }],
+    ['-zd31 in out', { codec: 'zstd', dumpLevel: 31 }],
+    ['-fd 31 in out', { overwrite: true, dumpLevel: 31 }],
+    ['-zlfd31 in out', { codec: 'lzo', overwrite: true, dumpLevel: 31 }],
+    ['-z -c -l -p in out', { codec: 'snappy' }],
+    ['-p -l -c -z in out', { codec: 'zstd' }],
+    ['-l -z -c in out', { codec: 'zlib' }],
+    ['-l -z -l in out', { codec: 'lzo' }],
+    ['--num-threads=4 in out', { threads: 4 }],
+    ['--num-threads 4 in out', { threads: 4 }],
+    ['--num-threads 0 in out', { threads: 0 }],
+    ['-l --message-level 7 -d 31 in out --num-threads=4', { codec: 'lzo', dumpLevel: 31, threads: 4 }],
+    ['--mmap in out', { mmap: true }],
+    ['--non-mmap in out', { mmap: false }],
+    ['--mmap --non-mmap in out', { mmap: false }],
+    ['--non-mmap --mmap in out', { mmap: true }],
+    ['-i info in out', { vmcoreinfoFile: 'info' }],
+    ['-iinfo in out', { vmcoreinfoFile: 'info' }],
+    ['-i -info in out', { vmcoreinfoFile: '-info' }],
+    ['-i -z in out', { vmcoreinfoFile: '-z' }],
+    ['-z -i -l in out', { vmcoreinfoFile: '-l', codec: 'zstd' }],
+    ['-i a=b in out', { vmcoreinfoFile: 'a=b' }],
+    ['-i "q" in out', { vmcoreinfoFile: '"q"' }],
+    ['--sme-mask 0x8000000000000 in out', { smeMask: 1n << 51n }],
+    ['--sme-mask=0X800000000000 in out', { smeMask: 1n << 47n }],
+    ['--sme-mask 4294967296 in out', { smeMask: 1n << 32n }],
+    ['-z --compression-level 19 in out', { codec: 'zstd', compressionLevel: 19 }],
+    ['-c --compression-level 12 in out', { codec: 'zlib', compressionLevel: 12 }],
+    [
+      '-c --compression-level 9 --codec-maker portable in out',
+      { codec: 'zlib', compressionLevel: 9, codecMaker: 'portable' },
+    ],
+    [
+      '-c --compression-level 12 --codec-maker native in out',
+      { codec: 'zlib', compressionLevel: 12, codecMaker: 'native' },
+    ],
+    ['--strict --keep-incomplete -f in out', { strict: true, keepIncomplete: true, overwrite: true }],
+    ['-f -f --json --json in out', { overwrite: true }],
+    ['-D --debug --quiet --show-stats --json in out', {}],
+    ['-d 31 -- in out', { dumpLevel: 31 }],
+    ['-- -d -z', { input: '-d', output: '-z' }],
+    ['-- dump out', { input: 'dump', output: 'out' }],
+    ['./dump out', { input: './dump' }],
+    ['in dump', { output: 'dump' }],
+    ['dump -- dump dump', { input: 'dump', output: 'dump' }],
+    ['- out', { input: '-' }],
+    ['true false', { input: 'true', output: 'false' }],
+    ['-f true 7', { overwrite: true, input: 'true', output: '7' }],
+    ['0x10 1e3', { input: '0x10', output: '1e3' }],
+    ['__proto__ constructor', { input: '__proto__', output: 'constructor' }],
+  ])('reads `smelt %s`', (line, expected) => {
+    expect(parse(...line.split(' '))).toEqual({ ...PLAIN, ...expected });
+  });
+
+  test('keeps blanks and newlines in names', () => {
+    expect(parse('a b', 'c\nd')).toEqual({ ...PLAIN, input: 'a b', output: 'c\nd' });
+  });
+
+  test('means the same however its letters are put together', () => {
+    const letters = fc.array(fc.constantFrom('z', 'c', 'l', 'p', 'f', 'D'), { maxLength: 8 });
+    const level = fc.option(fc.integer({ min: 0, max: 31 }), { nil: undefined });
+    const cuts = fc.array(fc.boolean(), { minLength: 8, maxLength: 8 });
+    fc.assert(
+      fc.property(letters, level, cuts, fc.boolean(), fc.boolean(), (given, value, cut, spaced, last) => {
+        const files = ['in', 'out'];
+        const apart = given.map((letter) => `-${letter}`);
+        const words = ['-'];
+        for (const [index, letter] of given.entries()) {
+          if (cut[index] && words.at(-1) !== '-') words.push('-');
+          words[words.length - 1] += letter;
+        }
+        if (value !== undefined) {
+          apart.push('-d', String(value));
+          words[words.length - 1] += spaced ? 'd' : `d${value}`;
+          if (spaced) words.push(String(value));
+        }
+        const together = words.filter((word) => word !== '-');
+        const line = last ? [...files, ...together] : [...together, ...files];
+        expect(parse(...line)).toEqual(parse(...apart, ...files));
+      }),
+    );
+  });
+
+  test('is a request or a usage error, whatever is typed', () => {
+    const word = fc.oneof(
+      fc.string(),
+      fc.constantFrom(
+        '-d',
+        '31',
+        '-zf',
+        '--',
+        '-',
+        '--num-threads',
+        '--num-threads=',
+        '--__proto__',
+        '---',
+        '--=',
+        '-é',
+      ),
+    );
+    fc.assert(
+      fc.property(fc.array(word, { maxLength: 6 }), (words) => {
+        try {
+          parse(...words);
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'USAGE', hint: expect.stringMatching(/./) });
+        }
+      }),
+    );
+  });
+});
+
+describe('a wrong command line', () => {
+  test('says which files are missing or too many', () => {
+    expect(failure()).toMatchInlineSnapshot(`
+      "no files are given: smelt needs VMCORE to read and DUMPFILE to write
+      \`smelt --help\` has examples."
+    `);
+    expect(failure('dump')).toBe(failure());
+    expect(failure('vmcore')).toMatchInlineSnapshot(`
+      "one file is given, vmcore, and DUMPFILE is missing
+      Name the file to write: smelt vmcore DUMPFILE."
+    `);
+    expect(failure('dump', 'vmcore')).toBe(failure('vmcore'));
+    expect(failure('a', 'b', 'c')).toMatchInlineSnapshot(`
+      "three files are given and two are needed, VMCORE and DUMPFILE
+      Taken for files: a, b, c."
+    `);
+    expect(failure(...'abcdefghijkl')).toContain('12 files are given');
+    expect(failure('', 'out')).toMatchInlineSnapshot(`
+      "the name of VMCORE is empty
+      A variable may be unset in the script that runs smelt."
+    `);
+    expect(failure('in', '')).toContain('the name of DUMPFILE is empty');
+  });
+
+  test('is answered with the nearest command', () => {
+    expect(failure('dmup', 'a', 'b')).toMatchInlineSnapshot(`
+      "there is no command dmup
+      Did you mean \`smelt dump VMCORE DUMPFILE\`?"
+    `);
+    expect(failure('dumpp')).toContain('Did you mean `smelt dump VMCORE DUMPFILE`?');
+    expect(failure('analyse', 'a', 'b')).not.toContain('Did you mean');
+    expect(failure('./dmup', 'a', 'b')).not.toContain('Did you mean');
+  });
+
+  test.each([
+    ['--dmup-level', '--dump-level'],
+    ['--num-thread', '--num-threads'],
+    ['--num-treads=4', '--num-threads'],
+    ['--messagelevel', '--message-level'],
+    ['--compression', '--compression-level'],
+    ['--no-mmap', '--non-mmap'],
+    ['--quite', '--quiet'],
+    ['--jsno', '--json'],
+    ['--z', '-z'],
+    ['-Z', '-z'],
+    ['-fZ', '-z'],
+    ['-V', '-v'],
+    ['-quiet', '--quiet'],
+    ['-num-threads=4', '--num-threads'],
+  ])('answers %s with %s', (typed, meant) => {
+    expect(failure(typed, 'in', 'out')).toContain(`Did you mean ${meant}?`);
+  });
+
+  test('is answered without a guess when nothing is near', () => {
+    expect(failure('--frobnicate', 'in', 'out')).toMatchInlineSnapshot(`
+      "there is no option --frobnicate
+      \`smelt dump --help\` lists the options."
+    `);
+    expect(failure('-q', 'in', 'out')).toMatchInlineSnapshot(`
+      "there is no option -q
+      \`smelt dump --help\` lists the options."
+    `);
+    expect(failure('--__proto__', 'in', 'out')).toContain('there is no option --__proto__');
+    expect(failure('--no-quiet', 'in', 'out')).toContain('there is no option --no-quiet');
+  });
+
+  test.each([
+    '-F',
+    '-R',
+    '-E',
+    '-x',
+    '-g',
+    '-L',
+    '-X',
+    '-e',
+    '-b',
+    '--split',
+    '--reassemble',
+    '--dump-dmesg',
+    '--mem-usage',
+    '--vtop',
+    '--config',
+    '--eppic',
+    '--cyclic-buffer',
+    '--splitblock-size',
+    '--work-dir',
+    '--xen-syms',
+    '--xen_phys_start',
+    '--dry-run',
+    '--check-params',
+    '--extension',
+    '--partial-dmesg',
+    '--diskset',
+    '--xen-vmcoreinfo',
+  ])("is told that %s is makedumpfile's", (name) => {
+    expect(failure(name, 'in', 'out')).toContain(
+      `${name} is an option of makedumpfile that smelt does not have\n`,
+    );
+    const inside = name.startsWith('--') ? `${name}=x` : `-l${name[1]}`;
+    expect(failure(inside, 'in', 'out')).toContain(
+      `${name} is an option of makedumpfile that smelt does not have\n`,
+    );
+  });
+
+  test('is told which one dump level to give instead of a list', () => {
+    expect(failure('-d', '31,17', 'in', 'out')).toMatchInlineSnapshot(`
+      "-d 31,17: a dump level is one number from 0 to 31
+      Give one of them alone, the one to filter with: -d 31."
+    `);
+    expect(failure('-d99,17', 'in', 'out')).toContain('-d 17.');
+  });
+
+  test('is told the values that make sense', () => {
+    const values = [
+      ['-d', '32'],
+      ['-d', '-1'],
+      ['-d', '0x1f'],
+      ['-d', ''],
+      ['--num-threads=two'],
+      ['--num-threads', '99999'],
+      ['--message-level', '32'],
+      ['--compression-level', '20', '-z'],
+      ['--compression-level', '0', '-z'],
+      ['--compression-level', '13', '-c'],
+      ['--compression-level', '3', '-l'],
+      ['--compression-level', '3'],
+      ['--compression-level', '10', '-c', '--codec-maker', 'portable'],
+      ['--codec-maker', 'portable'],
+      ['--codec-maker', 'wasm', '-z'],
+      ['--sme-mask', '0'],
+      ['--sme-mask', '0x80000000'],
+      ['--sme-mask', '0x10000000000000'],
+      ['--sme-mask', '0xc000000000000'],
+      ['--sme-mask', 'bit51'],
+      ['-i', ''],
+      ['--quiet=1'],
+    ];
+    const told = values.map(
+      (words) => `${words.join(' ')}\n  ${failure(...words, 'in', 'out').replace('\n', '\n  ')}`,
+    );
+    expect(`\n${told.join('\n')}\n`).toMatchInlineSnapshot(`
+      "
+      -d 32
+        -d 32: a dump level is one number from 0 to 31
+        Add up what to leave out: 1 zero pages, 2 page cache, 4 private cache too, 8 user data, 16 free pages; -d 31 is all of them.
+      -d -1
+        -d -1: a dump level is one number from 0 to 31
+        Add up what to leave out: 1 zero pages, 2 page cache, 4 private cache too, 8 user data, 16 free pages; -d 31 is all of them.
+      -d 0x1f
+        -d 0x1f: a dump level is one number from 0 to 31
+        Add up what to leave out: 1 zero pages, 2 page cache, 4 private cache too, 8 user data, 16 free pages; -d 31 is all of them.
+      -d 
+        -d '': a dump level is one number from 0 to 31
+        Add up what to leave out: 1 zero pages, 2 page cache, 4 private cache too, 8 user data, 16 free pages; -d 31 is all of them.
+      --num-threads=two
+        --num-threads two: the number of threads is a whole number from 0 to 4096
+        \`smelt dump --help\` says what the numbers mean.
+      --num-threads 99999
+        --num-threads 99999: the number of threads is a whole number from 0 to 4096
+        \`smelt dump --help\` says what the numbers mean.
+      --message-level 32
+        --message-level 32: a message level is a whole number from 0 to 31
+        \`smelt dump --help\` says what the numbers mean.
+      --compression-level 20 -z
+        --compression-level 20: a compression level is a whole number from 1 to 19
+        \`smelt dump --help\` says what the numbers mean.
+      --compression-level 0 -z
+        --compression-level 0: a compression level is a whole number from 1 to 19
+        \`smelt dump --help\` says what the numbers mean.
+      --compression-level 13 -c
+        --compression-level 13: zlib has levels 1 to 12
+        Level 12 is the smallest and slowest.
+      --compression-level 3 -l
+        --compression-level 3: lzo has no levels
+        Leave it out, or take -z (zstd) or -c (zlib).
+      --compression-level 3
+        --compression-level 3: no compression is asked for
+        Add -z (zstd) or -c (zlib).
+      --compression-level 10 -c --codec-maker portable
+        --compression-level 10: the portable zlib has levels 1 to 9
+        Levels 10 to 12 need --codec-maker native.
+      --codec-maker portable
+        --codec-maker portable: no compression is asked for
+        Add -z (zstd) or -c (zlib) or -l (lzo) or -p (snappy).
+      --codec-maker wasm -z
+        --codec-maker wasm: a maker is native or portable
+        Without the option smelt takes the native one where it is installed.
+      --sme-mask 0
+        --sme-mask 0: the mask is a number with exactly one bit set, from bit 32 to bit 51
+        Bit 47 is 0x800000000000, bit 51 is 0x8000000000000.
+      --sme-mask 0x80000000
+        --sme-mask 0x80000000: the mask is a number with exactly one bit set, from bit 32 to bit 51
+        Bit 47 is 0x800000000000, bit 51 is 0x8000000000000.
+      --sme-mask 0x10000000000000
+        --sme-mask 0x10000000000000: the mask is a number with exactly one bit set, from bit 32 to bit 51
+        Bit 47 is 0x800000000000, bit 51 is 0x8000000000000.
+      --sme-mask 0xc000000000000
+        --sme-mask 0xc000000000000: the mask is a number with exactly one bit set, from bit 32 to bit 51
+        Bit 47 is 0x800000000000, bit 51 is 0x8000000000000.
+      --sme-mask bit51
+        --sme-mask bit51: the mask is a number with exactly one bit set, from bit 32 to bit 51
+        Bit 47 is 0x800000000000, bit 51 is 0x8000000000000.
+      -i 
+        -i: the name of the VMCOREINFO file is empty
+        Give a file: -i VMCOREINFO.
+      --quiet=1
+        --quiet takes no value
+        Write --quiet alone.
+      "
+    `);
+  });
+
+  test('is told which option lacks its value', () => {
+    expect(failure('in', 'out', '-d')).toMatchInlineSnapshot(`
+      "-d needs a value
+      Write it behind the option: -d LEVEL."
+    `);
+    expect(failure('in', 'out', '-zd')).toBe(failure('in', 'out', '-d'));
+    expect(failure('in', 'out', '--num-threads')).toMatchInlineSnapshot(`
+      "--num-threads needs a value
+      Write it behind the option: --num-threads N."
+    `);
+  });
+});

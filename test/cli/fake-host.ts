@@ -1,0 +1,127 @@
+/** A world for the command line to run in: streams that remember, signals that a test sends, an engine that a test writes. */
+
+import type { Engine, Host, Sink } from '../../src/cli/host.ts';
+import type { DumpReport, InputReport } from '../../src/workers/report.ts';
+
+export class RecordingSink implements Sink {
+  readonly isTTY: boolean;
+  readonly columns: number;
+  text = '';
+
+  constructor(columns = 0) {
+    this.isTTY = columns > 0;
+    this.columns = columns;
+  }
+
+  write(text: string): void {
+    this.text += text;
+  }
+
+  /** What a terminal shows in the end: a carriage return starts the line again. */
+  get screen(): string[] {
+    return this.text.split('\n').map((line) => {
+      let shown = '';
+      for (const part of line.split('\r')) shown = part + shown.slice(part.length);
+      return shown.trimEnd();
+    });
+  }
+}
+
+export interface FakeHost extends Host {
+  readonly stdout: RecordingSink;
+  readonly stderr: RecordingSink;
+  readonly exits: number[];
+  readonly listeners: Set<(name: string) => void>;
+  send(signal: string): void;
+}
+
+export interface FakeHostOptions {
+  engine?: Engine;
+  /** Of a terminal on stderr; without it stderr is none. */
+  columns?: number;
+  env?: Record<string, string>;
+  stderrDevice?: string;
+}
+
+export function fakeHost(options: FakeHostOptions = {}): FakeHost {
+  const listeners = new Set<(name: string) => void>();
+  const exits: number[] = [];
+  return {
+    stdout: new RecordingSink(),
+    stderr: new RecordingSink(options.columns),
+    env: options.env ?? { LANG: 'C.UTF-8', TERM: 'xterm', NO_COLOR: '1' },
+    stderrDevice: options.stderrDevice,
+    exits,
+    listeners,
+    loadEngine: async () => options.engine ?? (async () => sampleReport()),
+    onSignal: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    exitNow: (code) => exits.push(code),
+    send: (signal) => {
+      for (const listener of listeners) listener(signal);
+    },
+  };
+}
+
+export function sampleInput(change: Partial<InputReport> = {}): InputReport {
+  return {
+    path: 'vmcore',
+    format: 'ELF',
+    ramBytes: 4 * 2 ** 30,
+    release: '6.12.117',
+    architecture: 'x86_64',
+    pageSizeBytes: 4096,
+    pageTableLevels: 5,
+    vmcoreinfoFrom: 'note',
+    smeMask: '0x8000000000000',
+    smeMaskBit: 51,
+    dumpLevel: 0,
+    ...change,
+  };
+}
+
+/** A dump of 4 GiB at level 31. */
+export function sampleReport(change: Partial<DumpReport> = {}): DumpReport {
+  return {
+    input: sampleInput(),
+    output: {
+      path: 'dump',
+      format: 'kdump-compressed',
+      sizeBytes: 31_200_000,
+      dumpLevel: 31,
+      codec: 'zstd',
+      compressionLevel: 1,
+      codecMaker: 'libzstd 1.5.4 (native)',
+    },
+    totalPages: 1_048_576,
+    keptPages: 63_323,
+    classes: {
+      kernel: 38_678,
+      undecided: 0,
+      zero: 24_645,
+      cache: 93_100,
+      cachePrivate: 0,
+      user: 27_311,
+      free: 864_842,
+      hwpoison: 0,
+      offline: 0,
+    },
+    absentPages: 0,
+    kernelFreePages: 864_842,
+    dataBytes: 30_400_000,
+    storedPages: 38_679,
+    threads: 2,
+    mmap: false,
+    phases: [
+      { phase: 'classify', pages: 1_048_576, ms: 12 },
+      { phase: 'compress', pages: 63_323, ms: 380 },
+    ],
+    totalMs: 400,
+    peakRssBytes: 97.3 * 2 ** 20,
+    missingPages: 0,
+    warnings: [],
+    ...change,
+  };
+}

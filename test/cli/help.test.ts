@@ -1,0 +1,125 @@
+import { describe, expect, test } from 'vitest';
+import { parseDump } from '../../src/cli/args.ts';
+import { dumpHelp, shortHelp } from '../../src/cli/help.ts';
+import { ALL_OPTIONS } from '../../src/cli/options.ts';
+import { tokenise } from '../../src/cli/tokens.ts';
+
+const widest = (text: string): number => Math.max(...text.split('\n').map((line) => line.length));
+
+describe('smelt --help', () => {
+  test('fits one screen of 80 columns and 24 lines with the prompt', () => {
+    expect(widest(shortHelp('10.10.10'))).toBeLessThanOrEqual(80);
+    expect(shortHelp('0.1.0').split('\n').length).toBeLessThanOrEqual(24);
+  });
+
+  test('shows the usage, the commands, the options used most and examples', () => {
+    expect(`\n${shortHelp('0.1.0')}`).toMatchInlineSnapshot(`
+      "
+      smelt 0.1.0: filters, compresses and writes Linux vmcores
+
+      Usage: smelt [OPTIONS] VMCORE DUMPFILE
+
+      Commands
+        dump                       filter and compress a dump; the default
+
+      Options used most
+        -d, --dump-level LEVEL     pages to leave out: 0 none to 31 all (default 0)
+        -z                         zstd: quick, small dumps
+        -l                         lzo: quick, larger dumps
+        -f                         overwrite DUMPFILE when it exists
+            --num-threads N        worker threads; 0 none (default: one a CPU)
+            --json                 a report for programs on stdout, errors too
+
+      Examples
+        smelt -l -d 31 /proc/vmcore /var/crash/vmcore  in the kdump kernel
+        smelt -z -d 31 vmcore small                    a dump to send away
+        smelt -c -d 1 --num-threads 8 vmcore whole     all but zero pages
+
+      \`smelt dump --help\` lists every option.
+      "
+    `);
+  });
+
+  test('has examples that work', () => {
+    const examples = [...shortHelp('0.1.0').matchAll(/^ {2}smelt (.*?) {2,}/gm)].map((match) => match[1]);
+    expect(examples.length).toBe(3);
+    for (const example of examples) expect(parseDump(tokenise(example.split(' '))).output).not.toBe('');
+  });
+});
+
+describe('smelt dump --help', () => {
+  test('fits 80 columns and asks nothing of the terminal but ASCII', () => {
+    expect(widest(dumpHelp())).toBeLessThanOrEqual(80);
+    expect(dumpHelp()).toMatch(/^[ -~\n]+$/);
+  });
+
+  test('has every option on a line of its own', () => {
+    for (const { long, short, doc } of ALL_OPTIONS) {
+      const line = dumpHelp()
+        .split('\n')
+        .filter((text) => text.endsWith(` ${doc}`));
+      expect(line.length, doc).toBe(1);
+      if (long !== undefined) expect(line[0]).toContain(`--${long}`);
+      if (short !== undefined) expect(line[0]).toContain(`-${short}`);
+    }
+  });
+
+  test('groups the options by purpose', () => {
+    expect(`\n${dumpHelp()}`).toMatchInlineSnapshot(`
+      "
+      Usage: smelt [dump] [OPTIONS] VMCORE DUMPFILE
+
+      Reads VMCORE (/proc/vmcore, an ELF or a kdump-compressed dump) and writes
+      DUMPFILE (kdump-compressed) without the pages that nobody needs.
+
+      What to keep
+        -d, --dump-level LEVEL     pages to leave out: 0 none to 31 all (default 0)
+            --strict               fail where it is unclear which pages may go
+        -i VMCOREINFO              read VMCOREINFO from this file (text lines)
+            --sme-mask MASK        encryption bit of page-table entries, 0x or decimal
+
+        LEVEL is the sum of the pages to leave out: 1 zero pages, 2 page cache,
+        4 page cache with private data too, 8 user data, 16 free pages.
+
+      How to compress
+        -z                         zstd: quick, small dumps
+        -c                         zlib: every reader knows it
+        -l                         lzo: quick, larger dumps
+        -p                         snappy
+            --compression-level N  zstd 1 to 19, zlib 1 to 12 (default 1)
+            --codec-maker KIND     native (system library) or portable (in smelt)
+
+        Without a letter pages are stored as they are; of several the last counts.
+
+      Where to write
+        -f                         overwrite DUMPFILE when it exists
+            --keep-incomplete      keep DUMPFILE.incomplete when interrupted
+
+      How to run
+            --num-threads N        worker threads; 0 none (default: one a CPU)
+            --mmap                 map VMCORE (default for /proc/vmcore)
+            --non-mmap             read VMCORE (default for files)
+
+      What to tell
+            --quiet                errors and warnings only (--message-level 4)
+            --json                 a report for programs on stdout, errors too
+            --debug                add the stack trace to an error
+        -h, --help                 show this and exit
+        -v, --version              show the version and exit
+
+      Compatibility with makedumpfile
+            --message-level N      1 progress, 2 common, 4 error, 8 debug, 16 report
+        -D                         debug messages too (--message-level +8)
+            --show-stats           the summary, at any message level (+16)
+
+      Examples
+        smelt -l -d 31 /proc/vmcore /var/crash/vmcore  in the kdump kernel
+        smelt -z -d 31 vmcore small                    a dump to send away
+        smelt -c -d 1 --num-threads 8 vmcore whole     all but zero pages
+
+      Exit codes: 0 done, 1 failed or interrupted, 2 VMCOREINFO of another kernel,
+      130 stopped at once by a second Ctrl-C.
+      "
+    `);
+  });
+});

@@ -1,0 +1,282 @@
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import type { Engine } from '../../src/cli/host.ts';
+import { run, version } from '../../src/cli/main.ts';
+import { SmeltError } from '../../src/errors.ts';
+import type { DumpRequest } from '../../src/workers/report.ts';
+import { fakeHost, sampleInput, sampleReport } from './fake-host.ts';
+
+const WARNING = 'the page cache could not be told apart and is kept.';
+
+/** Runs like the real one and warns. */
+const engine: Engine = async (_request, observer) => {
+  observer.onInput(sampleInput());
+  observer.onProgress({ phase: 'classify', donePages: 5, totalPages: 10, elapsedMs: 5 });
+  observer.onWarning(WARNING);
+  observer.onProgress({ phase: 'compress', donePages: 10, totalPages: 10, elapsedMs: 5 });
+  return sampleReport({ warnings: [WARNING, 'another.'] });
+};
+
+const failing =
+  (error: unknown): Engine =>
+  async (_request, observer) => {
+    observer.onInput(sampleInput());
+    observer.onWarning(WARNING);
+    throw error;
+  };
+
+async function smelt(line: string, options: Parameters<typeof fakeHost>[0] = {}) {
+  const host = fakeHost({ engine, ...options });
+  const code = await run(line.split(' ').filter(Boolean), host);
+  expect(host.listeners.size).toBe(0);
+  return { code, stdout: host.stdout.text, stderr: host.stderr.text, host };
+}
+
+describe('smelt', () => {
+  test('shows its version', async () => {
+    const { version: expected } = JSON.parse(readFileSync('package.json', 'utf8'));
+    expect(version()).toBe(expected);
+    for (const line of ['--version', '-v', '-v in out', '-zv', 'dump --version']) {
+      expect(await smelt(line)).toMatchObject({ code: 0, stdout: `smelt ${expected}\n`, stderr: '' });
+    }
+  });
+
+  test('shows the short help, and the long one for the command', async () => {
+    for (const line of ['--help', '-h', '-h -F --nonsense', 'a b -h']) {
+      expect(await smelt(line)).toMatchObject({
+        code: 0,
+        stdout: expect.stringContaining('Options used most'),
+        stderr: '',
+      });
+    }
+    for (const line of ['dump --help', '--help dump', 'dump -h a b']) {
+      expect(await smelt(line)).toMatchObject({
+        code: 0,
+        stdout: expect.stringContaining('What to keep'),
+        stderr: '',
+      });
+    }
+  });
+
+  test('loads neither the parser nor the engine before there is work', () => {
+    const seen = new Set<string>();
+    const packages = new Set<string>();
+    const follow = (file: string): void => {
+      if (seen.has(file)) return;
+      seen.add(file);
+      const statics = readFileSync(file, 'utf8').matchAll(
+        /^(?:import|export) (?!type )[^;]*? from '([^']+)'/gm,
+      );
+      for (const [, from] of statics) {
+        if (from.startsWith('.')) follow(join(dirname(file), from));
+        else packages.add(from);
+      }
+    };
+    follow('src/cli/main.ts');
+    expect(seen).toContain('src/cli/tokens.ts');
+    expect([...packages].filter((name) => !name.startsWith('node:'))).toEqual([]);
+    expect([...seen].filter((file) => file.includes('/workers/'))).toEqual([]);
+  });
+
+  test('gives the engine what was asked for', async () => {
+    const requests: DumpRequest[] = [];
+    const line = '-zfd 31 in out --num-threads 4';
+    await smelt(line, {
+      engine: async (request) => {
+        requests.push(request);
+        return sampleReport();
+      },
+    });
+    expect(requests).toMatchObject([
+      { input: 'in', output: 'out', dumpLevel: 31, codec: 'zstd', overwrite: true, threads: 4 },
+    ]);
+  });
+});
+
+describe('a dump that is done', () => {
+  test('tells the input first, then the summary, and warnings last and once', async () => {
+    const { code, stdout, stderr } = await smelt('-zd31 vmcore dump');
+    expect(code).toBe(0);
+    expect(stdout).toBe('');
+    expect(stderr).toMatch(/^vmcore {2}ELF, [^\n]*\ndump complete: dump\n/);
+    expect(stderr.endsWith(`\nwarning: ${WARNING}\nwarning: another.\n`)).toBe(true);
+    expect(stderr.split(WARNING).length).toBe(2);
+  });
+
+  test('has one object on stdout with --json, at any message level', async () => {
+    for (const line of [
+      '--json in out',
+      '--json --quiet in out',
+      '--json -D in out',
+      'in out --json --message-level 0',
+    ]) {
+      const { stdout } = await smelt(line);
+      expect(JSON.parse(stdout)).toMatchObject({
+        smelt: 1,
+        command: 'dump',
+        report: { totalPages: 1_048_576 },
+      });
+      expect(stdout.indexOf('\n')).toBe(stdout.length - 1);
+    }
+  });
+
+  test.each([
+    ['', ['input', 'bar', 'summary', 'warning']],
+    ['--message-level 7', ['input', 'bar', 'summary', 'warning']],
+    ['--quiet', ['warning']],
+    ['--message-level 31 --quiet', ['warning']],
+    ['--quiet --message-level 3', ['input', 'bar', 'summary', 'warning']],
+    ['--message-level 0', []],
+    ['--message-level 1', ['bar']],
+    ['--message-level 2', ['input', 'summary', 'warning']],
+    ['--message-level 6 -D', ['input', 'summary', 'warning', 'debug']],
+    ['--quiet --show-stats', ['summary', 'warning']],
+    ['--message-level 16', ['summary']],
+    ['-D', ['input', 'bar', 'summary', 'warning', 'debug']],
+  ])('shows with `%s` %j', async (flags, expected) => {
+    const { stderr } = await smelt(`${flags} in out`, { columns: 80 });
+    const marks = {
+      input: 'vmcore  ELF',
+      bar: '50 %',
+      summary: 'dump complete',
+      warning: 'warning:',
+      debug: 'debug: request',
+    };
+    const shown = Object.entries(marks).flatMap(([name, mark]) => (stderr.includes(mark) ? [name] : []));
+    expect(shown).toEqual(expected);
+  });
+});
+
+describe('a dump that fails', () => {
+  test('has the exit code of the error, and two lines', async () => {
+    const error = new SmeltError('WRONG_RELEASE', 'info is of Linux 5.4', {
+      hint: 'Take the right one.',
+      exitCode: 2,
+    });
+    const { code, stdout, stderr } = await smelt('-i info in out', { engine: failing(error) });
+    expect(code).toBe(2);
+    expect(stdout).toBe('');
+    expect(`\n${stderr}`).toMatchInlineSnapshot(`
+      "
+      vmcore  ELF, 4.0 GiB of RAM, Linux 6.12.117 x86_64, 5-level paging, SME on (bit 51)
+      warning: the page cache could not be told apart and is kept.
+      smelt: info is of Linux 5.4
+             Take the right one.
+      "
+    `);
+  });
+
+  test('tells programs the same on stdout', async () => {
+    const error = new SmeltError('WRITE', 'out: no space left on the device (ENOSPC)');
+    const { code, stdout } = await smelt('--json in out', { engine: failing(error) });
+    expect(code).toBe(1);
+    expect(JSON.parse(stdout)).toMatchObject({
+      smelt: 1,
+      error: { code: 'WRITE', exitCode: 1, hint: null },
+      warnings: [WARNING],
+    });
+  });
+
+  test("shows a stack of smelt's own mistakes under --debug alone", async () => {
+    const broken = { engine: failing(new TypeError('x is undefined')) };
+    const { code, stderr } = await smelt('in out', broken);
+    expect(code).toBe(1);
+    expect(stderr).toContain(
+      'smelt: a mistake in smelt itself: TypeError: x is undefined\n       Please report it',
+    );
+    expect(stderr).not.toMatch(/^ +at /m);
+    expect((await smelt('--debug in out', broken)).stderr).toMatch(/^ +at /m);
+  });
+
+  test('is told when the engine cannot be loaded', async () => {
+    const host = fakeHost();
+    const code = await run(['in', 'out'], {
+      ...host,
+      loadEngine: async () => Promise.reject(new Error('no such module')),
+    });
+    expect(code).toBe(1);
+    expect(host.stderr.text).toContain('no such module');
+  });
+
+  test('ends the line of the bar before the error', async () => {
+    const { stderr } = await smelt('in out', {
+      columns: 80,
+      engine: async (_request, observer) => {
+        observer.onProgress({ phase: 'compress', donePages: 1, totalPages: 10, elapsedMs: 5 });
+        throw new SmeltError('WRITE', 'out: no space left on the device (ENOSPC)');
+      },
+    });
+    expect(stderr).toMatch(/eta 0:01 *\nsmelt: out: no space/);
+  });
+});
+
+describe('a wrong command line', () => {
+  test.each([
+    '-q in out',
+    'in',
+    '',
+    '--quiet --frob in out',
+    '--message-level 0 -d 99 in out',
+    '--message-level 99 in out',
+  ])('is told at any message level: `%s`', async (line) => {
+    const { code, stdout, stderr } = await smelt(line);
+    expect(code).toBe(1);
+    expect(stdout).toBe('');
+    expect(stderr).toMatch(/^smelt: .*\n {7}.*\n$/);
+  });
+
+  test('is told to programs too', async () => {
+    const { stdout } = await smelt('--json --frob');
+    expect(JSON.parse(stdout)).toMatchObject({ smelt: 1, error: { code: 'USAGE', exitCode: 1 } });
+  });
+});
+
+describe('a dump that is interrupted', () => {
+  const waiting: Engine = (_request, observer, signal) =>
+    new Promise((_resolve, reject) => {
+      observer.onProgress({ phase: 'compress', donePages: 1, totalPages: 10, elapsedMs: 5 });
+      signal.addEventListener('abort', () => reject(signal.reason));
+    });
+
+  test('cleans up and ends with 1', async () => {
+    const host = fakeHost({ engine: waiting, columns: 80 });
+    const running = run(['in', 'out', '--json'], host);
+    await expect.poll(() => host.stderr.text).toContain('10 %');
+    host.send('SIGINT');
+    expect(await running).toBe(1);
+    expect(host.stderr.text).toMatch(/eta 0:01 *\nsmelt: interrupted by SIGINT\n/);
+    expect(JSON.parse(host.stdout.text).error.code).toBe('INTERRUPTED');
+    expect(host.listeners.size).toBe(0);
+  });
+
+  test('is no mistake of smelt when something else breaks on the way out', async () => {
+    const clumsy: Engine = (_request, observer, signal) =>
+      waiting(_request, observer, signal).catch(() => Promise.reject(new Error('worker is gone')));
+    const host = fakeHost({ engine: clumsy, columns: 80 });
+    const running = run(['in', 'out'], host);
+    await expect.poll(() => host.stderr.text).toContain('10 %');
+    host.send('SIGTERM');
+    expect(await running).toBe(1);
+    expect(host.stderr.text).toContain('smelt: interrupted by SIGTERM');
+    expect(host.stderr.text).not.toContain('mistake');
+  });
+
+  test('says what may be left behind when a second Ctrl-C ends it at once', async () => {
+    let letGo = (_error: Error): void => {};
+    const stubborn: Engine = (_request, observer) =>
+      new Promise((_resolve, reject) => {
+        observer.onProgress({ phase: 'compress', donePages: 1, totalPages: 10, elapsedMs: 5 });
+        letGo = reject;
+      });
+    const host = fakeHost({ engine: stubborn, columns: 80 });
+    const running = run(['in', 'out'], host);
+    await expect.poll(() => host.stderr.text).toContain('10 %');
+    host.send('SIGINT');
+    host.send('SIGINT');
+    expect(host.exits).toEqual([130]);
+    expect(host.stderr.text).toMatch(/\nsmelt: stopped at once; out.incomplete may be left behind\n$/);
+    letGo(new Error('over'));
+    await running;
+  });
+});

@@ -1,0 +1,50 @@
+import { EventEmitter } from 'node:events';
+import { describe, expect, test } from 'vitest';
+import { sinkOf } from '../../src/cli/process-host.ts';
+
+class Stream extends EventEmitter {
+  isTTY = true;
+  columns = 100;
+  written: string[] = [];
+  write(text: string): void {
+    this.written.push(text);
+  }
+}
+
+const failure = (code: string): Error => Object.assign(new Error(code), { code });
+
+describe('a stream of the process', () => {
+  test('is silent after its reader is gone, and that is no failure', () => {
+    const stream = new Stream();
+    const lost: Error[] = [];
+    const sink = sinkOf(stream, (error) => lost.push(error));
+    sink.write('a');
+    stream.emit('error', failure('EPIPE'));
+    stream.emit('error', failure('EPIPE'));
+    sink.write('b');
+    expect(stream.written).toEqual(['a']);
+    expect(lost).toEqual([]);
+  });
+
+  test('tells once of anything else that goes wrong', () => {
+    const stream = new Stream();
+    const lost: Error[] = [];
+    sinkOf(stream, (error) => lost.push(error));
+    stream.emit('error', failure('ENOSPC'));
+    stream.emit('error', failure('EIO'));
+    expect(lost.map(({ message }) => message)).toEqual(['ENOSPC']);
+  });
+
+  test('has the width that the terminal has now', () => {
+    const stream = new Stream();
+    const sink = sinkOf(stream, () => {});
+    stream.columns = 40;
+    expect([sink.isTTY, sink.columns]).toEqual([true, 40]);
+    expect(
+      sinkOf(Object.assign(new Stream(), { isTTY: undefined, columns: undefined }), () => {}),
+    ).toMatchObject({
+      isTTY: false,
+      columns: 0,
+    });
+  });
+});

@@ -1,0 +1,38 @@
+import { describe, expect, test } from 'vitest';
+import { coloured, hang, printable, Style, widthOf } from '../../src/cli/text.ts';
+import { RecordingSink } from './fake-host.ts';
+
+test('what a terminal would obey is shown instead', () => {
+  expect(printable('a\x1b[2Jb\nc\td\x7f\x9be\u202ef')).toBe('a\\x1b[2Jb\\x0ac\\x09d\\x7f\\x9be\\u202ef');
+  expect(printable('/mnt/Überraschung 日本 "x"')).toBe('/mnt/Überraschung 日本 "x"');
+});
+
+describe('a long sentence', () => {
+  const words = 'one two three four'.split(' ');
+  test('hangs below its first word', () => {
+    expect(hang('so: ', words, 12)).toEqual(['so: one two', '    three', '    four']);
+    expect(hang('so: ', words, 12, 2)).toEqual(['so: one two', '  three four']);
+  });
+  test('stays one line where there is no width', () => {
+    expect(hang('so: ', words, widthOf(new RecordingSink()))).toEqual(['so: one two three four']);
+  });
+  test('keeps a word whole that is longer than a line', () => {
+    expect(hang('so: ', ['a', 'b'.repeat(20), 'c'], 10)).toEqual(['so: a', `    ${'b'.repeat(20)}`, '    c']);
+  });
+});
+
+describe('colour', () => {
+  const terminal = new RecordingSink(80);
+  const start = (env: Record<string, string>, sink = terminal): string =>
+    coloured('smelt: x', 6, Style.error, sink, env);
+  test('is used on a terminal', () => {
+    expect(start({ TERM: 'xterm' })).toBe('\x1b[1;31msmelt:\x1b[0m x');
+    expect(start({ TERM: 'xterm', NO_COLOR: '' })).toContain('\x1b');
+  });
+  test.each<[string, Record<string, string>, RecordingSink]>([
+    ['with NO_COLOR', { TERM: 'xterm', NO_COLOR: '1' }, terminal],
+    ['on a dumb terminal', { TERM: 'dumb' }, terminal],
+    ['on an unknown terminal', {}, terminal],
+    ['in a file', { TERM: 'xterm' }, new RecordingSink()],
+  ])('is not used %s', (_where, env, sink) => expect(start(env, sink)).toBe('smelt: x'));
+});
