@@ -1,7 +1,6 @@
-/** What the rest knows of an architecture: one file each, found by its name here. */
+/** What the rest knows of an architecture; each is one file that exports an `Arch`. */
 
 import type { PageTableFormat, PageTables, PageTableWalker } from './page-table.ts';
-import { x86_64 } from './x86_64.ts';
 
 /** What VMCOREINFO says, as an architecture asks for it. */
 export interface SymbolSource {
@@ -28,14 +27,4 @@ export interface Arch {
   mappedImage(info: SymbolSource, walker: PageTableWalker): VirtualRange | undefined;
   /** NUMBER(phys_base) or what stands for it in the kdump sub header. */
   physBase(info: SymbolSource): bigint;
-}
-
-const ARCHITECTURES: readonly Arch[] = [x86_64];
-
-export function archByName(name: string): Arch | undefined {
-  return ARCHITECTURES.find((arch) => arch.name === name);
-}
-
-export function supportedArchitectures(): string {
-  return ARCHITECTURES.map((arch) => arch.name).join(', ');
 }

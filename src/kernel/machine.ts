@@ -1,6 +1,7 @@
 /** Everything that the dump tells about the crashed kernel, read once: where all knowledge of kernel versions ends. */
 
-import { type Arch, archByName, supportedArchitectures } from '../arch/arch.ts';
+import type { Arch } from '../arch/arch.ts';
+import { archByName, supportedArchitectures } from '../arch/architectures.ts';
 import type { CachedMemory } from '../arch/memory.ts';
 import { type PageTables, PageTableWalker } from '../arch/page-table.ts';
 import { SmeltError } from '../errors.ts';

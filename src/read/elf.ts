@@ -50,8 +50,10 @@ const Elf64Shdr = struct('Elf64_Shdr', {
 });
 
 const ELF_MAGIC = 0x464c457f;
+const ELFCLASS32 = 1;
 const ELFCLASS64 = 2;
 const ELFDATA2LSB = 1;
+const ELFDATA2MSB = 2;
 const ET_CORE = 4;
 const PT_LOAD = 1;
 const PT_NOTE = 4;
@@ -74,8 +76,17 @@ const MACHINES: Record<number, string> = {
 function open(path: string, fd: number, fileBytes: number): ElfDumpFile {
   const ident = ElfIdent.read(readPart(path, fd, 'the ELF header', 0, ElfIdent.size));
   const littleEndian = ident.ei_data === ELFDATA2LSB;
-  if (ident.ei_class !== ELFCLASS64) {
+  if (ident.ei_class === ELFCLASS32) {
     throw new SmeltError('UNSUPPORTED', `${path}: is a 32-bit ELF file, and only 64-bit dumps are supported`);
+  }
+  if (ident.ei_class !== ELFCLASS64) {
+    throw new SmeltError('CORRUPT', `${path}: ei_class: expected ${ELFCLASS64}, saw ${ident.ei_class}`);
+  }
+  if (!littleEndian && ident.ei_data !== ELFDATA2MSB) {
+    throw new SmeltError(
+      'CORRUPT',
+      `${path}: ei_data: expected ${ELFDATA2LSB} or ${ELFDATA2MSB}, saw ${ident.ei_data}`,
+    );
   }
   const header = Elf64Ehdr.read(readPart(path, fd, 'the ELF header', 0, Elf64Ehdr.size), 0, littleEndian);
   if (header.e_type !== ET_CORE) {
@@ -88,7 +99,9 @@ function open(path: string, fd: number, fileBytes: number): ElfDumpFile {
     );
   }
   const count =
-    header.e_phnum === PN_XNUM ? realPhnum(path, fd, header.e_shoff, littleEndian) : header.e_phnum;
+    header.e_phnum === PN_XNUM
+      ? realPhnum(path, fd, fileBytes, header.e_shoff, littleEndian)
+      : header.e_phnum;
   const { segments, noteRanges } = readProgramHeaders(path, fd, fileBytes, header, count, littleEndian);
 
   const stored = extentsOf(
@@ -109,18 +122,31 @@ function open(path: string, fd: number, fileBytes: number): ElfDumpFile {
     pageSize: 4096,
     memory,
     stored: stored satisfies Extents,
-    notes: Buffer.concat(noteRanges.map((n) => readPart(path, fd, 'the notes', n.byteOffset, n.sizeBytes))),
+    notes: Buffer.concat(
+      noteRanges.flatMap((n) => [
+        readPart(path, fd, 'the notes', n.byteOffset, n.sizeBytes),
+        padding(n.sizeBytes),
+      ]),
+    ),
   };
 }
 
-function realPhnum(path: string, fd: number, e_shoff: number, littleEndian: boolean): number {
-  const raw = readPart(
-    path,
-    fd,
-    'section header 0, which has the number of program headers,',
-    e_shoff,
-    Elf64Shdr.size,
-  );
+/** What a segment's last note lacks of a multiple of 4 bytes: the next segment's first note begins at one. */
+function padding(sizeBytes: number): Uint8Array {
+  return new Uint8Array((4 - (sizeBytes % 4)) % 4);
+}
+
+function realPhnum(
+  path: string,
+  fd: number,
+  fileBytes: number,
+  e_shoff: number,
+  littleEndian: boolean,
+): number {
+  const what = 'section header 0, which has the number of program headers,';
+  const end = e_shoff + Elf64Shdr.size;
+  if (end > fileBytes) throw truncated(path, `${what} ends at byte ${comma(end)}`, fileBytes);
+  const raw = readPart(path, fd, what, e_shoff, Elf64Shdr.size);
   return Elf64Shdr.read(raw, 0, littleEndian).sh_info;
 }
 

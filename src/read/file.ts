@@ -1,18 +1,20 @@
 /** Reading a file at a place: whole or a clear error. */
 
-import { fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { SmeltError, systemReason } from '../errors.ts';
 
 /** Opens a dump for reading; it must be something that can be read at any place. */
 export function openForReading(path: string): { fd: number; fileBytes: number } {
   let fd: number;
   try {
-    fd = openSync(path, 'r');
+    // Without O_NONBLOCK a named pipe would keep us waiting for a writer.
+    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (cause) {
     throw new SmeltError('INPUT_OPEN', `${path}: cannot be opened: ${systemReason(cause)}`, { cause });
   }
   const stat = fstatSync(fd);
   if (!stat.isFile()) {
+    closeSync(fd);
     const what = stat.isDirectory() ? 'a directory' : 'not a regular file';
     throw new SmeltError('INPUT_OPEN', `${path}: is ${what}`, {
       hint: 'A dump is read at many places at once; save a stream to a file first.',

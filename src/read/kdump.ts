@@ -16,7 +16,7 @@ import {
   UTS_FIELDS,
   UTS_LENGTH,
 } from './kdump-layout.ts';
-import { checkMemory, MAX_EXTENTS, MAX_NOTE_BYTES } from './limits.ts';
+import { checkMemory, MAX_EXTENTS, MAX_NOTE_BYTES, MAX_RAM_BYTES } from './limits.ts';
 import { encodeNote } from './notes.ts';
 
 /** Page frames between two entries of the rank table: one number a GiB of 4 KiB pages. */
@@ -32,7 +32,7 @@ function open(path: string, fd: number, fileBytes: number): KdumpDumpFile {
   }
   const version = header.header_version;
   if (version < 1 || version > 6) {
-    const swapped = version === 0 || (version & 0xffffff) === 0;
+    const swapped = (version & 0xffffff) === 0 && version >>> 24 >= 1 && version >>> 24 <= 6;
     throw new SmeltError(
       'UNSUPPORTED',
       swapped
@@ -62,6 +62,13 @@ function open(path: string, fd: number, fileBytes: number): KdumpDumpFile {
 
   const maxMapnr = version >= 6 ? sub.max_mapnr_64 : header.max_mapnr;
   const bitmapOffset = (1 + header.sub_hdr_size) * blockSize;
+  // The bitmaps are read bit by bit, even where the file that claims so many is one large hole.
+  if (maxMapnr * blockSize > MAX_RAM_BYTES) {
+    throw new SmeltError(
+      'CORRUPT',
+      `${path}: max_mapnr: expected ${comma(MAX_RAM_BYTES / blockSize)} at most, saw ${comma(maxMapnr)}`,
+    );
+  }
   const oneBitmap = bitmapBytes(maxMapnr, blockSize);
   const bitmapsEnd = bitmapOffset + header.bitmap_blocks * blockSize;
   if (bitmapsEnd > fileBytes)

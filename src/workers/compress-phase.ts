@@ -23,7 +23,10 @@ export interface CompressResult {
   readonly missingPages: number;
 }
 
-/** Does windows until there are none left. Yields after each write. */
+/** Pages between two looks at the world: at the slowest codec a few hundredths of a second. */
+const LOOK_PAGES = 64;
+
+/** Does windows until there are none left. Yields every so many pages. */
 export function* compressWindows(
   thread: Thread,
   codec: PageCodec | undefined,
@@ -62,14 +65,19 @@ export function* compressWindows(
     placer.begin(shared.firstDescriptor[index]!);
     packer.unmapped = shared.undecidedPages[index] === 0 ? undefined : unmappedBits(map, pfn, count);
     packer.windowPfn = pfn;
+    let sinceLook = 0;
     for (const [from, to] of runsOf(bits, 0, count)) {
       for (let at = from; at < to; ) {
         const n = packer.pack(pfn + at, to - at);
         at += n;
-        if (placer.isFull) {
+        if (placer.isFull) flush();
+        sinceLook += n;
+        if (sinceLook < LOOK_PAGES) continue;
+        sinceLook = 0;
+        yield;
+        if (isStopped(shared)) {
           flush();
-          yield;
-          if (isStopped(shared)) return packer.result();
+          return packer.result();
         }
       }
     }

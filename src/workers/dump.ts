@@ -1,6 +1,6 @@
 /** A dump from beginning to end: open, describe, plan, classify, compress and place, seal. */
 
-import { closeSync } from 'node:fs';
+import { closeSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import type { PageCodec } from '../codec/codec.ts';
 import { usedLevel } from '../codec/levels.ts';
@@ -45,6 +45,8 @@ class Dump {
   private readonly file: DumpFile;
   private readonly began: number;
   private readonly warnings: string[] = [];
+  /** Whether the output has room for descriptors, and so is something that can be opened. */
+  private hasDescriptors = false;
 
   constructor(
     request: DumpRequest,
@@ -124,12 +126,13 @@ class Dump {
       this.stopIfAborted();
       applyCarries(job, classified);
       const keptPages = placeWindows(plan, shared);
-      this.checkMap(about.machine, classified, plan.totalPages);
-      this.checkFreePages(about.machine, classified, job.dumpLevel);
+      if (this.checkMap(about.machine, classified, plan.totalPages))
+        this.checkFreePages(about.machine, classified, job.dumpLevel);
 
       const zeroPageOffset = dataOffset(layout, keptPages);
       target.reserve(layout.descOffset, zeroPageOffset - layout.descOffset);
       writeFully(target.path, target.fd, Buffer.alloc(layout.blockSize), zeroPageOffset);
+      this.hasDescriptors = true;
       Atomics.store(shared.nextByte, 0, BigInt(zeroPageOffset + layout.blockSize));
       const compressed = sumCompressed(await team.compress(keptPages));
       this.stopIfAborted();
@@ -191,7 +194,7 @@ class Dump {
       mmap: job.mmap,
       phases: team.phases,
       totalMs: performance.now() - this.began,
-      peakRssBytes: process.resourceUsage().maxRSS * 1024,
+      peakRssBytes: peakRssBytes(),
       warnings: this.warnings,
     };
   }
@@ -222,12 +225,13 @@ class Dump {
     if (machine.memoryMap === undefined) this.cannotFilter(machine.unreadable ?? 'the reason is not known');
   }
 
-  /** The tables may be all right and lead to no struct page at all. */
-  private checkMap(machine: Machine, classified: Classified, totalPages: number): void {
-    if (machine.memoryMap === undefined) return;
-    if (classified.classes.undecided > 0 && classified.classes.undecided + classified.absent >= totalPages) {
-      this.cannotFilter('no struct page could be found');
-    }
+  /** The tables may be all right and lead to no struct page at all. Says whether anything was found. */
+  private checkMap(machine: Machine, classified: Classified, totalPages: number): boolean {
+    if (machine.memoryMap === undefined) return false;
+    const { undecided } = classified.classes;
+    if (undecided === 0 || undecided + classified.absent < totalPages) return true;
+    this.cannotFilter('no struct page could be found');
+    return false;
   }
 
   private cannotFilter(reason: string): void {
@@ -271,7 +275,8 @@ class Dump {
     const left = target.leaveIncomplete();
     if (!(error instanceof SmeltError)) return error;
     const { code, message, exitCode, cause } = error;
-    const hint = `${error.hint === undefined ? '' : `${error.hint} `}What was written is in ${left}, marked incomplete; crash opens it as far as it goes.`;
+    const use = this.hasDescriptors ? 'crash opens it as far as it goes' : 'there are no pages in it yet';
+    const hint = `${error.hint === undefined ? '' : `${error.hint} `}What was written is in ${left}, marked incomplete; ${use}.`;
     return new SmeltError(code, message, { hint, exitCode, cause });
   }
 }
@@ -284,6 +289,17 @@ function placeWindows(plan: Plan, shared: Job['shared']): number {
     sum += shared.keptPages[i]!;
   }
   return sum;
+}
+
+/** VmHWM is this program's own peak; ru_maxrss begins with that of whoever started it. */
+function peakRssBytes(): number {
+  let kiB: string | undefined;
+  try {
+    kiB = /^VmHWM:\s*(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1];
+  } catch {
+    // Without /proc there is only the other number.
+  }
+  return (kiB === undefined ? process.resourceUsage().maxRSS : Number(kiB)) * 1024;
 }
 
 /** The CPUs that this process may use. With one, a worker would only cost memory. */

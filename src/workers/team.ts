@@ -2,7 +2,7 @@
 
 import { setImmediate as breathe } from 'node:timers/promises';
 import type { Piscina } from 'piscina';
-import { SmeltError } from '../errors.ts';
+import { SmeltError, systemReason } from '../errors.ts';
 import type { ClassifyResult } from './classify-phase.ts';
 import type { CompressResult } from './compress-phase.ts';
 import { doneOf, type Job } from './job.ts';
@@ -89,16 +89,28 @@ async function inProcess(job: Job): Promise<Crew> {
   };
 }
 
+/** All threads start at once. */
+function startPool(Pool: typeof Piscina, job: Job, threads: number): Piscina {
+  try {
+    return new Pool({
+      filename: new URL('./entry.cjs', import.meta.url).href,
+      name: 'work',
+      workerData: job,
+      minThreads: threads,
+      maxThreads: threads,
+      resourceLimits: WORKER_LIMITS,
+      recordTiming: false,
+    });
+  } catch (cause) {
+    throw new SmeltError('INTERNAL', `${threads} worker threads cannot be started: ${systemReason(cause)}`, {
+      hint: '--num-threads 0 does all work in one thread.',
+      cause,
+    });
+  }
+}
+
 async function workerThreads(job: Job, threads: number): Promise<Crew> {
-  const pool: Piscina = new (await import('piscina')).Piscina({
-    filename: new URL('./worker.js', import.meta.url).href,
-    name: 'work',
-    workerData: job,
-    minThreads: threads,
-    maxThreads: threads,
-    resourceLimits: WORKER_LIMITS,
-    recordTiming: false,
-  });
+  const pool = startPool((await import('piscina')).Piscina, job, threads);
   return {
     async run(task, stop) {
       const tasks = Array.from({ length: threads }, async () => {

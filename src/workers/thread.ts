@@ -1,6 +1,6 @@
 /** What one thread has for its own: a reader of the input, and on demand the memory map and the codec. */
 
-import { archByName } from '../arch/arch.ts';
+import { archByName } from '../arch/architectures.ts';
 import { CachedMemory } from '../arch/memory.ts';
 import { PageTableWalker } from '../arch/page-table.ts';
 import { CODEC_NAMES, type PageCodec } from '../codec/codec.ts';

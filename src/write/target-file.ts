@@ -4,11 +4,13 @@ import {
   closeSync,
   constants,
   fdatasyncSync,
+  fstatSync,
   fsyncSync,
   linkSync,
   lstatSync,
   openSync,
   renameSync,
+  type Stats,
   statSync,
   unlinkSync,
   writeSync,
@@ -45,6 +47,12 @@ export function openTarget(path: string, overwrite: boolean): TargetFile {
   checkTarget(path, overwrite);
   const growing = incompleteName(path);
   const fd = createNew(path, growing, overwrite);
+  const own = fstatSync(fd);
+  // A second run with -f, or a person, may have removed the file or put another one there.
+  const isOurs = () => {
+    const there = lookAt(growing, lstatSync);
+    return there?.dev === own.dev && there.ino === own.ino;
+  };
   let open = true;
   const close = () => {
     if (open) closeSync(fd);
@@ -60,7 +68,16 @@ export function openTarget(path: string, overwrite: boolean): TargetFile {
     seal() {
       try {
         fdatasyncSync(fd);
+        // As long as the file is open nobody else's can have its inode number.
+        const ours = isOurs();
         close();
+        if (!ours) {
+          throw new SmeltError(
+            'TARGET',
+            `${growing}: was removed or replaced by somebody else meanwhile, and this dump is lost`,
+            { hint: 'Let only one run at a time write this file.' },
+          );
+        }
         // Once for the temporary name's entry, so that the rename cannot reach the disk before the data.
         syncFolder(path);
         takeName(growing, path, overwrite);
@@ -80,14 +97,23 @@ export function openTarget(path: string, overwrite: boolean): TargetFile {
       return growing;
     },
     discard() {
+      if (isOurs()) unlinkSync(growing);
       close();
-      unlinkSync(growing);
     },
   };
 }
 
+/** What a path leads to; undefined also where it leads nowhere, of which opening it says more. */
+function lookAt(path: string, look: typeof statSync | typeof lstatSync): Stats | undefined {
+  try {
+    return look(path);
+  } catch {
+    return undefined;
+  }
+}
+
 function checkTarget(path: string, overwrite: boolean): void {
-  const stat = lstatSync(path, { throwIfNoEntry: false });
+  const stat = lookAt(path, lstatSync);
   if (stat === undefined) return;
   if (stat.isSymbolicLink()) {
     throw new SmeltError('TARGET', `${path}: is a symbolic link, and a dump is never written through one`, {
@@ -205,6 +231,6 @@ function writeError(path: string, what: string, cause: unknown): SmeltError {
 
 /** Whether two paths are one file: a dump must not be written over its own input. */
 export function isSameFile(a: string, b: string): boolean {
-  const [first, second] = [a, b].map((path) => statSync(path, { throwIfNoEntry: false }));
+  const [first, second] = [a, b].map((path) => lookAt(path, statSync));
   return first !== undefined && second !== undefined && first.dev === second.dev && first.ino === second.ino;
 }

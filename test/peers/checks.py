@@ -1,0 +1,144 @@
+"""What the checks share: which dumps there are, how smelt is run, and how a result is told."""
+
+import argparse
+import hashlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+from dumpfiles import BadDump, ElfDump, KdumpFile
+
+PROJECT = pathlib.Path(__file__).resolve().parents[2]
+SMELT = os.environ.get('SMELT_BIN', str(PROJECT / 'bin' / 'smelt'))
+CACHE = pathlib.Path(os.environ.get('SMELT_CACHE', pathlib.Path.home() / '.cache' / 'smelt'))
+FIXTURES = pathlib.Path(os.environ.get('SMELT_FIXTURES', PROJECT.parent / 'shared' / 'fixtures'))
+LEVELS = (0, 1, 2, 4, 8, 16, 31)
+CODEC_LETTERS = {'raw': None, 'zlib': '-c', 'lzo': '-l', 'snappy': '-p', 'zstd': '-z'}
+
+
+class Checks:
+    """One line a check: `ok|FAIL NAME: NOTE`."""
+
+    def __init__(self):
+        self.failed = 0
+
+    def ok(self, name, note=''):
+        self._tell('ok', name, note)
+
+    def fail(self, name, why):
+        self.failed += 1
+        self._tell('FAIL', name, why)
+
+    def verdict(self, name, complaints, note=''):
+        if complaints:
+            self.fail(name, '; '.join(complaints))
+        else:
+            self.ok(name, note)
+
+    def finish(self):
+        sys.exit(1 if self.failed else 0)
+
+    @staticmethod
+    def _tell(word, name, note):
+        print(f'{word:4} {name}' + (f': {note}' if note else ''), flush=True)
+
+
+class SampleSource:
+    """The unfiltered sample as a source of pages, with the face of ElfDump."""
+
+    def __init__(self, path):
+        self.file = KdumpFile(path)
+        self.max_mapnr = self.file.max_mapnr
+        self.notes = self.file.notes
+        self.where = {pfn: place for pfn, *place in self.file.pages()}
+
+    def page(self, pfn):
+        return self.file.decode(*self.where[pfn]) if pfn in self.where else None
+
+    def partial_pages(self):
+        return set()
+
+    def bitmap(self):
+        return self.file.bitmap1
+
+
+class Dump:
+    """An unfiltered dump and what makedumpfile makes of it."""
+
+    def __init__(self, path, truth_path):
+        self.path = pathlib.Path(path)
+        self.name = self.path.stem
+        self.truth = json.loads(pathlib.Path(truth_path).read_text())
+
+    def source(self):
+        return ElfDump(self.path) if self.path.suffix == '.elf' else SampleSource(self.path)
+
+
+def dumps(wanted=None):
+    """The sample, then the fixtures, unpacked; each is the very file that its JSON describes. Filtered by name."""
+    pairs = [(path.with_suffix('.kdump'), path) for path in sorted((PROJECT / 'samples').glob('*.json'))]
+    pairs += [(CACHE / 'fixtures' / f'{path.stem}.elf', path) for path in sorted(FIXTURES.glob('*.json'))]
+    for path, truth_path in pairs:
+        if wanted and path.stem not in wanted:
+            continue
+        if path.suffix == '.elf' and not path.exists():
+            _unpack(FIXTURES / f'{path.name}.zst', path)
+        dump = Dump(path, truth_path)
+        _verify(path, dump.truth['sha256'])
+        yield dump
+
+
+def _unpack(packed, target):
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_suffix('.partial')
+    subprocess.run(['zstd', '-q', '-d', '-f', '--long=27', str(packed), '-o', str(partial)], check=True)
+    partial.rename(target)
+
+
+def _verify(path, expected):
+    """Hashes a file once; a stamp in the cache says which file was found good."""
+    state = path.stat()
+    stamp = CACHE / 'verified' / path.name
+    found_good = f'{expected} {state.st_size} {state.st_mtime_ns}'
+    if stamp.exists() and stamp.read_text() == found_good:
+        return
+    with open(path, 'rb') as file:
+        digest = hashlib.file_digest(file, 'sha256').hexdigest()
+    if digest != expected:
+        sys.exit(f'{path}: SHA-256 {digest}, expected {expected}')
+    stamp.parent.mkdir(parents=True, exist_ok=True)
+    stamp.write_text(found_good)
+
+
+class SmeltFailed(Exception):
+    pass
+
+
+def run_smelt(source, target, *, level, codec='lzo', threads=2, maker=None):
+    """Runs smelt, and returns its `--json` report (None when it printed none) and the file that it wrote."""
+    letter = CODEC_LETTERS[codec]
+    command = [SMELT, '--json', '-f', '-d', str(level), '--num-threads', str(threads)]
+    command += [letter] if letter else []
+    command += ['--codec-maker', maker] if maker and letter else []
+    run = subprocess.run([*command, str(source), str(target)], capture_output=True, text=True)
+    if run.returncode:
+        said = (run.stderr.strip() or run.stdout.strip()).replace('\n', ' | ')
+        raise SmeltFailed(f'{" ".join(command[1:])} exits with {run.returncode}: {said[:300]}')
+    try:
+        output = KdumpFile(target)
+    except (BadDump, OSError, ValueError) as cause:
+        raise SmeltFailed(f'{" ".join(command[1:])}: {cause}') from cause
+    report = json.loads(run.stdout) if run.stdout.lstrip().startswith('{') else None
+    return report and report.get('report', report), output
+
+
+def as_number(bitmap):
+    return int.from_bytes(bitmap, 'little')
+
+
+def arguments(description):
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument('--only', nargs='+', metavar='NAME', help='check these dumps only')
+    return parser

@@ -1,0 +1,81 @@
+#!/bin/bash
+# crash.sh: crash must say the same of smelt's -d 31 output as of the dump that it was made of.
+#
+# For x86_64-6.1-4level and x86_64-6.1-proc-vmcore, whose vmlinux is in a Debian package of 860 MB (fetched once, kept in
+# $SMELT_CACHE with the 630 MB unpacked; SMELT_VMLINUX names one that is there already). Prints lines like the other checks.
+# Env: CRASH (default crash), SMELT_BIN, SMELT_FIXTURES, SMELT_CACHE.
+set -euo pipefail
+here=$(dirname "$(realpath "$0")")
+cache=${SMELT_CACHE:-$HOME/.cache/smelt}
+smelt=${SMELT_BIN:-$here/../../bin/smelt}
+crash=${CRASH:-crash}
+python=${PYTHON:-/usr/bin/python3}
+release=6.1.0-56-amd64
+package=linux-image-$release-dbg
+vmlinux=${SMELT_VMLINUX:-$cache/dbg/$release/vmlinux-$release}
+time_limit=300
+
+command -v "$crash" > /dev/null || { echo "FAIL crash: there is no $crash"; exit 1; }
+
+fetch_vmlinux() {
+  mkdir -p "$cache/debs" "$(dirname "$vmlinux")"
+  local room
+  room=$(df --output=avail -BM "$cache" | tail -1 | tr -dc 0-9)
+  if [ "$room" -lt 2000 ]; then
+    echo "FAIL crash: $package needs 2 GB in $cache, there are $room MB"
+    exit 1
+  fi
+  (cd "$cache/debs" && ls "${package}"_*.deb > /dev/null 2>&1 || apt-get -qq download "$package") >&2
+  dpkg-deb --fsys-tarfile "$cache/debs/${package}"_*.deb |
+    tar -x --to-stdout "./usr/lib/debug/boot/vmlinux-$release" > "$vmlinux.partial"
+  mv "$vmlinux.partial" "$vmlinux"
+}
+[ -e "$vmlinux" ] || fetch_vmlinux
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# The lines that must differ, and nothing else:
+#   DUMPFILE  names the file, and says [PARTIAL DUMP] of one that was filtered.
+ask() { # DUMP COMMANDS OUT
+  timeout "$time_limit" "$crash" -s "$vmlinux" "$1" -i "$2" < /dev/null > "$3.all" 2>&1 || return 1
+  grep -v '^ *DUMPFILE: ' "$3.all" > "$3"
+}
+
+failed=0
+check() { # NAME COMMAND...
+  local name=$1 dump out answers
+  dump=$("$python" "$here/dump-path.py" "$name") || { failed=1; echo "FAIL crash $name: no such dump"; return; }
+  shift
+  printf '%s\n' "$@" quit > "$work/commands"
+  out=$work/$name.d31
+  if ! "$smelt" -l -d 31 -f "$dump" "$out" > "$work/smelt" 2>&1; then
+    failed=1
+    echo "FAIL crash $name: smelt: $(tail -n 2 "$work/smelt" | tr '\n' ' ')"
+    return
+  fi
+  for answers in original filtered; do
+    [ $answers = original ] || dump=$out
+    if ! ask "$dump" "$work/commands" "$work/$answers"; then
+      failed=1
+      echo "FAIL crash $name: crash ends with an error or after ${time_limit} s on the $answers dump: $(tail -n 1 "$work/$answers.all")"
+      return
+    fi
+  done
+  if ! grep -q "RELEASE: $release" "$work/original"; then
+    failed=1
+    echo "FAIL crash $name: crash does not understand the original dump: $(head -n 1 "$work/original")"
+  elif ! grep -q 'DUMPFILE: .*PARTIAL DUMP' "$work/filtered.all"; then
+    failed=1
+    echo "FAIL crash $name: crash does not see that the dump was filtered"
+  elif diff "$work/original" "$work/filtered" > "$work/diff"; then
+    echo "ok   crash $name: $(wc -l < "$work/original") lines of $(IFS=,; echo "$*") are the same"
+  else
+    failed=1
+    echo "FAIL crash $name: $(grep -c '^[<>]' "$work/diff") lines differ: $(grep -m 2 '^[<>]' "$work/diff" | tr '\n' ' ')"
+  fi
+}
+
+check x86_64-6.1-4level sys log 'kmem -i' mod ps
+check x86_64-6.1-proc-vmcore sys log 'kmem -i' mod ps bt 'bt -a'
+exit $failed
