@@ -5,7 +5,8 @@ import type { PageTableFormat, PageTableWalker } from './page-table.ts';
 
 /** Where the kernel image is mapped (`__START_KERNEL_map`); KASLR moves the image inside of it. */
 const START_KERNEL_MAP = 0xffffffff80000000n;
-const DEFAULT_KERNEL_IMAGE_SIZE = 1n << 30n;
+/** KERNEL_IMAGE_SIZE with KASLR, and the most that it can be. */
+const LARGEST_KERNEL_IMAGE_SIZE = 1n << 30n;
 const LARGE_PAGE = 1n << 21n;
 
 const _PAGE_PRESENT = 0x1;
@@ -51,7 +52,9 @@ export const x86_64: Arch = {
     const stext = info.symbol('_stext');
     if (stext === undefined || stext < START_KERNEL_MAP) return undefined;
     const start = stext & ~(LARGE_PAGE - 1n);
-    const limit = START_KERNEL_MAP + (info.number('KERNEL_IMAGE_SIZE') ?? DEFAULT_KERNEL_IMAGE_SIZE);
+    const imageSize = info.number('KERNEL_IMAGE_SIZE') ?? LARGEST_KERNEL_IMAGE_SIZE;
+    const limit =
+      START_KERNEL_MAP + (imageSize < LARGEST_KERNEL_IMAGE_SIZE ? imageSize : LARGEST_KERNEL_IMAGE_SIZE);
     let end = start;
     // The last 4 KiB of each step: the first may have been unmapped (freed init memory, with page-table isolation).
     while (

@@ -128,9 +128,9 @@ export const OPTIONS = [
     key: 'strict',
     long: 'strict',
     category: 'keep',
-    doc: 'fail where it is unclear which pages may go',
+    doc: 'fail where the memory map cannot be read at all',
     longDoc:
-      'Without this option pages that cannot be classified are kept and reported, because a dump that is too big beats none.',
+      'Without this option everything but pages of zeros is dumped then, with a warning, because a dump that is too big beats none. Single pages that cannot be classified are kept and counted in any case.',
   },
   {
     key: 'i',

@@ -17,8 +17,10 @@ export interface Carry {
 
 /** A type rule that nothing matches. */
 const NEVER: TypeRule = { mask: 0, value: 1 };
-/** Compound pages of 2^30 pages do not exist; a larger order is a damaged struct page. */
-const MAX_ORDER = 30;
+/** The largest compound pages are hugetlb pages of 16 GiB; a larger order is a damaged struct page. */
+const MAX_COMPOUND_ORDER = 22;
+/** No order: there is no second struct page to tell it, or it makes no sense. */
+const UNKNOWN = -1;
 
 /** How page frames of the kernel image are treated. */
 const Image = { outside: 0, all: 1, reserved: 2 } as const;
@@ -208,7 +210,9 @@ export class WindowClassifier {
       const mapcount = words[at + mapcountWord]!;
       const isSlab = (flags & PG_slab) !== 0 || (mapcount & slabMask) === slabValue;
       if (!isSlab && (mapcount & buddyMask) === buddyValue) {
-        i += this.freeBlock(first + i, words[at + privateWord]!, rules.buddyOrders);
+        // page.private is a long; with anything in its upper half it is no order.
+        const order = words[at + privateWord + 1] === 0 ? words[at + privateWord]! : -1;
+        i += this.freeBlock(first + i, order, rules.buddyOrders);
         continue;
       }
       if ((mapcount & unacceptedMask) === unacceptedValue) {
@@ -221,17 +225,17 @@ export class WindowClassifier {
         continue;
       }
       let pageClass: number;
-      let order = -1;
       const isHead = (flags & PG_head) !== 0;
-      if (isHead && i + 1 >= count && more && i > 0) return i;
-      if (isHead && i + 1 < count) order = this.compoundOrder(at + stride, first + i, rules);
+      const hasSecond = i + 1 < count;
+      if (isHead && !hasSecond && more && i > 0) return i;
+      const order = !isHead ? 0 : hasSecond ? this.compoundOrder(at + stride, first + i, rules) : UNKNOWN;
       const isCache =
         (flags & PG_lru) !== 0 ||
         ((flags & PG_swapcache) !== 0 && (PG_swapbacked === 0 || (flags & PG_swapbacked) !== 0));
       const isPrivate = (flags & PG_private) !== 0;
       if (isCache && !isAnon && (isPrivate ? dropCachePrivate : dropCache)) {
         pageClass = isPrivate ? ClassIndex.cachePrivate : ClassIndex.cache;
-      } else if (dropUser && (isAnon || (order >= 0 && this.isHugetlb(at, at + stride, rules)))) {
+      } else if (dropUser && (isAnon || (isHead && hasSecond && this.isHugetlb(at, at + stride, rules)))) {
         pageClass = ClassIndex.user;
       } else if ((flags & PG_hwpoison) !== 0) {
         pageClass = ClassIndex.hwpoison;
@@ -245,6 +249,11 @@ export class WindowClassifier {
         const pages = 2 ** order;
         this.drop(first + i, pages, pageClass);
         i += pages;
+        continue;
+      }
+      if (order === UNKNOWN && pageClass !== ClassIndex.hwpoison) {
+        this.undecided(first + i, 1);
+        i++;
         continue;
       }
       const bit = first + i - windowPfn;
@@ -270,11 +279,11 @@ export class WindowClassifier {
     return pages;
   }
 
-  /** Order of a compound page, 0 when what its second struct page says makes no sense. */
+  /** Order of a compound page by its second struct page. */
   private compoundOrder(second: number, pfn: number, rules: PageRules): number {
-    if (rules.compoundOrder === undefined) return 0;
+    if (rules.compoundOrder === undefined) return UNKNOWN;
     const order = this.byteAt(second, rules.compoundOrder);
-    return order <= MAX_ORDER && pfn % 2 ** order === 0 ? order : 0;
+    return order >= 1 && order <= MAX_COMPOUND_ORDER && pfn % 2 ** order === 0 ? order : UNKNOWN;
   }
 
   private isHugetlb(head: number, second: number, rules: PageRules): boolean {
@@ -305,8 +314,8 @@ export class WindowClassifier {
 
   private untilImage(pfn: number, end: number): number {
     const image = this.readable?.image;
-    if (image?.by !== 'symbols') return end;
-    const next = image.ranges.find((range) => range.end > pfn);
+    // What is known by the mapping only has freed memory in it, with blocks of its own; but none reaches in from before.
+    const next = image?.ranges.find((range) => (image.by === 'symbols' ? range.end : range.pfn) > pfn);
     return next === undefined ? end : Math.max(pfn, Math.min(end, next.pfn));
   }
 

@@ -1,5 +1,6 @@
 /** Cuts the memory of a dump into windows: the units of work, of which any thread can do any one. */
 
+import type { PfnRange } from '../kernel/image.ts';
 import type { DumpFile } from '../read/dump-file.ts';
 import { endOf, pfnRuns } from '../read/extents.ts';
 
@@ -40,6 +41,22 @@ export function planWindows(file: DumpFile, threads: number): Plan {
   const shared = new Float64Array(new SharedArrayBuffer(starts.length * Float64Array.BYTES_PER_ELEMENT));
   shared.set(starts);
   return { windowPages, starts: shared, maxMapnr: Math.ceil(endOf(file.memory) / file.pageSize), totalPages };
+}
+
+/**
+ * The order in which windows are written, in memory that threads share: those with the kernel image, then from the end
+ * of memory to its beginning. Page tables, struct pages and per-CPU data are taken from the end at boot, so that a dump
+ * that could not be finished has what a debugger needs to begin with.
+ */
+export function urgencyOrder(plan: Plan, image: readonly PfnRange[]): Int32Array {
+  const order = new Int32Array(new SharedArrayBuffer(plan.starts.length * Int32Array.BYTES_PER_ELEMENT));
+  const hasImage = (index: number) => {
+    const { pfn, count } = windowSpan(plan, index);
+    return image.some((range) => range.pfn < pfn + count && range.end > pfn);
+  };
+  const backwards = Array.from(order, (_, i) => order.length - 1 - i);
+  order.set([...backwards.filter(hasImage), ...backwards.filter((index) => !hasImage(index))]);
+  return order;
 }
 
 /** Page frames that window `index` spans; the last one may be cut by the end of memory. */

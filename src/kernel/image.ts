@@ -64,9 +64,9 @@ export function kernelImage(
   if (ranges.length === PARTS.length) return { ranges: ranges.sort((a, b) => a.pfn - b.pfn), by: 'symbols' };
   const mapped = arch.mappedImage(info, walker);
   const from = mapped && pfnOf(mapped.start);
-  return mapped && from !== undefined
-    ? { ranges: [{ pfn: from, end: from + Number(mapped.end - mapped.start) / pageSize }], by: 'mapping' }
-    : undefined;
+  if (mapped === undefined || from === undefined) return undefined;
+  const end = from + Number(mapped.end - mapped.start) / pageSize;
+  return { ranges: [{ pfn: Math.floor(from), end: Math.ceil(end) }], by: 'mapping' };
 }
 
 function imageSymbols(info: Vmcoreinfo, walker: PageTableWalker): Map<string, bigint> | undefined {

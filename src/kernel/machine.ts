@@ -57,6 +57,12 @@ export function architectureOf(file: DumpFile): Arch {
       },
     );
   }
+  if (!arch.pageSizes.includes(file.pageSize)) {
+    throw new SmeltError(
+      'UNSUPPORTED',
+      `${file.path}: has pages of ${file.pageSize} bytes, and ${arch.name} has none of that size`,
+    );
+  }
   return arch;
 }
 
@@ -88,6 +94,12 @@ export function describeMachine(
   };
   if (info === undefined) return { ...nothing, unreadable: 'there is no VMCOREINFO' };
   const known = { ...nothing, physBase: arch.physBase(info) };
+  if (info.pageSize !== undefined && info.pageSize !== memory.pageSize) {
+    return {
+      ...known,
+      unreadable: `VMCOREINFO says that pages have ${info.pageSize} bytes, and the file has pages of ${memory.pageSize}`,
+    };
+  }
   const tables = arch.findPageTables(info, encryptionMask);
   if (tables === undefined)
     return { ...known, unreadable: 'VMCOREINFO does not say where the page tables are' };

@@ -55,10 +55,13 @@ const PAGE_TYPE_BASE = 0xf0000000;
  *   tests `(page_type & (PAGE_TYPE_BASE | flag)) == PAGE_TYPE_BASE`, the value exported is `~flag`.
  * - Linux commit 4ffca5a96678 ("mm: support only one page_type per page"), v6.12: the top byte is the type and the low
  *   24 bits are the owner's; the value exported is `type << 24`.
+ * Undefined for a value that no type can have.
  */
 export function typeRule(value: bigint | undefined): TypeRule | undefined {
   if (value === undefined) return undefined;
   const word = Number(BigInt.asIntN(32, value));
+  // -1 and above are counts: of a page that is not mapped, and of mapped ones.
+  if (word >= -1) return undefined;
   if ((word & 0xffffff) === 0) return { mask: 0xff000000 | 0, value: word };
   return { mask: PAGE_TYPE_BASE | ~word | 0, value: PAGE_TYPE_BASE | 0 };
 }
@@ -92,7 +95,9 @@ export function pageRules(info: Vmcoreinfo): PageRules | undefined {
   const members = [flags, mapping, mapcount, compoundHead ?? 0, privateOffset ?? 0];
   if (members.some((at) => at + 4 > sizeBytes || at % 4 !== 0)) return undefined;
   const headMask = info.number('PG_head_mask');
-  const buddy = typeRule(need(info.number('PAGE_BUDDY_MAPCOUNT_VALUE'), 'NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)'));
+  const buddy = need(typeRule(info.number('PAGE_BUDDY_MAPCOUNT_VALUE')), 'NUMBER(PAGE_BUDDY_MAPCOUNT_VALUE)');
+  const compound = compoundRules(info, sizeBytes, flags);
+  need(compound.compoundOrder, 'OFFSET(page.compound_order)');
   return {
     sizeBytes,
     flags,
@@ -108,13 +113,13 @@ export function pageRules(info: Vmcoreinfo): PageRules | undefined {
     PG_slab: flag('PG_slab'),
     PG_hwpoison: flag('PG_hwpoison'),
     PG_reserved: flag('PG_private') >>> 1,
-    PG_head: headMask === undefined ? 0 : Number(BigInt.asIntN(32, headMask)),
+    PG_head: Number(BigInt.asIntN(32, need(headMask, 'NUMBER(PG_head_mask)') ?? 0n)),
     // Without the order there is no telling how far a free block reaches.
     buddy: privateOffset === undefined || buddyOrders === undefined ? undefined : buddy,
     slab: typeRule(info.number('PAGE_SLAB_MAPCOUNT_VALUE')),
     offline: typeRule(info.number('PAGE_OFFLINE_MAPCOUNT_VALUE')),
     unaccepted: typeRule(info.number('PAGE_UNACCEPTED_MAPCOUNT_VALUE')),
-    ...compoundRules(info, sizeBytes, flags),
+    ...compound,
     buddyOrders: buddyOrders ?? 0,
     missing,
   };

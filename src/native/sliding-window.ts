@@ -42,6 +42,8 @@ export function openSlidingWindow(sizeBytes: number): SlidingWindow | Unavailabl
       if (fd !== mappedFd || byteOffset < mappedFrom || byteOffset + length > mappedTo) {
         // As much as the window takes, but not a byte beyond the file: touching that would kill the process.
         const mapped = Math.min(sizeBytes, Math.ceil((fileBytes - from) / PAGE) * PAGE);
+        // A mapping that fails may already have taken the old one away.
+        mappedFd = -1;
         if (c.mmap(address, mapped, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, from) === MAP_FAILED)
           return undefined;
         mappedFd = fd;

@@ -71,6 +71,8 @@ export interface Format<T extends DumpFile = DumpFile> {
 /** One thread's access to the bytes of a dump. Not shared; what `load` gave is valid until the next `load`. */
 export interface MemoryReader {
   readonly pageSize: number;
+  /** Whether the file is seen through a mapping. */
+  readonly mapped: boolean;
   /** The most pages that one `load` may ask for. */
   readonly maxPages: number;
   /** Where loaded pages are. */
@@ -78,8 +80,8 @@ export interface MemoryReader {
   /** Offset in `bytes` of the first page loaded. */
   readonly start: number;
   /**
-   * Makes page frames `pfn` … `pfn + count - 1` readable, one behind the other, and returns how many are: fewer than
-   * `count` when one of them is excluded, missing or unreadable, 0 when `pfn` itself is. Bytes of a page frame that are
+   * Makes page frames `pfn` … `pfn + count - 1` readable, one behind the other, and returns how many are: 0 when `pfn` is
+   * excluded, missing or unreadable, fewer than `count` when a later one is or for reasons of the format. Bytes of a page frame that are
    * not in the file read as zero. No other page frame is touched.
    */
   load(pfn: number, count: number): number;

@@ -18,6 +18,7 @@ export function createElfReader(file: ElfDumpFile, mmap: boolean): MemoryReader 
 class ElfReader implements MemoryReader {
   readonly pageSize: number;
   readonly maxPages: number;
+  readonly mapped: boolean = false;
   bytes: Buffer;
   start = 0;
   protected readonly file: ElfDumpFile;
@@ -107,6 +108,7 @@ class ElfReader implements MemoryReader {
 }
 
 class MappedElfReader extends ElfReader {
+  override readonly mapped = true;
   private readonly window: SlidingWindow;
 
   constructor(file: ElfDumpFile, window: SlidingWindow) {

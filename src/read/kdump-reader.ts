@@ -25,6 +25,7 @@ export function createKdumpReader(file: KdumpDumpFile, codecs: readonly PageCode
 
 class KdumpReader implements MemoryReader {
   readonly pageSize: number;
+  readonly mapped = false;
   readonly maxPages = LOAD_PAGES;
   readonly bytes: Buffer;
   readonly start = 0;

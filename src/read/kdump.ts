@@ -16,11 +16,13 @@ import {
   UTS_FIELDS,
   UTS_LENGTH,
 } from './kdump-layout.ts';
-import { checkMemory, MAX_EXTENTS, MAX_NOTE_BYTES, MAX_RAM_BYTES } from './limits.ts';
+import { checkMemory, MAX_EXTENTS, MAX_NOTE_BYTES, MAX_PADDR } from './limits.ts';
 import { encodeNote } from './notes.ts';
 
 /** Page frames between two entries of the rank table: one number a GiB of 4 KiB pages. */
 export const PFNS_PER_RANK = 2 ** 18;
+/** Most of a bitmap's chunks are holes where memory lies far apart. */
+const EMPTY_CHUNK = Buffer.alloc(PFNS_PER_RANK / 8);
 
 function open(path: string, fd: number, fileBytes: number): KdumpDumpFile {
   const header = DiskDumpHeader.read(readPart(path, fd, 'the dump header', 0, DiskDumpHeader.size));
@@ -63,10 +65,10 @@ function open(path: string, fd: number, fileBytes: number): KdumpDumpFile {
   const maxMapnr = version >= 6 ? sub.max_mapnr_64 : header.max_mapnr;
   const bitmapOffset = (1 + header.sub_hdr_size) * blockSize;
   // The bitmaps are read bit by bit, even where the file that claims so many is one large hole.
-  if (maxMapnr * blockSize > MAX_RAM_BYTES) {
+  if (maxMapnr * blockSize > MAX_PADDR) {
     throw new SmeltError(
       'CORRUPT',
-      `${path}: max_mapnr: expected ${comma(MAX_RAM_BYTES / blockSize)} at most, saw ${comma(maxMapnr)}`,
+      `${path}: max_mapnr: expected ${comma(MAX_PADDR / blockSize)} at most, saw ${comma(maxMapnr)}`,
     );
   }
   const oneBitmap = bitmapBytes(maxMapnr, blockSize);
@@ -141,6 +143,7 @@ function readRuns(
 ): Segment[] {
   const runs: { first: number; end: number }[] = [];
   for (const { bitmap, pfn, count } of bitmapChunks(path, fd, byteOffset, maxMapnr)) {
+    if (EMPTY_CHUNK.equals(bitmap)) continue;
     for (const [from, to] of runsOf(bitmap, 0, count)) {
       const before = runs.at(-1);
       if (before?.end === pfn + from) before.end = pfn + to;
@@ -170,7 +173,7 @@ function rankBitmap(
   let pages = 0;
   for (const { bitmap, pfn, count } of bitmapChunks(path, fd, byteOffset, maxMapnr)) {
     rank[pfn / PFNS_PER_RANK] = pages;
-    pages += popcount(bitmap, count);
+    if (!EMPTY_CHUNK.equals(bitmap)) pages += popcount(bitmap, count);
   }
   return { rank, pages };
 }

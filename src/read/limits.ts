@@ -5,8 +5,8 @@ import type { Extents } from './dump-file.ts';
 import { endOf } from './extents.ts';
 import { comma } from './file.ts';
 
-/** x86-64 has at most 52 physical address bits. */
-export const MAX_PADDR = 2 ** 52;
+/** 1 PiB: no machine has memory at higher addresses, and the bitmaps of a dump have a bit for each page frame below. */
+export const MAX_PADDR = 2 ** 50;
 /** 256 TiB: what 5-level page tables can map directly is less. */
 export const MAX_RAM_BYTES = 2 ** 48;
 /** Program headers, or runs of a bitmap. Machines with 65,536 were seen. */

@@ -53,8 +53,8 @@ export function describe(file: DumpFile, reader: MemoryReader, request: DumpRequ
   return best ?? describeWith(arch, memory, undefined, undefined, request);
 }
 
-/** Memory that must not be touched at random: files of the kernel itself. */
-function isLive(file: DumpFile): boolean {
+/** Whether the file is the kernel's own view of memory (/proc/vmcore): not to be touched at random, and never cut short. */
+export function isLive(file: DumpFile): boolean {
   return file.path.startsWith('/proc/');
 }
 

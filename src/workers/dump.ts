@@ -7,14 +7,15 @@ import { usedLevel } from '../codec/levels.ts';
 import { openCodec } from '../codec/makers.ts';
 import { SmeltError } from '../errors.ts';
 import { DumpLevel } from '../filter/page-class.ts';
-import { type Plan, planWindows } from '../filter/plan.ts';
-import { compareWithKnownKernels, type Machine } from '../kernel/machine.ts';
+import { type Plan, planWindows, urgencyOrder } from '../filter/plan.ts';
+import type { Machine } from '../kernel/machine.ts';
 import type { DumpFile } from '../read/dump-file.ts';
 import { openDump } from '../read/open.ts';
 import { maskBit } from '../sme/mask.ts';
 import { dataOffset, encodeKdumpHeader, layoutKdump } from '../write/kdump.ts';
 import { isSameFile, openTarget, type TargetFile, writeFully } from '../write/target-file.ts';
-import { type Description, describe } from './describe.ts';
+import { cannotFilter, freePagesWarning, refuseOldKernel, whyNothingFound, whyUnreadable } from './checks.ts';
+import { type Description, describe, isLive } from './describe.ts';
 import { headerOf, outputNotes } from './headers.ts';
 import { createShared, type Job } from './job.ts';
 import { outputLevel } from './level.ts';
@@ -74,15 +75,16 @@ class Dump {
       (await openCodec(request.codec, { kind: request.codecMaker, level: request.compressionLevel }));
     // Which maker serves is settled here, so that all threads have the same one.
     codec?.close();
-    const mmap = request.mmap ?? file.path.startsWith('/proc/');
-    const reader = await openReader(file, mmap);
+    const reader = await openReader(file, request.mmap ?? isLive(file));
     const description = describe(file, reader, request);
     reader.close();
     const dumpLevel = outputLevel(file, request.dumpLevel);
     if (dumpLevel.warning !== undefined) this.warn(dumpLevel.warning);
     const input = inputReport(file, description);
     this.observer.onInput(input);
-    this.checkUnderstood(description.machine, dumpLevel.level);
+    refuseOldKernel(request.input, description.machine, dumpLevel.level);
+    const unreadable = whyUnreadable(description.machine);
+    if (unreadable !== undefined) this.warn(cannotFilter(request, unreadable));
     for (const warning of description.warnings) this.warn(warning);
 
     const threads = request.threads ?? defaultThreads();
@@ -90,10 +92,12 @@ class Dump {
     const notes = outputNotes(file.notes, description);
     const job = {
       file,
-      mmap,
+      // What came of it: without koffi, and for pages stored one by one, there is no mapping.
+      mmap: reader.mapped,
       memoryMap: description.machine.memoryMap,
       dumpLevel: dumpLevel.level,
       plan,
+      order: urgencyOrder(plan, description.machine.memoryMap?.image?.ranges ?? []),
       codec: request.codec,
       codecMaker: codec?.kind,
       compressionLevel: request.compressionLevel,
@@ -122,12 +126,12 @@ class Dump {
       // From the first moment on the file says of itself that it is incomplete: even a power cut leaves a readable part.
       writeHeader(true);
       team = await assembleTeam(job, about.threads, observer.onProgress.bind(observer), signal);
+      if (team.fallback !== undefined) this.warn(team.fallback);
       const classified = sumClassified(await team.classify(plan.totalPages));
       this.stopIfAborted();
       applyCarries(job, classified);
       const keptPages = placeWindows(plan, shared);
-      if (this.checkMap(about.machine, classified, plan.totalPages))
-        this.checkFreePages(about.machine, classified, job.dumpLevel);
+      this.checkClassified(job, about.machine, classified);
 
       const zeroPageOffset = dataOffset(layout, keptPages);
       target.reserve(layout.descOffset, zeroPageOffset - layout.descOffset);
@@ -190,7 +194,7 @@ class Dump {
       missingPages: compressed.missingPages,
       dataBytes: compressed.dataBytes,
       storedPages: compressed.storedPages,
-      threads: about.threads,
+      threads: team.threads,
       mmap: job.mmap,
       phases: team.phases,
       totalMs: performance.now() - this.began,
@@ -204,55 +208,24 @@ class Dump {
     this.observer.onWarning(sentence);
   }
 
+  private checkClassified(
+    { plan, dumpLevel, memoryMap }: Job,
+    machine: Machine,
+    classified: Classified,
+  ): void {
+    if (memoryMap === undefined) return;
+    const nothing = whyNothingFound(classified, plan.totalPages);
+    const warning =
+      nothing === undefined
+        ? freePagesWarning(this.file, machine, classified, dumpLevel)
+        : cannotFilter(this.request, nothing);
+    if (warning !== undefined) this.warn(warning);
+  }
+
   private stopIfAborted(): void {
     if (!this.signal.aborted) return;
     const { reason } = this.signal;
     throw reason instanceof SmeltError ? reason : new SmeltError('INTERRUPTED', 'interrupted');
-  }
-
-  /** A kernel below those that the rules are known for is not guessed at; levels 0 and 1 need no rules. */
-  private checkUnderstood(machine: Machine, dumpLevel: number): void {
-    const { input } = this.request;
-    if (dumpLevel > 1 && compareWithKnownKernels(machine.release) < 0) {
-      throw new SmeltError(
-        'UNSUPPORTED',
-        `${input}: is of Linux ${machine.release}, older than what smelt can filter (4.19)`,
-        {
-          hint: '-d 1 dumps it whole but for pages of zeros.',
-        },
-      );
-    }
-    if (machine.memoryMap === undefined) this.cannotFilter(machine.unreadable ?? 'the reason is not known');
-  }
-
-  /** The tables may be all right and lead to no struct page at all. Says whether anything was found. */
-  private checkMap(machine: Machine, classified: Classified, totalPages: number): boolean {
-    if (machine.memoryMap === undefined) return false;
-    const { undecided } = classified.classes;
-    if (undecided === 0 || undecided + classified.absent < totalPages) return true;
-    this.cannotFilter('no struct page could be found');
-    return false;
-  }
-
-  private cannotFilter(reason: string): void {
-    const { input, strict } = this.request;
-    if (strict) {
-      throw new SmeltError('UNDECIDABLE', `${input}: the memory map cannot be read: ${reason}`, {
-        hint: 'Without --strict everything but pages of zeros is dumped.',
-      });
-    }
-    this.warn(`the memory map cannot be read (${reason}): everything but pages of zeros is dumped`);
-  }
-
-  /** The kernel counts per CPU and adds up now and then, so that a small difference says nothing. */
-  private checkFreePages({ kernelFreePages }: Machine, { freeFound }: Classified, dumpLevel: number): void {
-    const alreadyFiltered = this.file.format === 'kdump' && (this.file.dumpLevel & DumpLevel.free) !== 0;
-    if (kernelFreePages === undefined || (dumpLevel & DumpLevel.free) === 0 || alreadyFiltered) return;
-    const difference = Math.abs(freeFound - kernelFreePages);
-    if (difference <= kernelFreePages * 0.01) return;
-    this.warn(
-      `${freeFound.toLocaleString('en-US')} free pages were found and the kernel counted ${kernelFreePages.toLocaleString('en-US')}: some may be classified wrongly; -d 15 keeps them all`,
-    );
   }
 
   /** After a failed write the part that is there stays; whoever interrupts wants nothing, unless they said otherwise. */
@@ -260,10 +233,8 @@ class Dump {
     // Sealing found the name taken: the dump itself is whole.
     if (error instanceof SmeltError && error.code === 'TARGET') return error;
     const interrupted = this.signal.aborted;
-    if (
-      (interrupted && !this.request.keepIncomplete) ||
-      (error instanceof SmeltError && error.code === 'UNDECIDABLE')
-    ) {
+    const ofNoUse = !this.hasDescriptors && !(error instanceof SmeltError && error.code === 'WRITE');
+    if ((interrupted && !this.request.keepIncomplete) || ofNoUse) {
       target.discard();
       return interrupted && !(error instanceof SmeltError) ? this.signal.reason : error;
     }
@@ -275,7 +246,9 @@ class Dump {
     const left = target.leaveIncomplete();
     if (!(error instanceof SmeltError)) return error;
     const { code, message, exitCode, cause } = error;
-    const use = this.hasDescriptors ? 'crash opens it as far as it goes' : 'there are no pages in it yet';
+    const use = this.hasDescriptors
+      ? 'crash opens it as far as it goes, and with --minimal often shows the log'
+      : 'there are no pages in it yet';
     const hint = `${error.hint === undefined ? '' : `${error.hint} `}What was written is in ${left}, marked incomplete; ${use}.`;
     return new SmeltError(code, message, { hint, exitCode, cause });
   }

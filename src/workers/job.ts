@@ -13,6 +13,8 @@ export interface Job {
   readonly memoryMap: MemoryMapInfo | undefined;
   readonly dumpLevel: number;
   readonly plan: Plan;
+  /** The order in which windows are compressed and written. */
+  readonly order: Int32Array;
   readonly codec: CodecName | undefined;
   readonly codecMaker: MakerKind | undefined;
   readonly compressionLevel: number | undefined;
@@ -54,10 +56,11 @@ export function createShared(windows: number): Shared {
 }
 
 /** The next window of a phase that nobody has taken, or undefined when there is none or work is to stop. */
-export function takeWindow({ shared, plan }: Job, phase: Phase): number | undefined {
+export function takeWindow({ shared, plan, order }: Job, phase: Phase): number | undefined {
   if (Atomics.load(shared.stop, 0) !== 0) return undefined;
-  const index = Atomics.add(shared.nextWindow, PHASE_INDEX[phase], 1);
-  return index < plan.starts.length ? index : undefined;
+  const turn = Atomics.add(shared.nextWindow, PHASE_INDEX[phase], 1);
+  if (turn >= plan.starts.length) return undefined;
+  return phase === 'compress' ? order[turn]! : turn;
 }
 
 export function addDone(shared: Shared, phase: Phase, pages: number): void {

@@ -19,6 +19,9 @@ export interface Team {
   classify(totalPages: number): Promise<ClassifyResult[]>;
   compress(keptPages: number): Promise<CompressResult[]>;
   readonly phases: readonly PhaseReport[];
+  /** Worker threads at work, and why there are none where some were asked for. */
+  readonly threads: number;
+  readonly fallback: string | undefined;
   close(): Promise<void>;
 }
 
@@ -33,7 +36,14 @@ export async function assembleTeam(
   const stop = () => Atomics.store(job.shared.stop, 0, 1);
   signal.addEventListener('abort', stop, { once: true });
   if (signal.aborted) stop();
-  const crew = threads === 0 ? await inProcess(job) : await workerThreads(job, threads);
+  let fallback: string | undefined;
+  const crew =
+    threads === 0
+      ? await inProcess(job)
+      : await workerThreads(job, threads).catch((error) => {
+          fallback = `${threads} worker threads cannot be started (${systemReason(error)}): all work is done in one thread`;
+          return inProcess(job);
+        });
 
   const run = async (task: Task, totalPages: number): Promise<(ClassifyResult | CompressResult)[]> => {
     const { phase } = task;
@@ -56,6 +66,8 @@ export async function assembleTeam(
     classify: (totalPages) => run({ phase: 'classify' }, totalPages) as Promise<ClassifyResult[]>,
     compress: (keptPages) => run({ phase: 'compress', keptPages }, keptPages) as Promise<CompressResult[]>,
     phases,
+    threads: fallback === undefined ? threads : 0,
+    fallback,
     async close() {
       signal.removeEventListener('abort', stop);
       await crew.close();
@@ -89,28 +101,17 @@ async function inProcess(job: Job): Promise<Crew> {
   };
 }
 
-/** All threads start at once. */
-function startPool(Pool: typeof Piscina, job: Job, threads: number): Piscina {
-  try {
-    return new Pool({
-      filename: new URL('./entry.cjs', import.meta.url).href,
-      name: 'work',
-      workerData: job,
-      minThreads: threads,
-      maxThreads: threads,
-      resourceLimits: WORKER_LIMITS,
-      recordTiming: false,
-    });
-  } catch (cause) {
-    throw new SmeltError('INTERNAL', `${threads} worker threads cannot be started: ${systemReason(cause)}`, {
-      hint: '--num-threads 0 does all work in one thread.',
-      cause,
-    });
-  }
-}
-
 async function workerThreads(job: Job, threads: number): Promise<Crew> {
-  const pool = startPool((await import('piscina')).Piscina, job, threads);
+  const pool: Piscina = new (await import('piscina')).Piscina({
+    filename: new URL('./entry.cjs', import.meta.url).href,
+    name: 'work',
+    workerData: job,
+    // All start at once; where the system refuses one, the constructor throws.
+    minThreads: threads,
+    maxThreads: threads,
+    resourceLimits: WORKER_LIMITS,
+    recordTiming: false,
+  });
   return {
     async run(task, stop) {
       const tasks = Array.from({ length: threads }, async () => {

@@ -10,12 +10,13 @@ import {
   lstatSync,
   openSync,
   renameSync,
+  rmSync,
   type Stats,
   statSync,
   unlinkSync,
   writeSync,
 } from 'node:fs';
-import { basename, dirname } from 'node:path';
+import { dirname } from 'node:path';
 import { errnoName, SmeltError, systemReason } from '../errors.ts';
 import { reserveSpace } from '../native/reserve-space.ts';
 
@@ -66,24 +67,38 @@ export function openTarget(path: string, overwrite: boolean): TargetFile {
       if (failed !== undefined) throw writeError(path, 'room for the page descriptors cannot be had', failed);
     },
     seal() {
+      let ours: boolean;
       try {
         fdatasyncSync(fd);
         // As long as the file is open nobody else's can have its inode number.
-        const ours = isOurs();
+        ours = isOurs();
         close();
-        if (!ours) {
-          throw new SmeltError(
-            'TARGET',
-            `${growing}: was removed or replaced by somebody else meanwhile, and this dump is lost`,
-            { hint: 'Let only one run at a time write this file.' },
-          );
-        }
+      } catch (cause) {
+        throw writeError(path, 'cannot be brought to the disk', cause);
+      }
+      if (!ours) {
+        throw new SmeltError(
+          'TARGET',
+          `${growing}: was removed or replaced by somebody else meanwhile, and this dump is lost`,
+          { hint: 'Let only one run at a time write this file.' },
+        );
+      }
+      try {
         // Once for the temporary name's entry, so that the rename cannot reach the disk before the data.
         syncFolder(path);
         takeName(growing, path, overwrite);
         syncFolder(path);
       } catch (cause) {
-        throw cause instanceof SmeltError ? cause : writeError(path, 'cannot be brought to the disk', cause);
+        throw new SmeltError(
+          'TARGET',
+          cause instanceof SmeltError
+            ? cause.message
+            : `${path}: cannot get its name: ${systemReason(cause)}`,
+          {
+            hint: `The dump is whole and named ${growing}: rename it.`,
+            cause,
+          },
+        );
       }
     },
     leaveIncomplete() {
@@ -167,28 +182,26 @@ function takeName(growing: string, path: string, overwrite: boolean): void {
   }
   try {
     linkSync(growing, path);
-    unlinkSync(growing);
   } catch (cause) {
     if (errnoName(cause) === 'EEXIST') {
-      throw new SmeltError(
-        'TARGET',
-        `${path}: was made by somebody else meanwhile; this dump is whole and named ${basename(growing)}`,
-        {
-          hint: 'Rename it.',
-          cause,
-        },
-      );
+      throw new SmeltError('TARGET', `${path}: was made by somebody else meanwhile`, { cause });
     }
     // File systems without hard links (FAT, some network ones).
     checkTarget(path, overwrite);
     renameSync(growing, path);
+    return;
   }
+  // Under its name the dump is whole; that the old name stays too harms nobody.
+  rmSync(growing, { force: true });
 }
 
 function syncFolder(path: string): void {
   const fd = openSync(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY);
   try {
     fsyncSync(fd);
+  } catch (cause) {
+    // Some network file systems cannot sync a folder.
+    if (errnoName(cause) !== 'EINVAL' && errnoName(cause) !== 'ENOTSUP') throw cause;
   } finally {
     closeSync(fd);
   }

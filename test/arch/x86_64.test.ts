@@ -1,0 +1,137 @@
+/** Where x86-64 keeps its page tables and its image, by VMCOREINFO and by the tables. */
+import { describe, expect, it } from 'vitest';
+import { PageTableWalker } from '../../src/arch/page-table.ts';
+import { x86_64 } from '../../src/arch/x86_64.ts';
+import { Vmcoreinfo } from '../../src/kernel/vmcoreinfo.ts';
+import { PageTables } from '../build/page-tables.ts';
+import { PhysicalPages } from '../build/physical-pages.ts';
+import { cachedOf } from './memory.ts';
+
+const info = (lines: Record<string, string>) =>
+  new Vmcoreinfo(
+    Object.entries(lines)
+      .map(([key, value]) => `${key}=${value}\n`)
+      .join(''),
+  );
+
+describe('the page tables of x86-64', () => {
+  it.each(['init_top_pgt', 'init_level4_pgt', 'swapper_pg_dir'])('are found by %s', (name) => {
+    const found = x86_64.findPageTables(
+      info({ [`SYMBOL(${name})`]: 'ffffffff82a10000', 'NUMBER(phys_base)': '0' }),
+      0n,
+    );
+    expect(found).toEqual({ root: 0x2a10000, levels: 4, encryptionMask: 0n });
+  });
+
+  it('are those of init_top_pgt where there are several', () => {
+    const found = x86_64.findPageTables(
+      info({ 'SYMBOL(swapper_pg_dir)': 'ffffffff81000000', 'SYMBOL(init_top_pgt)': 'ffffffff82a10000' }),
+      0n,
+    );
+    expect(found?.root).toBe(0x2a10000);
+  });
+
+  it('are found in the SME host of libkdumpfile’s tests: bit 47, phys_base 0x1691000000', () => {
+    const found = x86_64.findPageTables(
+      info({
+        'SYMBOL(init_level4_pgt)': 'ffffffff8200a000',
+        'NUMBER(phys_base)': String(0x1691000000),
+        'NUMBER(sme_mask)': '140737488355328',
+      }),
+      1n << 47n,
+    );
+    expect(found).toEqual({ root: 0x169300a000, levels: 4, encryptionMask: 1n << 47n });
+  });
+
+  it('have five levels where the kernel says so, and move with phys_base, also a negative one', () => {
+    const found = x86_64.findPageTables(
+      info({
+        'SYMBOL(init_top_pgt)': 'ffffffff9e610000',
+        'NUMBER(phys_base)': String(-0x5a00000),
+        'NUMBER(pgtable_l5_enabled)': '1',
+      }),
+      0n,
+    );
+    expect(found).toMatchObject({ root: 0x1e610000 - 0x5a00000, levels: 5 });
+  });
+
+  it.each([
+    ['there is no symbol', {}],
+    ['the symbol is not in the image', { 'SYMBOL(init_top_pgt)': 'ffff888000000000' }],
+    [
+      'phys_base leads below 0',
+      { 'SYMBOL(init_top_pgt)': 'ffffffff81000000', 'NUMBER(phys_base)': '-99999999999' },
+    ],
+    [
+      'phys_base leads beyond 2^52',
+      { 'SYMBOL(init_top_pgt)': 'ffffffff81000000', 'NUMBER(phys_base)': '9223372036854775807' },
+    ],
+    ['phys_base is no number', { 'SYMBOL(init_top_pgt)': 'nonsense' }],
+  ])('are not found where %s', (_, lines) => {
+    expect(x86_64.findPageTables(info(lines), 0n)).toBeUndefined();
+  });
+});
+
+describe('the mapped image of x86-64', () => {
+  function walkerFor(ranges: readonly [bigint, number, number][]): PageTableWalker {
+    const pages = new PhysicalPages();
+    pages.page(1);
+    let next = 4096;
+    const tables = new PageTables({
+      pages,
+      levels: 4,
+      mask: 0n,
+      rootPaddr: 4096,
+      allocate: () => (next += 4096),
+    });
+    for (const [vaddr, paddr, bytes] of ranges)
+      tables.map(vaddr, paddr, bytes, { leaf: bytes % 2 ** 21 === 0 ? '2m' : '4k' });
+    return new PageTableWalker(cachedOf(pages), x86_64.tableFormat, {
+      root: 4096,
+      levels: 4,
+      encryptionMask: 0n,
+    });
+  }
+  const stext = { 'SYMBOL(_stext)': 'ffffffff81000000' };
+  const start = 0xffffffff81000000n;
+
+  it('goes from _stext, rounded down to 2 MiB, as far as it is mapped', () => {
+    const walker = walkerFor([[start, 0x1000000, 3 * 2 ** 21]]);
+    expect(x86_64.mappedImage(info({ 'SYMBOL(_stext)': 'ffffffff81000123' }), walker)).toEqual({
+      start,
+      end: start + 3n * 0x200000n,
+    });
+  });
+
+  it('goes over 2 MiB of which only the end is mapped', () => {
+    const walker = walkerFor([
+      [start, 0x1000000, 2 ** 21],
+      [start + 0x3ff000n, 0x1300000, 4096],
+      [start + 0x400000n, 0x1400000, 2 ** 21],
+    ]);
+    expect(x86_64.mappedImage(info(stext), walker)?.end).toBe(start + 0x600000n);
+  });
+
+  it('is not known without _stext, with one outside the image, or where nothing is mapped', () => {
+    const walker = walkerFor([]);
+    expect(x86_64.mappedImage(info({}), walker)).toBeUndefined();
+    expect(x86_64.mappedImage(info({ 'SYMBOL(_stext)': '1000' }), walker)).toBeUndefined();
+    expect(x86_64.mappedImage(info(stext), walker)).toBeUndefined();
+  });
+
+  it('ends with the address space where tables map everything and KERNEL_IMAGE_SIZE makes no sense', () => {
+    const pages = new PhysicalPages();
+    for (let i = 0; i < 512; i++) pages.writeU64(4096 + i * 8, 0x1063n);
+    const tables = { root: 4096, levels: 4, encryptionMask: 0n };
+    const walker = new PageTableWalker(cachedOf(pages), x86_64.tableFormat, tables);
+    let steps = 0;
+    const counting = {
+      translate: (vaddr: bigint) => {
+        if (++steps > 10_000) throw new Error('no end');
+        return walker.translate(vaddr);
+      },
+    } as unknown as PageTableWalker;
+    const lines = { ...stext, 'NUMBER(KERNEL_IMAGE_SIZE)': '9223372036854775807' };
+    expect(x86_64.mappedImage(info(lines), counting)?.end).toBeLessThanOrEqual(1n << 64n);
+  });
+});

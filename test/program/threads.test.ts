@@ -1,0 +1,112 @@
+import { chmodSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { CODEC_OF_LETTER } from '../../src/cli/options.ts';
+import { CODEC_NAMES, MAKER_KINDS } from '../../src/codec/codec.ts';
+import type { BuiltVmcore } from '../build/vmcore.ts';
+import { checkLayout, checkPages, trimmed } from '../workers/check-dump.ts';
+import { buildEveryKind, everyKind } from '../workers/every-kind.ts';
+import { FLAG, parseKdump } from './parse-kdump.ts';
+import { namesIn, reportOf, run, SMELT, scratch, smelt } from './smelt.ts';
+
+const dir = scratch();
+const input = join(dir, 'core');
+let core: BuiltVmcore;
+
+beforeAll(() => {
+  // Enough memory for several windows a thread, and a huge page that reaches over the borders of some.
+  const pages = [
+    ...everyKind('6.12'),
+    { pfn: 16384, kind: 'hugetlb' as const, order: 14, data: 'text' as const },
+    { pfn: 33000, kind: 'cache' as const, count: 3000, data: 'random' as const },
+    { pfn: 36864, kind: 'kernel' as const, count: 5000, data: 'text' as const },
+  ];
+  core = buildEveryKind({ path: input, kernel: '6.12', ram: [{ start: 0, end: 192 * 2 ** 20 }], pages });
+});
+
+const letterOf = (codec: string): string =>
+  Object.entries(CODEC_OF_LETTER).find(([, name]) => name === codec)![0];
+
+let outputs = 0;
+function dumpWith(...args: string[]) {
+  const output = join(dir, `out-${outputs++}`);
+  const result = smelt('--json', '--quiet', ...args, input, output);
+  expect(result).toMatchObject({ status: 0, stderr: '' });
+  return { dump: parseKdump(output), report: reportOf(result) };
+}
+
+describe.each([0, 31])('at level %i', (level) => {
+  test.each([0, 1, 2, 4])('%i threads keep the right pages, whole', (threads) => {
+    const { dump, report } = dumpWith('-z', '-d', `${level}`, '--num-threads', `${threads}`);
+    expect(report.threads).toBe(threads);
+    checkPages(dump, core, core.expected.kept(level));
+    checkLayout(dump, FLAG.zstd);
+    expect(trimmed(dump.bitmap1)).toEqual(trimmed(core.expected.ram));
+    const { kept, ...dropped } = core.expected.counts(level);
+    expect(report.classes).toEqual({ ...dropped, undecided: 0, kernel: kept - dropped.zero });
+  });
+});
+
+describe('two threads', () => {
+  const makers = CODEC_NAMES.flatMap((codec) => MAKER_KINDS.map((kind) => [codec, kind] as const));
+  test.each(makers)('write whole pages with %s by the %s maker', (codec, kind) => {
+    const { dump, report } = dumpWith(
+      `-${letterOf(codec)}`,
+      '--codec-maker',
+      kind,
+      '-d',
+      '31',
+      '--num-threads',
+      '2',
+    );
+    checkPages(dump, core, core.expected.kept(31));
+    checkLayout(dump, FLAG[codec]);
+    expect(report.output.codecMaker).toContain(`(${kind})`);
+  });
+
+  test.each([
+    ['--mmap', true],
+    ['--non-mmap', false],
+  ])('do so with %s', (option, mmap) => {
+    const { dump, report } = dumpWith(option, '-l', '-d', '3', '--num-threads', '2');
+    expect(report.mmap).toBe(mmap);
+    checkPages(dump, core, core.expected.kept(3));
+    checkLayout(dump, FLAG.lzo);
+  });
+
+  test('filter a dump of their own further', () => {
+    const first = join(dir, 'first');
+    expect(smelt('-c', '-d', '1', '--num-threads', '2', input, first).status).toBe(0);
+    const output = join(dir, 'second');
+    expect(smelt('-p', '-d', '31', '--num-threads', '2', first, output).status).toBe(0);
+    checkPages(parseKdump(output), core, core.expected.kept(31));
+    checkLayout(parseKdump(output), FLAG.snappy);
+  });
+});
+
+test('what a person sees is the summary, on stderr alone', () => {
+  const result = smelt('-z', '-d', '31', '--num-threads', '2', input, join(dir, 'seen'));
+  expect(result).toMatchObject({ status: 0, stdout: '' });
+  expect(result.stderr).toContain(`dump complete: ${join(dir, 'seen')}`);
+  expect(result.stderr).not.toMatch(/warning/);
+});
+
+test('a run whose threads the system refuses does all work in one, and says so', (context) => {
+  if (process.getuid?.() !== 0) context.skip('only root can become a user with a limit on processes');
+  const theirs = join(dir, 'theirs');
+  mkdirSync(theirs);
+  chmodSync(dir, 0o755);
+  chmodSync(theirs, 0o777);
+  const limited = (threads: string) => {
+    const output = join(theirs, `out-${threads}`);
+    const shell = `ulimit -c 0 -u 16; exec "$@" -d 31 --num-threads ${threads} ${input} ${output}`;
+    const node = [process.execPath, SMELT];
+    return run(['setpriv', '--reuid=64999', '--clear-groups', 'bash', '-c', shell, 'bash', ...node]);
+  };
+  const alone = limited('0');
+  if (alone.status !== 0) context.skip(`smelt does not run as another user here: ${alone.stderr}`);
+  const refused = limited('12');
+  expect(refused.stderr).toMatch(/warning: 12 worker threads cannot be started \(.+\): all work is done in/);
+  expect(refused.status).toBe(0);
+  expect(namesIn(theirs)).toEqual(['out-0', 'out-12']);
+});

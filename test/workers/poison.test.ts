@@ -1,0 +1,104 @@
+import fs from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
+import { join } from 'node:path';
+import { afterEach, describe, expect, test } from 'vitest';
+import type { BuiltVmcore } from '../build/vmcore.ts';
+import { parseKdump } from '../program/parse-kdump.ts';
+import { checkPages } from './check-dump.ts';
+import { buildEveryKind, everyKind, KINDS_PFN } from './every-kind.ts';
+import { runDump, scratch } from './run-dump.ts';
+
+const dir = scratch();
+const readSync = fs.readSync;
+
+afterEach(() => {
+  fs.readSync = readSync;
+  syncBuiltinESMExports();
+});
+
+interface Range {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Where frames lie in an ELF file with one PT_LOAD behind its PT_NOTE, by hand. */
+function bytesOf(path: string, pfns: readonly number[]): Range[] {
+  const file = fs.readFileSync(path);
+  const phdr = 64 + 56;
+  if (file.readUInt32LE(phdr) !== 1 || file.readUInt16LE(56) !== 2)
+    throw new Error('not the layout expected');
+  const base = Number(file.readBigUInt64LE(phdr + 8)) - Number(file.readBigUInt64LE(phdr + 24));
+  return pfns.map((pfn) => ({ from: base + pfn * 4096, to: base + (pfn + 1) * 4096 }));
+}
+
+/** Makes a read of these bytes of the file what it is on such memory: an error, or the end of the machine. */
+function forbid(path: string, ranges: readonly Range[]): { touched: Range[]; reads: number } {
+  const seen: { touched: Range[]; reads: number } = { touched: [], reads: 0 };
+  const { ino, dev } = fs.statSync(path);
+  fs.readSync = ((fd: number, into: NodeJS.ArrayBufferView, offset: number, length: number, at: number) => {
+    const stat = fs.fstatSync(fd);
+    if (stat.ino === ino && stat.dev === dev) {
+      seen.reads++;
+      const hit = ranges.filter((r) => r.from < at + length && at < r.to);
+      seen.touched.push(...hit);
+      if (hit.length > 0) throw Object.assign(new Error('EIO'), { code: 'EIO' });
+    }
+    return readSync(fd, into, offset, length, at);
+  }) as typeof fs.readSync;
+  syncBuiltinESMExports();
+  return seen;
+}
+
+/** Frames that no level may touch. */
+function forbiddenPfns(core: BuiltVmcore): number[] {
+  return core.runs
+    .filter(({ look }) => look.claims.some((c) => c.levels === 0))
+    .flatMap(({ pfn, blocks, look }) => Array.from({ length: blocks * 2 ** look.order }, (_, i) => pfn + i));
+}
+
+describe('pages that are offline or poisoned are never read, at level', () => {
+  const input = join(dir, 'core');
+  // Poisoned pages between pages that are kept at any level, and a poisoned huge page.
+  const more = [
+    ...Array.from({ length: 32 }, (_, i) => ({
+      pfn: 5000 + 2 * i,
+      kind: i % 2 === 0 ? ('offline' as const) : ('hwpoison' as const),
+      data: 'random' as const,
+    })),
+    { pfn: KINDS_PFN + 3072, kind: 'thp' as const, hwpoison: true, data: 'text' as const },
+    // A tail page, whose head does not matter then.
+    { pfn: 5200, kind: 'orphanTail' as const, hwpoison: true, data: 'random' as const },
+  ];
+  const core = buildEveryKind({ path: input, pages: [...everyKind('6.1'), ...more] });
+  const forbidden = forbiddenPfns(core);
+
+  test.each(Array.from({ length: 32 }, (_, level) => level))('%i', async (level) => {
+    expect(forbidden.length).toBeGreaterThan(512 + 32);
+    const seen = forbid(input, bytesOf(input, forbidden));
+    const output = join(dir, `out.${level}`);
+    const { report } = await runDump({ input, output, dumpLevel: level, mmap: false });
+    expect(seen.touched).toEqual([]);
+    expect(seen.reads).toBeGreaterThan(10);
+    expect(report.missingPages).toBe(0);
+    checkPages(parseKdump(output), core, core.expected.kept(level));
+    fs.rmSync(output);
+  });
+});
+
+test('a kept page that cannot be read is marked missing, its neighbours are whole, and the dump says so', async () => {
+  const input = join(dir, 'unreadable');
+  const core = buildEveryKind({ path: input });
+  const bad = [KINDS_PFN + 2048 + 17, KINDS_PFN + 2048 + 18, 13000];
+  forbid(input, bytesOf(input, bad));
+  const output = join(dir, 'unreadable.out');
+  const { report, warnings } = await runDump({ input, output, dumpLevel: 31, codec: 'lzo', mmap: false });
+  expect(report.missingPages).toBe(3);
+  expect(warnings).toEqual([expect.stringMatching(/^3 pages could not be read from .*missing/)]);
+  const dump = parseKdump(output);
+  expect(dump.status).toBe(0x2 | 0x8);
+  for (const [pfn, desc] of dump.descriptors) {
+    if (bad.includes(pfn)) expect(desc).toMatchObject({ offset: 0, size: 0, flags: 0 });
+    else if (!Buffer.from(core.pageBytes(pfn)).equals(dump.page(pfn)!)) throw new Error(`page frame ${pfn}`);
+  }
+  expect(report.storedPages + report.missingPages).toBeLessThanOrEqual(report.keptPages);
+});
