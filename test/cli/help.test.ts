@@ -74,7 +74,7 @@ describe('smelt dump --help', () => {
 
       What to keep
         -d, --dump-level LEVEL     pages to leave out: 0 none to 31 all (default 0)
-            --strict               fail where it is unclear which pages may go
+            --strict               fail where the memory map cannot be read at all
         -i VMCOREINFO              read VMCOREINFO from this file (text lines)
             --sme-mask MASK        encryption bit of page-table entries, 0x or decimal
 
