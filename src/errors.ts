@@ -19,6 +19,7 @@ export type ErrorCode =
   | 'TARGET' // the target may not be written (exists, is a link, is no regular file)
   | 'WRITE' // a write failed (ENOSPC, EIO …)
   | 'INTERRUPTED' // SIGINT, SIGTERM
+  | 'NO_MEMORY' // a thread ran out of it
   | 'NO_CODEC' // no maker for the codec asked for
   | 'INTERNAL';
 
@@ -42,6 +43,22 @@ export class SmeltError extends Error {
     this.hint = options.hint;
     this.exitCode = options.exitCode ?? ExitCode.failed;
   }
+}
+
+/** Whatever was thrown, as the one class of errors: what is not a SmeltError is a mistake of smelt itself. */
+export function asSmeltError(thrown: unknown): SmeltError {
+  if (thrown instanceof SmeltError) return thrown;
+  if (errnoName(thrown) === 'ERR_WORKER_OUT_OF_MEMORY') {
+    return new SmeltError('NO_MEMORY', 'a worker thread ran out of memory', {
+      hint: '--num-threads 0 takes the least memory.',
+      cause: thrown,
+    });
+  }
+  const what = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown);
+  return new SmeltError('INTERNAL', `a mistake in smelt itself: ${what}`, {
+    hint: 'Please report it, with the command line and what the same command says with --debug.',
+    cause: thrown,
+  });
 }
 
 const SYSTEM_REASONS: Record<string, string> = {

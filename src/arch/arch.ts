@@ -25,6 +25,8 @@ export interface Arch {
   imageAddress(info: SymbolSource, vaddr: bigint): number | undefined;
   /** What is mapped of the kernel image, by the tables: a little more than the image (freed parts, rounding). */
   mappedImage(info: SymbolSource, walker: PageTableWalker): VirtualRange | undefined;
-  /** NUMBER(phys_base) or what stands for it in the kdump sub header. */
+  /** NUMBER(phys_base), as it stands in the kdump sub header. */
   physBase(info: SymbolSource): bigint;
+  /** The same from where a segment of an ELF file lies; undefined when that is not the kernel image. */
+  physBaseBySegment(vaddr: bigint, paddr: number): bigint | undefined;
 }

@@ -33,6 +33,8 @@ export const x86_64: Arch = {
   pageSizes: [4096],
   tableFormat,
   physBase,
+  physBaseBySegment: (vaddr, paddr) =>
+    vaddr >= START_KERNEL_MAP ? BigInt(paddr) - (vaddr - START_KERNEL_MAP) : undefined,
   imageAddress,
 
   findPageTables(info, encryptionMask) {

@@ -204,6 +204,11 @@ function twoOperands(operands: readonly string[]): readonly [input: string, outp
           : meantCommand(command),
     });
   }
+  if (operands.includes('-')) {
+    throw new SmeltError('USAGE', 'a dump is not read from stdin or written to stdout', {
+      hint: 'Name a file; one that is called - is ./-.',
+    });
+  }
   if (operands.length > 2) {
     if (command !== undefined) {
       throw new SmeltError('USAGE', `there is no command ${input}`, { hint: meantCommand(command) });

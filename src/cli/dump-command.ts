@@ -1,10 +1,10 @@
 /** `smelt dump`: the engine run between a person's terminal and its signals. */
 
-import { ExitCode, SmeltError } from '../errors.ts';
+import { asSmeltError, ExitCode, SmeltError } from '../errors.ts';
 import type { DumpObserver, DumpReport, InputReport } from '../workers/report.ts';
 import { parseDump } from './args.ts';
 import type { DisplayOptions } from './display.ts';
-import { asSmeltError, reportFailure, reportWarnings } from './errors-out.ts';
+import { reportFailure, reportWarnings } from './errors-out.ts';
 import type { Host } from './host.ts';
 import { jsonReport } from './json.ts';
 import { MessageLevel } from './options.ts';

@@ -1,6 +1,6 @@
 /** How an error and a warning look: what is wrong in one sentence, what to do in the next, a stack only when asked for. */
 
-import { SmeltError } from '../errors.ts';
+import type { SmeltError } from '../errors.ts';
 import type { DisplayOptions } from './display.ts';
 import type { Host } from './host.ts';
 import { jsonFailure } from './json.ts';
@@ -11,16 +11,6 @@ const ERROR_PREFIX = 'smelt: ';
 const WARNING_PREFIX = 'warning: ';
 /** Below the first letter behind "smelt: ". */
 const HINT_INDENT = ' '.repeat(ERROR_PREFIX.length);
-
-/** Whatever was thrown, as the one class of errors: what is not a SmeltError is a mistake of smelt itself. */
-export function asSmeltError(thrown: unknown): SmeltError {
-  if (thrown instanceof SmeltError) return thrown;
-  const what = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown);
-  return new SmeltError('INTERNAL', `a mistake in smelt itself: ${what}`, {
-    hint: 'Please report it, with the command line and what the same command says with --debug.',
-    cause: thrown,
-  });
-}
 
 /** Tells a person, and with --json a program, what went wrong. */
 export function reportFailure(

@@ -61,7 +61,7 @@ export function phaseRate(
   pageSizeBytes: number,
   ms: number,
 ): string | undefined {
-  if (phase === 'compress') return speed(donePages * pageSizeBytes, ms);
+  if (phase !== 'classify') return speed(donePages * pageSizeBytes, ms);
   if (ms < 1 || donePages <= 0) return undefined;
   const perSecond = (donePages / ms) * 1000;
   return perSecond < 999_950

@@ -1,10 +1,10 @@
 /** The program: `smelt` as it is started, and the same on a host that a test makes. Loads little, so that --help is quick. */
 
 import { readFileSync } from 'node:fs';
-import { ExitCode } from '../errors.ts';
+import { asSmeltError, ExitCode } from '../errors.ts';
 import { chooseCommand } from './commands.ts';
 import { displayOf } from './display.ts';
-import { asSmeltError, reportFailure } from './errors-out.ts';
+import { reportFailure } from './errors-out.ts';
 import { dumpHelp, shortHelp } from './help.ts';
 import type { Host } from './host.ts';
 import { MessageLevel } from './options.ts';

@@ -38,24 +38,40 @@ interface InflateResult {
   readonly engine: { readonly bytesWritten: number };
 }
 
+/**
+ * A window as large as the page. Node makes an engine for each call, and what it takes (256 KiB with the default
+ * window) is there until the garbage collector comes by.
+ */
+const windowBits = (size: number) => Math.min(15, Math.max(9, Math.ceil(Math.log2(size))));
+
 class NodeZlibCodec implements PageCodec {
   readonly name = 'zlib';
   readonly kind = 'portable';
   readonly maker = `node:zlib ${process.versions.zlib}`;
-  readonly #options: ZlibOptions;
+  readonly #level: number;
+  #deflateOptions: ZlibOptions = {};
+  #deflateSize = -1;
   #inflateOptions: ZlibOptions = {};
   #inflateSize = -1;
 
   constructor(level: number) {
-    // A smaller window and memLevel for small pages were measured: they save nothing with Node's zlib.
-    this.#options = { level };
+    this.#level = level;
   }
 
   compress(page: Uint8Array, out: Uint8Array): number {
     const size = page.length;
     requireRoom(this.maker, out, this.outSize(size));
     if (size === 0) return 0;
-    const compressed = deflateSync(page, this.#options);
+    if (size !== this.#deflateSize) {
+      this.#deflateOptions = {
+        level: this.#level,
+        windowBits: windowBits(size),
+        // Node refuses less.
+        chunkSize: Math.max(64, this.outSize(size)),
+      };
+      this.#deflateSize = size;
+    }
+    const compressed = deflateSync(page, this.#deflateOptions);
     if (compressed.length >= size) return 0;
     out.set(compressed);
     return compressed.length;
@@ -65,7 +81,7 @@ class NodeZlibCodec implements PageCodec {
     // Node refuses a limit of 0 bytes, and no page is that small.
     if (input.length === 0 || out.length === 0) return -1;
     if (out.length !== this.#inflateSize) {
-      this.#inflateOptions = { maxOutputLength: out.length, info: true };
+      this.#inflateOptions = { maxOutputLength: out.length, chunkSize: out.length + 64, info: true };
       this.#inflateSize = out.length;
     }
     let result: InflateResult;

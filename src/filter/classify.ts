@@ -19,6 +19,8 @@ export interface Carry {
 const NEVER: TypeRule = { mask: 0, value: 1 };
 /** The largest compound pages are hugetlb pages of 16 GiB; a larger order is a damaged struct page. */
 const MAX_COMPOUND_ORDER = 22;
+/** PAGE_POISON_PATTERN: with CONFIG_DEBUG_VM a struct page is all ones until it is set up (page_init_poison). */
+const NEVER_SET_UP = -1;
 /** No order: there is no second struct page to tell it, or it makes no sense. */
 const UNKNOWN = -1;
 
@@ -37,7 +39,7 @@ export interface ReadableMap {
 export class WindowClassifier {
   /** Page frames by class, indexed as PAGE_CLASSES; kernel and zero are not counted here. */
   readonly classes = new Float64Array(PAGE_CLASSES.length);
-  /** Free page frames that the memory map shows, whether or not the input has them. */
+  /** Free page frames that the memory map shows. */
   freeFound = 0;
   carries: Carry[] = [];
 
@@ -197,13 +199,15 @@ export class WindowClassifier {
       const at = base + i * stride;
       const flags = words[at + flagsWord]!;
       if (image !== Image.outside && (image === Image.all || (flags & PG_reserved) !== 0)) {
-        if ((flags & PG_hwpoison) !== 0) this.drop(first + i, 1, ClassIndex.hwpoison);
+        if ((flags & PG_hwpoison) !== 0 && flags !== NEVER_SET_UP)
+          this.drop(first + i, 1, ClassIndex.hwpoison);
         i++;
         continue;
       }
       if ((words[at + headWord]! & 1) !== 0) {
+        if (flags === NEVER_SET_UP) this.undecided(first + i, 1);
         // A tail page goes where its head goes, but a poisoned one must not be touched whatever its head says.
-        if ((flags & PG_hwpoison) !== 0) this.drop(first + i, 1, ClassIndex.hwpoison);
+        else if ((flags & PG_hwpoison) !== 0) this.drop(first + i, 1, ClassIndex.hwpoison);
         i++;
         continue;
       }

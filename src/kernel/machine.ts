@@ -106,7 +106,7 @@ export function describeMachine(
   const walker = new PageTableWalker(memory, arch.tableFormat, tables);
   const utsname = readUtsname(info, walker);
   if (utsname === undefined) {
-    return { ...known, unreadable: 'the page tables do not lead to the kernel’s own name (init_uts_ns)' };
+    return { ...known, unreadable: "the page tables do not lead to the kernel's own name (init_uts_ns)" };
   }
   const release = utsField(utsname, 'release');
   if (info.release !== undefined && release !== info.release) {

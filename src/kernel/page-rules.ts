@@ -46,13 +46,20 @@ export interface PageRules {
   readonly missing: readonly string[];
 }
 
-/** PAGE_MAPCOUNT_RESERVED and PAGE_TYPE_BASE of the bit-field encoding. */
+/** MAX_PAGE_ORDER is 10, up to 22 by configuration. */
+const MAX_BUDDY_ORDERS = 23;
+
+/** PAGE_TYPE_BASE of the two bit-field encodings: the later one has its flags in the top byte. */
 const PAGE_TYPE_BASE = 0xf0000000;
+const PAGE_TYPE_BASE_6_11 = 0x80000000;
+const FIRST_FLAG_6_11 = 0x01000000;
 
 /**
  * A page type by the value that VMCOREINFO exports for it.
  * - Linux commit 6e292b9be7f4 ("mm: split page_type out from _mapcount"), v4.18: a field of negated bits; the kernel
  *   tests `(page_type & (PAGE_TYPE_BASE | flag)) == PAGE_TYPE_BASE`, the value exported is `~flag`.
+ * - v6.11 ("mm: allow reuse of the lower 16 bit of the page type with an actual type"): the same with PAGE_TYPE_BASE
+ *   0x80000000 and flags from 0x40000000 (buddy) down to 0x01000000.
  * - Linux commit 4ffca5a96678 ("mm: support only one page_type per page"), v6.12: the top byte is the type and the low
  *   24 bits are the owner's; the value exported is `type << 24`.
  * Undefined for a value that no type can have.
@@ -60,10 +67,15 @@ const PAGE_TYPE_BASE = 0xf0000000;
 export function typeRule(value: bigint | undefined): TypeRule | undefined {
   if (value === undefined) return undefined;
   const word = Number(BigInt.asIntN(32, value));
-  // -1 and above are counts: of a page that is not mapped, and of mapped ones.
-  if (word >= -1) return undefined;
-  if ((word & 0xffffff) === 0) return { mask: 0xff000000 | 0, value: word };
-  return { mask: PAGE_TYPE_BASE | ~word | 0, value: PAGE_TYPE_BASE | 0 };
+  const flag = ~word >>> 0;
+  const base = flag >= FIRST_FLAG_6_11 ? PAGE_TYPE_BASE_6_11 : PAGE_TYPE_BASE;
+  const rule =
+    (word & 0xffffff) === 0
+      ? { mask: 0xff000000 | 0, value: word }
+      : { mask: base | flag | 0, value: base | 0 };
+  // A page that is not mapped has -1, one that is mapped 0 or more: a rule that they match would drop memory in use.
+  const matches = (mapcount: number) => (mapcount & rule.mask) === rule.value;
+  return word >= -1 || matches(-1) || matches(0) || matches(1) ? undefined : rule;
 }
 
 /** Reads the rules from VMCOREINFO; undefined when not even struct page's own layout is known. */
@@ -91,7 +103,9 @@ export function pageRules(info: Vmcoreinfo): PageRules | undefined {
     info.offset('page.compound_head') ??
     need(info.offset('page.compound_info'), 'OFFSET(page.compound_head)');
   const privateOffset = offset('page.private');
-  const buddyOrders = need(info.length('zone.free_area'), 'LENGTH(zone.free_area)');
+  const orders = info.length('zone.free_area');
+  const sane = orders !== undefined && orders >= 1 && orders <= MAX_BUDDY_ORDERS;
+  const buddyOrders = need(sane ? orders : undefined, 'LENGTH(zone.free_area)');
   const members = [flags, mapping, mapcount, compoundHead ?? 0, privateOffset ?? 0];
   if (members.some((at) => at + 4 > sizeBytes || at % 4 !== 0)) return undefined;
   const headMask = info.number('PG_head_mask');

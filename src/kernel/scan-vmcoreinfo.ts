@@ -8,11 +8,17 @@ import { MAX_VMCOREINFO_BYTES, textOf, VMCOREINFO_NOTE, Vmcoreinfo } from './vmc
 /** The note's name padded to 4 bytes, and the beginning of its text. */
 const PATTERN = Buffer.from(`${VMCOREINFO_NOTE}\0\0OSRELEASE=`, 'latin1');
 
+/** What a step of the search found, and how many page frames it looked through. */
+export interface ScanStep {
+  readonly text: string | undefined;
+  readonly pages: number;
+}
+
 /**
  * Every note found in one pass over the memory in the file, the kernel's own and maybe stale ones. Only for files: memory that must not be touched (an SNP guest's VMSA pages)
  * is known only after VMCOREINFO has been read.
  */
-export function* scanForVmcoreinfo(file: DumpFile, reader: MemoryReader): Generator<string> {
+export function* scanForVmcoreinfo(file: DumpFile, reader: MemoryReader): Generator<ScanStep> {
   const { pageSize } = reader;
   const tail = Buffer.alloc(PATTERN.length - 1 + pageSize);
   for (const { pfn, count } of pfnRuns(file.memory, pageSize)) {
@@ -22,6 +28,7 @@ export function* scanForVmcoreinfo(file: DumpFile, reader: MemoryReader): Genera
       if (pages === 0) {
         done++;
         tailLength = 0;
+        yield { text: undefined, pages: 1 };
         continue;
       }
       const bytes = reader.bytes.subarray(reader.start, reader.start + pages * pageSize);
@@ -37,9 +44,10 @@ export function* scanForVmcoreinfo(file: DumpFile, reader: MemoryReader): Genera
       tailLength = bytes.copy(tail, 0, Math.max(0, bytes.length - keep));
       for (const hit of hits) {
         const text = noteAt(reader, hit - ElfNoteHeader.size);
-        if (text !== undefined) yield text;
+        if (text !== undefined) yield { text, pages: 0 };
       }
       done += pages;
+      yield { text: undefined, pages };
     }
   }
 }

@@ -1,8 +1,19 @@
 /** The only door to koffi: loads it when first needed, opens system libraries by soname, and says why where either is missing. */
 import { createRequire } from 'node:module';
 
-export type Koffi = typeof import('koffi');
-export type NativeLibrary = ReturnType<Koffi['load']>;
+/** What is used of koffi. Its own types are not there where it is not installed, and the build must not need it. */
+export interface Koffi {
+  load(soname: string | null): NativeLibrary;
+  /** An ArrayBuffer over memory, without a copy. */
+  view(pointer: Pointer, length: number): ArrayBuffer;
+  /** errno of the last call on this thread. */
+  errno(): number;
+}
+
+export interface NativeLibrary {
+  /** The function of a C declaration; whoever asks says which type that is here. */
+  func<T extends (...args: never[]) => unknown>(declaration: string): T;
+}
 
 /** A C pointer as koffi gives it. It never leaves src/native. */
 export type Pointer = bigint;

@@ -30,6 +30,7 @@ export function openSlidingWindow(sizeBytes: number): SlidingWindow | Unavailabl
   const address = c.mmap(null, sizeBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (address === MAP_FAILED) return { unavailable: `mmap refused to reserve ${sizeBytes} bytes` };
   const bytes = Buffer.from(c.view(address, sizeBytes));
+  let lost = false;
   let mappedFd = -1;
   let mappedFrom = 0;
   let mappedTo = 0;
@@ -37,15 +38,16 @@ export function openSlidingWindow(sizeBytes: number): SlidingWindow | Unavailabl
     bytes,
     slide(fd, byteOffset, length, fileBytes) {
       const from = Math.floor(byteOffset / PAGE) * PAGE;
-      if (length <= 0 || byteOffset < 0 || byteOffset + length > fileBytes) return undefined;
+      if (lost || length <= 0 || byteOffset < 0 || byteOffset + length > fileBytes) return undefined;
       if (byteOffset + length > from + sizeBytes) return undefined;
       if (fd !== mappedFd || byteOffset < mappedFrom || byteOffset + length > mappedTo) {
         // As much as the window takes, but not a byte beyond the file: touching that would kill the process.
         const mapped = Math.min(sizeBytes, Math.ceil((fileBytes - from) / PAGE) * PAGE);
-        // A mapping that fails may already have taken the old one away.
-        mappedFd = -1;
-        if (c.mmap(address, mapped, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, from) === MAP_FAILED)
+        if (c.mmap(address, mapped, PROT_READ, MAP_PRIVATE | MAP_FIXED, fd, from) === MAP_FAILED) {
+          // What lay there may be gone, and the addresses somebody else's by now: they are never touched again.
+          lost = true;
           return undefined;
+        }
         mappedFd = fd;
         mappedFrom = from;
         mappedTo = from + mapped;
@@ -53,10 +55,11 @@ export function openSlidingWindow(sizeBytes: number): SlidingWindow | Unavailabl
       return byteOffset - mappedFrom;
     },
     close() {
+      if (lost) return;
+      lost = true;
       // The address range stays reserved without memory behind it: a buffer that is still held reads a fault that can
       // be found, not another mapping's bytes.
       c.mmap(address, sizeBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
-      mappedFd = -1;
     },
   };
 }

@@ -35,6 +35,8 @@ export interface ElfDumpFile extends DumpFileBase {
   readonly format: 'elf';
   /** The part of `memory` whose bytes are in the file (p_filesz may be less than p_memsz). */
   readonly stored: Extents;
+  /** The first of the segments that lies highest in virtual memory: in /proc/vmcore the kernel's text. */
+  readonly highest: { readonly vaddr: bigint; readonly paddr: number } | undefined;
 }
 
 /** A kdump-compressed file: a descriptor and a compressed page for each bit of the second bitmap. */
@@ -73,6 +75,8 @@ export interface MemoryReader {
   readonly pageSize: number;
   /** Whether the file is seen through a mapping. */
   readonly mapped: boolean;
+  /** Page frames found missing so far because the file ends before their bytes. */
+  readonly cutPages: number;
   /** The most pages that one `load` may ask for. */
   readonly maxPages: number;
   /** Where loaded pages are. */

@@ -19,6 +19,7 @@ class ElfReader implements MemoryReader {
   readonly pageSize: number;
   readonly maxPages: number;
   readonly mapped: boolean = false;
+  readonly cutPages = 0;
   bytes: Buffer;
   start = 0;
   protected readonly file: ElfDumpFile;

@@ -122,6 +122,10 @@ function open(path: string, fd: number, fileBytes: number): ElfDumpFile {
     pageSize: 4096,
     memory,
     stored: stored satisfies Extents,
+    highest: segments.reduce<LoadSegment | undefined>(
+      (high, segment) => (high === undefined || segment.vaddr > high.vaddr ? segment : high),
+      undefined,
+    ),
     notes: Buffer.concat(
       noteRanges.flatMap((n) => [
         readPart(path, fd, 'the notes', n.byteOffset, n.sizeBytes),
@@ -151,6 +155,7 @@ function realPhnum(
 }
 
 interface LoadSegment {
+  readonly vaddr: bigint;
   readonly paddr: number;
   readonly byteOffset: number;
   readonly filesz: number;
@@ -203,6 +208,7 @@ function readProgramHeaders(
       noteRanges.push({ byteOffset: p.p_offset, sizeBytes: p.p_filesz });
     } else if (p.p_paddr !== NOT_PADDR) {
       segments.push({
+        vaddr: p.p_vaddr,
         paddr: p.p_paddr,
         byteOffset: p.p_offset,
         filesz: p.p_filesz,

@@ -26,6 +26,7 @@ export function createKdumpReader(file: KdumpDumpFile, codecs: readonly PageCode
 class KdumpReader implements MemoryReader {
   readonly pageSize: number;
   readonly mapped = false;
+  cutPages = 0;
   readonly maxPages = LOAD_PAGES;
   readonly bytes: Buffer;
   readonly start = 0;
@@ -96,6 +97,8 @@ class KdumpReader implements MemoryReader {
     const at = this.descriptorAt(index);
     if (at < 0) return false;
     const { offset, size, flags } = PageDescriptor.read(this.descriptors, at);
+    if (offset > 0 && size > 0 && size <= this.pageSize && offset + size > this.file.fileBytes)
+      this.cutPages++;
     if (
       offset < this.file.descOffset ||
       size === 0 ||

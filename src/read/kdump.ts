@@ -82,8 +82,8 @@ function open(path: string, fd: number, fileBytes: number): KdumpDumpFile {
     );
   }
   // A dump of everything may have one bitmap that stands for both.
-  const bitmap2Offset =
-    header.bitmap_blocks * blockSize >= 2 * oneBitmap ? bitmapOffset + oneBitmap : bitmapOffset;
+  const bothBitmaps = header.bitmap_blocks * blockSize;
+  const bitmap2Offset = bothBitmaps >= 2 * oneBitmap ? bitmapOffset + bothBitmaps / 2 : bitmapOffset;
 
   const memory = extentsOf(readRuns(path, fd, bitmapOffset, maxMapnr, blockSize));
   checkMemory(path, memory);

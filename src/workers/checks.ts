@@ -36,13 +36,14 @@ export function whyNothingFound(classified: Classified, totalPages: number): str
 }
 
 /** @throws SmeltError UNDECIDABLE with --strict */
-export function cannotFilter(request: DumpRequest, reason: string): string {
+export function cannotFilter(request: DumpRequest, reason: string, dumpLevel: number): string {
   if (request.strict) {
     throw new SmeltError('UNDECIDABLE', `${request.input}: the memory map cannot be read: ${reason}`, {
       hint: 'Without --strict everything but pages of zeros is dumped.',
     });
   }
-  return `the memory map cannot be read (${reason}): everything but pages of zeros is dumped`;
+  const all = (dumpLevel & DumpLevel.zero) === 0 ? 'everything' : 'everything but pages of zeros';
+  return `the memory map cannot be read (${reason}): ${all} is dumped`;
 }
 
 /** The kernel counts per CPU and adds up now and then, so that a small difference says nothing. */

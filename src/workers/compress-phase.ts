@@ -21,6 +21,8 @@ export interface CompressResult {
   readonly undecidedZeroPages: number;
   /** Kept pages that could not be read: their descriptors are 0. */
   readonly missingPages: number;
+  /** Those of them that a file cut short no longer has. */
+  readonly cutPages: number;
 }
 
 /** Pages between two looks at the world: at the slowest codec a few hundredths of a second. */
@@ -110,6 +112,7 @@ class PagePacker {
   private zeroPages = 0;
   private undecidedZeroPages = 0;
   private missingPages = 0;
+  private cutPages = 0;
 
   constructor(reader: MemoryReader, codec: PageCodec | undefined, placer: PagePlacer) {
     this.reader = reader;
@@ -120,15 +123,24 @@ class PagePacker {
 
   result(): CompressResult {
     const { storedPages, zeroPages, undecidedZeroPages, missingPages } = this;
-    return { dataBytes: this.placer.dataBytes, storedPages, zeroPages, undecidedZeroPages, missingPages };
+    return {
+      dataBytes: this.placer.dataBytes,
+      storedPages,
+      zeroPages,
+      undecidedZeroPages,
+      missingPages,
+      cutPages: this.cutPages,
+    };
   }
 
   /** Up to `count` pages from `pfn`, as many as one load gives and the placer takes; returns how many, at least one. */
   pack(pfn: number, count: number): number {
     const { reader, placer } = this;
     const { pageSize } = reader;
+    const cutBefore = reader.cutPages;
     const loaded = reader.load(pfn, count);
     if (loaded === 0) {
+      if (reader.cutPages > cutBefore) this.cutPages++;
       placer.addMissingPage();
       this.missingPages++;
       return 1;

@@ -1,16 +1,18 @@
 /** From an open dump to everything that is known about the machine it came from. */
 
-import { readFileSync } from 'node:fs';
+import { readFileSync, statfsSync } from 'node:fs';
 import type { Arch } from '../arch/arch.ts';
 import { CachedMemory } from '../arch/memory.ts';
 import { ExitCode, SmeltError, systemReason } from '../errors.ts';
 import { architectureOf, describeMachine, type Machine } from '../kernel/machine.ts';
-import { scanForVmcoreinfo } from '../kernel/scan-vmcoreinfo.ts';
 import { MAX_VMCOREINFO_BYTES, Vmcoreinfo, vmcoreinfoFromNotes } from '../kernel/vmcoreinfo.ts';
 import type { DumpFile, MemoryReader } from '../read/dump-file.ts';
 import { parseNotes } from '../read/notes.ts';
 import { chooseMask } from '../sme/mask.ts';
 import type { DumpRequest, InputReport } from './report.ts';
+
+/** What statfs(2) says of /proc, whatever the path looks like. Source: linux/magic.h. */
+const PROC_SUPER_MAGIC = 0x9fa0;
 
 export interface Description {
   readonly machine: Machine;
@@ -20,8 +22,16 @@ export interface Description {
   readonly warnings: readonly string[];
 }
 
+/** Looks for VMCOREINFO's text in memory, and lets others have their turn meanwhile. */
+export type Search = (file: DumpFile, reader: MemoryReader) => AsyncIterable<string>;
+
 /** @throws SmeltError UNSUPPORTED for another architecture, WRONG_RELEASE when -i is of another kernel. */
-export function describe(file: DumpFile, reader: MemoryReader, request: DumpRequest): Description {
+export async function describe(
+  file: DumpFile,
+  reader: MemoryReader,
+  request: DumpRequest,
+  search: Search,
+): Promise<Description> {
   const arch = architectureOf(file);
   const memory = new CachedMemory(reader);
   const fromNote = vmcoreinfoFromNotes(parseNotes(file.notes, file.littleEndian));
@@ -38,14 +48,15 @@ export function describe(file: DumpFile, reader: MemoryReader, request: DumpRequ
     checkRelease(given.release, description.machine.releaseInMemory, request);
     // A file that leads nowhere may be of another kernel: the kernel's own copy in memory tells which one this is.
     if (description.machine.memoryMap === undefined && !isLive(file)) {
-      for (const text of scanForVmcoreinfo(file, reader))
+      for await (const text of search(file, reader)) {
         checkRelease(given.release, new Vmcoreinfo(text).release, request);
+      }
     }
     return description;
   }
   // The first candidate that the memory itself agrees with; stale ones of an earlier kernel do not.
   let best: Description | undefined;
-  for (const text of isLive(file) ? [] : scanForVmcoreinfo(file, reader)) {
+  for await (const text of isLive(file) ? [] : search(file, reader)) {
     const description = describeWith(arch, memory, new Vmcoreinfo(text), 'memory scan', request);
     if (description.machine.memoryMap !== undefined) return description;
     best ??= description;
@@ -55,7 +66,7 @@ export function describe(file: DumpFile, reader: MemoryReader, request: DumpRequ
 
 /** Whether the file is the kernel's own view of memory (/proc/vmcore): not to be touched at random, and never cut short. */
 export function isLive(file: DumpFile): boolean {
-  return file.path.startsWith('/proc/');
+  return statfsSync(file.path).type === PROC_SUPER_MAGIC;
 }
 
 function describeWith(

@@ -1,25 +1,27 @@
 /** A dump from beginning to end: open, describe, plan, classify, compress and place, seal. */
 
-import { closeSync, readFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { closeSync } from 'node:fs';
 import type { PageCodec } from '../codec/codec.ts';
 import { usedLevel } from '../codec/levels.ts';
 import { openCodec } from '../codec/makers.ts';
-import { SmeltError } from '../errors.ts';
+import { asSmeltError, SmeltError } from '../errors.ts';
 import { DumpLevel } from '../filter/page-class.ts';
 import { type Plan, planWindows, urgencyOrder } from '../filter/plan.ts';
 import type { Machine } from '../kernel/machine.ts';
 import type { DumpFile } from '../read/dump-file.ts';
+import { comma } from '../read/file.ts';
 import { openDump } from '../read/open.ts';
 import { maskBit } from '../sme/mask.ts';
 import { dataOffset, encodeKdumpHeader, layoutKdump } from '../write/kdump.ts';
-import { isSameFile, openTarget, type TargetFile, writeFully } from '../write/target-file.ts';
+import { incompleteName, isSameFile, openTarget, type TargetFile, writeFully } from '../write/target-file.ts';
 import { cannotFilter, freePagesWarning, refuseOldKernel, whyNothingFound, whyUnreadable } from './checks.ts';
 import { type Description, describe, isLive } from './describe.ts';
 import { headerOf, outputNotes } from './headers.ts';
 import { createShared, type Job } from './job.ts';
 import { outputLevel } from './level.ts';
 import type { DumpObserver, DumpReport, DumpRequest, InputReport } from './report.ts';
+import { defaultThreads, peakRssBytes } from './resources.ts';
+import { searchWith } from './search.ts';
 import { applyCarries, type Classified, sumClassified, sumCompressed } from './sums.ts';
 import { assembleTeam, type Team } from './team.ts';
 import { openReader } from './thread.ts';
@@ -48,6 +50,8 @@ class Dump {
   private readonly warnings: string[] = [];
   /** Whether the output has room for descriptors, and so is something that can be opened. */
   private hasDescriptors = false;
+  /** The output's level: what was really left out. */
+  private level = 0;
 
   constructor(
     request: DumpRequest,
@@ -65,9 +69,10 @@ class Dump {
 
   async run(): Promise<DumpReport> {
     const { request, file } = this;
-    if (isSameFile(request.input, request.output)) {
-      throw new SmeltError('TARGET', `${request.output}: is the input itself`, {
-        hint: 'Give another name.',
+    for (const path of [request.output, incompleteName(request.output)]) {
+      if (!isSameFile(request.input, path)) continue;
+      throw new SmeltError('TARGET', `${path}: is the input itself, and would be written over`, {
+        hint: 'Give another name for the dump.',
       });
     }
     const codec =
@@ -76,19 +81,22 @@ class Dump {
     // Which maker serves is settled here, so that all threads have the same one.
     codec?.close();
     const reader = await openReader(file, request.mmap ?? isLive(file));
-    const description = describe(file, reader, request);
-    reader.close();
+    const search = searchWith(this.observer.onProgress.bind(this.observer), () => this.stopIfAborted());
+    const description = await describe(file, reader, request, search).finally(() => reader.close());
     const dumpLevel = outputLevel(file, request.dumpLevel);
     if (dumpLevel.warning !== undefined) this.warn(dumpLevel.warning);
     const input = inputReport(file, description);
     this.observer.onInput(input);
     refuseOldKernel(request.input, description.machine, dumpLevel.level);
     const unreadable = whyUnreadable(description.machine);
-    if (unreadable !== undefined) this.warn(cannotFilter(request, unreadable));
+    this.level = dumpLevel.level;
+    if (unreadable !== undefined) this.keepAll(unreadable);
     for (const warning of description.warnings) this.warn(warning);
 
-    const threads = request.threads ?? defaultThreads();
-    const plan = planWindows(file, threads);
+    const wanted = request.threads ?? defaultThreads();
+    const plan = planWindows(file, wanted);
+    // More threads than windows have nothing to do.
+    const threads = Math.min(wanted, plan.starts.length);
     const notes = outputNotes(file.notes, description);
     const job = {
       file,
@@ -105,7 +113,7 @@ class Dump {
       layout: layoutKdump(file.pageSize, notes.blob.length, plan.maxMapnr),
       shared: createShared(plan.starts.length),
     };
-    const header = headerOf(file, description, notes, request.codec, dumpLevel.level, plan.maxMapnr);
+    const header = headerOf(file, description, notes, request.codec, plan.maxMapnr);
     const about = { input, codec, threads, machine: description.machine };
     const target = openTarget(request.output, request.overwrite);
     return this.write({ ...job, targetFd: target.fd }, target, header, about);
@@ -120,7 +128,12 @@ class Dump {
     const { request, observer, signal } = this;
     const { plan, layout, shared } = job;
     const writeHeader = (incomplete: boolean, eraseAt?: number) =>
-      writeFully(target.path, target.fd, encodeKdumpHeader(layout, header(incomplete, eraseAt)), 0);
+      writeFully(
+        target.path,
+        target.fd,
+        encodeKdumpHeader(layout, header(incomplete, this.level, eraseAt)),
+        0,
+      );
     let team: Team | undefined;
     try {
       // From the first moment on the file says of itself that it is incomplete: even a power cut leaves a readable part.
@@ -141,6 +154,7 @@ class Dump {
       const compressed = sumCompressed(await team.compress(keptPages));
       this.stopIfAborted();
 
+      this.refuseCutInput(compressed.cutPages);
       const { missingPages } = compressed;
       if (missingPages > 0) {
         this.warn(
@@ -150,13 +164,15 @@ class Dump {
       const eraseAt = Number(Atomics.load(shared.nextByte, 0));
       const { eraseInfo } = header.source;
       writeFully(target.path, target.fd, eraseInfo, eraseAt);
-      writeHeader(missingPages > 0, eraseAt);
       await team.close();
+      // All of it is on the disk before the header stops saying that it is not.
+      target.sync();
+      writeHeader(missingPages > 0, eraseAt);
       target.seal();
       return this.report(job, about, classified, compressed, keptPages, eraseAt + eraseInfo.length, team);
     } catch (error) {
-      await team?.close();
-      throw this.cleanUp(target, error, () => writeHeader(true));
+      await team?.close().catch(() => {});
+      throw this.cleanUp(target, asSmeltError(error), () => writeHeader(true));
     }
   }
 
@@ -181,7 +197,7 @@ class Dump {
         path: request.output,
         format: 'kdump-compressed',
         sizeBytes,
-        dumpLevel: job.dumpLevel,
+        dumpLevel: this.level,
         codec: request.codec,
         compressionLevel: request.codec && usedLevel(request.codec, request.compressionLevel),
         codecMaker: codec && `${codec.maker} (${codec.kind})`,
@@ -215,11 +231,30 @@ class Dump {
   ): void {
     if (memoryMap === undefined) return;
     const nothing = whyNothingFound(classified, plan.totalPages);
-    const warning =
-      nothing === undefined
-        ? freePagesWarning(this.file, machine, classified, dumpLevel)
-        : cannotFilter(this.request, nothing);
+    if (nothing !== undefined) {
+      this.keepAll(nothing);
+      return;
+    }
+    const warning = freePagesWarning(this.file, machine, classified, dumpLevel);
     if (warning !== undefined) this.warn(warning);
+  }
+
+  /** Nothing can be told apart but pages of zeros, so the header must not claim that more was left out. */
+  private keepAll(reason: string): void {
+    const old = this.file.format === 'kdump' ? this.file.dumpLevel : 0;
+    this.level = old | (this.level & DumpLevel.zero);
+    this.warn(cannotFilter(this.request, reason, this.level));
+  }
+
+  /** What is there of the input is written all the same, but it is a part. */
+  private refuseCutInput(cutPages: number): void {
+    if (cutPages === 0) return;
+    const { path, fileBytes } = this.file;
+    throw new SmeltError(
+      'TRUNCATED',
+      `${path}: the data of ${comma(cutPages)} pages lie behind the end of the file, which has ${comma(fileBytes)} bytes`,
+      { hint: 'The file is cut short: copy it again from where it was made.' },
+    );
   }
 
   private stopIfAborted(): void {
@@ -229,14 +264,17 @@ class Dump {
   }
 
   /** After a failed write the part that is there stays; whoever interrupts wants nothing, unless they said otherwise. */
-  private cleanUp(target: TargetFile, error: unknown, markIncomplete: () => void): unknown {
-    // Sealing found the name taken: the dump itself is whole.
-    if (error instanceof SmeltError && error.code === 'TARGET') return error;
-    const interrupted = this.signal.aborted;
-    const ofNoUse = !this.hasDescriptors && !(error instanceof SmeltError && error.code === 'WRITE');
-    if ((interrupted && !this.request.keepIncomplete) || ofNoUse) {
+  private cleanUp(target: TargetFile, error: SmeltError, markIncomplete: () => void): SmeltError {
+    // The dump is whole, and only its name could not be had.
+    if (error.code === 'TARGET') return error;
+    const { code, message, exitCode, cause } = error;
+    const unwanted = this.signal.aborted && !this.request.keepIncomplete;
+    if (unwanted || (!this.hasDescriptors && code !== 'WRITE')) {
       target.discard();
-      return interrupted && !(error instanceof SmeltError) ? this.signal.reason : error;
+      const hint = unwanted
+        ? 'What was written is removed; --keep-incomplete would have kept it.'
+        : error.hint;
+      return new SmeltError(code, message, { ...(hint === undefined ? {} : { hint }), exitCode, cause });
     }
     try {
       markIncomplete();
@@ -244,8 +282,6 @@ class Dump {
       // The header says so since the beginning; only its last rewrite is missing.
     }
     const left = target.leaveIncomplete();
-    if (!(error instanceof SmeltError)) return error;
-    const { code, message, exitCode, cause } = error;
     const use = this.hasDescriptors
       ? 'crash opens it as far as it goes, and with --minimal often shows the log'
       : 'there are no pages in it yet';
@@ -262,23 +298,6 @@ function placeWindows(plan: Plan, shared: Job['shared']): number {
     sum += shared.keptPages[i]!;
   }
   return sum;
-}
-
-/** VmHWM is this program's own peak; ru_maxrss begins with that of whoever started it. */
-function peakRssBytes(): number {
-  let kiB: string | undefined;
-  try {
-    kiB = /^VmHWM:\s*(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1];
-  } catch {
-    // Without /proc there is only the other number.
-  }
-  return (kiB === undefined ? process.resourceUsage().maxRSS : Number(kiB)) * 1024;
-}
-
-/** The CPUs that this process may use. With one, a worker would only cost memory. */
-function defaultThreads(): number {
-  const cpus = availableParallelism();
-  return cpus > 1 ? cpus : 0;
 }
 
 function inputReport(file: DumpFile, { machine, infoFrom, encryptionMask }: Description): InputReport {

@@ -1,6 +1,8 @@
 /** What the output's header says, carried over from the input or read from the crashed kernel. */
 
+import { archByName } from '../arch/architectures.ts';
 import type { CodecName } from '../codec/codec.ts';
+import type { Machine } from '../kernel/machine.ts';
 import { VMCOREINFO_NOTE } from '../kernel/vmcoreinfo.ts';
 import type { DumpFile } from '../read/dump-file.ts';
 import { UTS_FIELDS, UTS_LENGTH } from '../read/kdump-layout.ts';
@@ -38,9 +40,17 @@ function textLength(desc: Uint8Array): number {
   return end < 0 ? desc.length : end;
 }
 
-export type HeaderOf = ((incomplete: boolean, eraseAt?: number) => KdumpHeader) & {
+export type HeaderOf = ((incomplete: boolean, dumpLevel: number, eraseAt?: number) => KdumpHeader) & {
   readonly source: { readonly eraseInfo: Uint8Array };
 };
+
+/** Without VMCOREINFO: what the input's sub header says, or where its ELF headers have the kernel image. */
+function physBaseOf(file: DumpFile, machine: Machine): bigint {
+  if (file.format === 'kdump') return file.physBase;
+  const { highest } = file;
+  const bySegment = highest && archByName(machine.arch)?.physBaseBySegment(highest.vaddr, highest.paddr);
+  return bySegment ?? machine.physBase;
+}
 
 /** The header as it is while the dump grows and when it is done; `eraseAt` is where the erase info lies then. */
 export function headerOf(
@@ -48,12 +58,11 @@ export function headerOf(
   { machine }: Description,
   notes: OutputNotes,
   codec: CodecName | undefined,
-  dumpLevel: number,
   maxMapnr: number,
 ): HeaderOf {
   const old = file.format === 'kdump' ? file : undefined;
   const eraseInfo = old?.eraseInfo ?? new Uint8Array(0);
-  const header = (incomplete: boolean, eraseAt?: number): KdumpHeader => ({
+  const header = (incomplete: boolean, dumpLevel: number, eraseAt?: number): KdumpHeader => ({
     utsname:
       old?.machine === undefined
         ? (machine.utsname ?? new Uint8Array(UTS_LENGTH * UTS_FIELDS.length))
@@ -64,7 +73,7 @@ export function headerOf(
     maxMapnr,
     nrCpus: notes.nrCpus || (old?.nrCpus ?? 0),
     // QEMU writes it wrong when it is negative: VMCOREINFO counts where there is one.
-    physBase: notes.vmcoreinfo === undefined && old ? old.physBase : machine.physBase,
+    physBase: notes.vmcoreinfo === undefined ? physBaseOf(file, machine) : machine.physBase,
     dumpLevel,
     notes: notes.blob,
     vmcoreinfo: notes.vmcoreinfo,

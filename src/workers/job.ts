@@ -40,7 +40,10 @@ export interface Shared {
   readonly firstDescriptor: Float64Array;
 }
 
-const PHASE_INDEX: Readonly<Record<Phase, number>> = { classify: 0, compress: 1 };
+/** The phases that threads share. */
+export type SharedPhase = Exclude<Phase, 'search'>;
+
+const PHASE_INDEX: Readonly<Record<SharedPhase, number>> = { classify: 0, compress: 1 };
 
 export function createShared(windows: number): Shared {
   const shared = (elementBytes: number, length: number) => new SharedArrayBuffer(elementBytes * length);
@@ -56,18 +59,18 @@ export function createShared(windows: number): Shared {
 }
 
 /** The next window of a phase that nobody has taken, or undefined when there is none or work is to stop. */
-export function takeWindow({ shared, plan, order }: Job, phase: Phase): number | undefined {
+export function takeWindow({ shared, plan, order }: Job, phase: SharedPhase): number | undefined {
   if (Atomics.load(shared.stop, 0) !== 0) return undefined;
   const turn = Atomics.add(shared.nextWindow, PHASE_INDEX[phase], 1);
   if (turn >= plan.starts.length) return undefined;
   return phase === 'compress' ? order[turn]! : turn;
 }
 
-export function addDone(shared: Shared, phase: Phase, pages: number): void {
+export function addDone(shared: Shared, phase: SharedPhase, pages: number): void {
   Atomics.add(shared.donePages, PHASE_INDEX[phase], BigInt(pages));
 }
 
-export function doneOf(shared: Shared, phase: Phase): number {
+export function doneOf(shared: Shared, phase: SharedPhase): number {
   return Number(Atomics.load(shared.donePages, PHASE_INDEX[phase]));
 }
 

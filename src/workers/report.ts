@@ -27,7 +27,8 @@ export interface DumpRequest {
   readonly vmcoreinfoFile: string | undefined;
 }
 
-export type Phase = 'classify' | 'compress';
+/** `search` is for VMCOREINFO, in a dump without the note; most dumps do without. */
+export type Phase = 'search' | 'classify' | 'compress';
 
 /** Told at the start of the work and then again and again; the numbers of a phase only grow. */
 export interface Progress {

@@ -37,6 +37,7 @@ export function sumCompressed(results: readonly CompressResult[]): CompressResul
     zeroPages: sum('zeroPages'),
     undecidedZeroPages: sum('undecidedZeroPages'),
     missingPages: sum('missingPages'),
+    cutPages: sum('cutPages'),
   };
 }
 

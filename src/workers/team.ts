@@ -112,6 +112,9 @@ async function workerThreads(job: Job, threads: number): Promise<Crew> {
     resourceLimits: WORKER_LIMITS,
     recordTiming: false,
   });
+  // A thread that dies without a task, at its start or between two, is told nowhere else.
+  const death = new Promise<never>((_, reject) => pool.on('error', reject));
+  death.catch(() => {});
   return {
     async run(task, stop) {
       const tasks = Array.from({ length: threads }, async () => {
@@ -126,7 +129,11 @@ async function workerThreads(job: Job, threads: number): Promise<Crew> {
         }
       });
       // Nobody may still be writing when the caller hears of the failure.
-      const results = await Promise.allSettled(tasks);
+      const results = await Promise.race([Promise.allSettled(tasks), death]).catch(async (error) => {
+        stop();
+        await pool.destroy();
+        throw error;
+      });
       const failed = results.find((result) => result.status === 'rejected');
       if (failed) throw failed.reason;
       return results.map(

@@ -35,6 +35,8 @@ export interface TargetFile {
   readonly fd: number;
   /** Makes sure of room for these bytes, so that writing them later cannot fail for want of it, where the file system can promise that. */
   reserve(byteOffset: number, length: number): void;
+  /** Brings what was written so far to the disk. */
+  sync(): void;
   /** Brings all to the disk and gives the file its name. After this it is whole, or an error was thrown and it has not the name. */
   seal(): void;
   /** Brings what there is to the disk as far as that still works, under the temporary name; returns that name. */
@@ -65,6 +67,13 @@ export function openTarget(path: string, overwrite: boolean): TargetFile {
     reserve: (byteOffset, length) => {
       const failed = reserveSpace(fd, byteOffset, length);
       if (failed !== undefined) throw writeError(path, 'room for the page descriptors cannot be had', failed);
+    },
+    sync() {
+      try {
+        fdatasyncSync(fd);
+      } catch (cause) {
+        throw writeError(path, 'cannot be brought to the disk', cause);
+      }
     },
     seal() {
       let ours: boolean;
@@ -230,7 +239,7 @@ export function writeFully(path: string, fd: number, bytes: Uint8Array, byteOffs
 function writeError(path: string, what: string, cause: unknown): SmeltError {
   const free = errnoName(cause) === 'ENOSPC' || errnoName(cause) === 'EDQUOT';
   const hint = free
-    ? 'Make room, write to another place, or drop more: -d 31 with -z makes the smallest dump.'
+    ? 'Make room or write to another place; -d 31 with -z makes the smallest dump.'
     : 'Write to another place.';
   return new SmeltError(
     'WRITE',

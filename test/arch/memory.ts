@@ -9,6 +9,7 @@ export function readerOf(pages: PhysicalPages, maxPages = 64): MemoryReader {
   return {
     pageSize,
     mapped: false,
+    cutPages: 0,
     maxPages,
     bytes,
     start: 0,

@@ -8,6 +8,7 @@ export type KernelName =
   | '6.4'
   | '6.6'
   | '6.9'
+  | '6.10'
   | '6.11'
   | '6.12'
   | '6.16'
@@ -186,7 +187,7 @@ const bits612: PageFlagBits = {
   hwpoison: 20,
 };
 
-// 4.18-6.11: a type is a cleared bit of an otherwise negative _mapcount. 6.12+: the top byte.
+// 4.18-6.10: a type is a cleared bit of an otherwise negative _mapcount; 6.11: other bits. 6.12+: the top byte.
 const negativeBits: PageTypeValues = { buddy: ~0x80, offline: ~0x100, table: ~0x200, guard: ~0x400 };
 const topByte = (type: number): number => type << 24;
 const types612: PageTypeValues = {
@@ -316,10 +317,23 @@ const profiles: { readonly [K in KernelName]: Omit<KernelProfile, 'name'> } = {
   '6.4': { ...base61, compound: fields('folio', 1, 16, 17) },
   '6.6': base66,
   '6.9': { ...base66, bits: bits69, types: { ...negativeBits, hugetlb: ~0x800 }, exportsVmemmap: true },
-  '6.11': {
+  '6.10': {
     ...base66,
     bits: bits611,
     types: { ...negativeBits, hugetlb: ~0x800, slab: ~0x1000 },
+    exportsVmemmap: true,
+  },
+  '6.11': {
+    ...base66,
+    bits: bits611,
+    types: {
+      buddy: ~0x40000000,
+      offline: ~0x20000000,
+      table: ~0x10000000,
+      guard: ~0x08000000,
+      hugetlb: ~0x04000000,
+      slab: ~0x02000000,
+    },
     exportsVmemmap: true,
   },
   '6.12': base612,

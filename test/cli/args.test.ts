@@ -97,7 +97,7 @@ describe('a command line', () => {
     ['./dump out', { input: './dump' }],
     ['in dump', { output: 'dump' }],
     ['dump -- dump dump', { input: 'dump', output: 'dump' }],
-    ['- out', { input: '-' }],
+    ['./- out', { input: './-' }],
     ['true false', { input: 'true', output: 'false' }],
     ['-f true 7', { overwrite: true, input: 'true', output: '7' }],
     ['0x10 1e3', { input: '0x10', output: '1e3' }],

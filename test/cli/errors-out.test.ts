@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { asSmeltError, reportFailure, reportWarnings } from '../../src/cli/errors-out.ts';
-import { SmeltError } from '../../src/errors.ts';
+import { reportFailure, reportWarnings } from '../../src/cli/errors-out.ts';
+import { asSmeltError, SmeltError } from '../../src/errors.ts';
 import { type FakeHostOptions, fakeHost } from './fake-host.ts';
 
 const DISPLAY = { json: false, debug: false, level: 7 };

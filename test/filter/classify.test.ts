@@ -245,6 +245,15 @@ describe('a struct page that makes no sense', () => {
   });
 });
 
+describe('struct pages that were never set up', () => {
+  it.each([0, 31])('are all ones, undecided, and kept at level %i', (level) => {
+    const opened = openVmcore(files, { ram, pages: [{ pfn: 0x2000, kind: 'kernel' }] });
+    const { kept, counts } = filterPatched(opened, 0x2000, Buffer.alloc(64, 0xff), level);
+    expect(testBit(kept, 0x2000)).toBe(true);
+    expect(counts).toMatchObject({ undecided: 1, hwpoison: 0 });
+  });
+});
+
 describe('what is dropped at every level', () => {
   it('is offline and poisoned memory', () => {
     const pages: PageSpec[] = [
@@ -424,6 +433,7 @@ describe('struct pages of random bytes', () => {
     return {
       pageSize: 4096,
       mapped: false,
+      cutPages: 0,
       maxPages: 5,
       bytes: memory,
       get start() {

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 /** The rules by which struct pages are read, of every kernel, from the VMCOREINFO that this kernel writes. */
 import { describe, expect, it } from 'vitest';
 import { pageRules, type TypeRule, typeRule } from '../../src/kernel/page-rules.ts';
@@ -100,6 +101,34 @@ describe('a page type', () => {
     expect(matches(rule, ~0x80 & ~0x100)).toBe(true);
     expect(matches(rule, ~0x100)).toBe(false);
     expect(matches(rule, 0x7f)).toBe(false);
+  });
+
+  it('is one cleared bit of the top byte in v6.11, where the base is another', () => {
+    const rule = typeRule(BigInt(~0x40000000));
+    expect(matches(rule, ~0x40000000)).toBe(true);
+    expect(matches(rule, ~0x40000000 & ~0xffff)).toBe(true);
+    expect(matches(rule, ~0x20000000)).toBe(false);
+  });
+
+  it('matches no count of an ordinary page, whatever value is exported', () => {
+    fc.assert(
+      fc.property(
+        fc.bigInt({ min: -(2n ** 31n), max: 2n ** 32n }),
+        fc.integer({ min: -1, max: 1000 }),
+        (value, count) => {
+          const rule = typeRule(value);
+          expect(rule === undefined || !matches(rule, count)).toBe(true);
+        },
+      ),
+      {
+        numRuns: 20_000,
+        examples: [
+          [BigInt(~0x40000000), -1],
+          [BigInt(~0x20000000), -1],
+          [-129n, -1],
+        ],
+      },
+    );
   });
 
   it('is read the same when it is printed unsigned', () => {

@@ -12,7 +12,8 @@ import { openVmcore } from './opened.ts';
 
 const files = tempFiles();
 const text = (release: string) => `OSRELEASE=${release}\nPAGESIZE=4096\n${'X=1\n'.repeat(50)}`;
-const found = (file: DumpFile, reader: MemoryReader): string[] => [...scanForVmcoreinfo(file, reader)];
+const found = (file: DumpFile, reader: MemoryReader): string[] =>
+  [...scanForVmcoreinfo(file, reader)].flatMap(({ text }) => text ?? []);
 
 function elfOf(loads: readonly Load[]): { file: DumpFile; reader: MemoryReader } {
   const path = files.path('elf');
@@ -82,7 +83,7 @@ describe('the search for VMCOREINFO in memory', () => {
       [0x5000, vmcoreinfoNote(text('c'))],
     ]);
     const seen: string[] = [];
-    for (const candidate of scanForVmcoreinfo(file, reader)) {
+    for (const candidate of found(file, reader)) {
       seen.push(candidate);
       reader.load(0x180, 64);
       reader.read(0x150000, new Uint8Array(9000));

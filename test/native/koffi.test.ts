@@ -87,7 +87,9 @@ describe.skipIf(skipped !== '')(`a view passed as a pointer${skipped}`, () => {
   }
 
   it('gives a size_t back as a number', () => {
-    const bound = bindLibrary(null, (lib) => lib.func('size_t strnlen(const void *text, size_t size)'));
+    const bound = bindLibrary(null, (lib) =>
+      lib.func<(text: Uint8Array, size: number) => number>('size_t strnlen(const void *text, size_t size)'),
+    );
     if ('unavailable' in bound) throw new Error(bound.unavailable);
     expect(bound.functions(Buffer.from('four\0more'), 9)).toBe(4);
   });

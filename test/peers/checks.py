@@ -14,6 +14,8 @@ PROJECT = pathlib.Path(__file__).resolve().parents[2]
 SMELT = os.environ.get('SMELT_BIN', str(PROJECT / 'bin' / 'smelt'))
 CACHE = pathlib.Path(os.environ.get('SMELT_CACHE', pathlib.Path.home() / '.cache' / 'smelt'))
 FIXTURES = pathlib.Path(os.environ.get('SMELT_FIXTURES', PROJECT.parent / 'shared' / 'fixtures'))
+#: What a run with two threads may take.
+MOST_MEMORY = 140_000_000
 LEVELS = (0, 1, 2, 4, 8, 16, 31)
 CODEC_LETTERS = {'raw': None, 'zlib': '-c', 'lzo': '-l', 'snappy': '-p', 'zstd': '-z'}
 
@@ -131,7 +133,10 @@ def run_smelt(source, target, *, level, codec='lzo', threads=2, maker=None):
     except (BadDump, OSError, ValueError) as cause:
         raise SmeltFailed(f'{" ".join(command[1:])}: {cause}') from cause
     report = json.loads(run.stdout) if run.stdout.lstrip().startswith('{') else None
-    return report and report.get('report', report), output
+    report = report and report.get('report', report)
+    if report and threads <= 2 and report['peakRssBytes'] > MOST_MEMORY:
+        raise SmeltFailed(f'{" ".join(command[1:])} took {report["peakRssBytes"]:,} bytes of memory')
+    return report, output
 
 
 def as_number(bitmap):

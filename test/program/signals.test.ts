@@ -78,7 +78,9 @@ describe.each(['0', '2'])('with %s threads', (threads) => {
 
   test.each(['SIGINT', 'SIGTERM'] as const)('%s ends a run at once and leaves nothing', async (signal) => {
     const { result, ms } = await interrupted(signal, ...options);
-    expect(checkFailure(result)).toBe(`smelt: interrupted by ${signal} The dump is not complete.`);
+    expect(checkFailure(result)).toBe(
+      `smelt: interrupted by ${signal} What was written is removed; --keep-incomplete would have kept it.`,
+    );
     expect(failureOf(result).error).toMatchObject({ code: 'INTERRUPTED', exitCode: 1 });
     expect(namesIn(out)).toEqual([]);
     // Not a measurement: the run would take far longer than this if nobody looked at the signal.

@@ -97,8 +97,10 @@ describe('DUMPFILE', () => {
     const incomplete = `${path}.incomplete`;
     linkSync(input, incomplete);
     const before = statSync(input).size;
-    checkFailure(smelt('-d', '31', incomplete, path));
-    expect(statSync(input).size).toBe(before);
+    for (const force of [[], ['-f']]) {
+      expect(checkFailure(smelt(...force, '-d', '31', incomplete, path))).toContain('is the input itself');
+      expect(statSync(incomplete).size).toBe(before);
+    }
   });
 
   test('needs a folder that is there', () => {

@@ -45,6 +45,27 @@ function refuse(options: Options, code: ErrorCode, ...words: (string | RegExp)[]
 const memoryOf = (file: KdumpDumpFile) =>
   Array.from(file.memory.paddr, (p, i) => [p / file.pageSize, file.memory.sizeBytes[i] / file.pageSize]);
 
+describe('a kdump file whose bitmaps are longer than its page frames need', () => {
+  it('has its second bitmap in the middle of both', () => {
+    const { file } = encodeKdump({ path: '', pages, vmcoreinfo: text });
+    const subHeaders = file.readInt32LE(432);
+    const bitmaps = (1 + subHeaders) * 4096;
+    const padding = Buffer.alloc(4096);
+    const longer = Buffer.concat([
+      file.subarray(0, bitmaps + 4096),
+      padding,
+      file.subarray(bitmaps + 4096, bitmaps + 8192),
+      padding,
+      file.subarray(bitmaps + 8192),
+    ]);
+    longer.writeUInt32LE(4, 436);
+    const opened = files.open(files.write(longer)) as KdumpDumpFile;
+    expect(opened.bitmap2Offset).toBe(bitmaps + 8192);
+    expect(opened.descOffset).toBe(bitmaps + 16384);
+    expect(opened.rank).toEqual(Float64Array.of(0));
+  });
+});
+
 describe('a kdump file', () => {
   it('has its fields where the format says, in hex', () => {
     const { file, layout } = encodeKdump({

@@ -46,6 +46,9 @@ describe('everything but pages of zeros is dumped, with a warning, when', () => 
     checkPages(dump, core, all);
     checkLayout(dump, 0x20);
     expect(trimmed(dump.bitmap1)).toEqual(trimmed(all));
+    // What was not left out must not be claimed, or the dump could not be filtered later.
+    expect(report.output.dumpLevel).toBe(1);
+    expect(dump.file.readInt32LE(4096 + 8)).toBe(1);
     const { zero, undecided, ...rest } = report.classes;
     expect(zero).toBeGreaterThan(1000);
     expect(undecided).toBe(16384 - zero);

@@ -1,0 +1,31 @@
+/** The search for VMCOREINFO in a dump without the note: as long as the dump is large, so it shows itself and can be stopped. */
+
+import { setImmediate as breathe } from 'node:timers/promises';
+import { scanForVmcoreinfo } from '../kernel/scan-vmcoreinfo.ts';
+import { pfnRuns } from '../read/extents.ts';
+import type { Search } from './describe.ts';
+import type { Progress } from './report.ts';
+
+/** How often the search looks up from its work. */
+const LOOK_MS = 100;
+
+/** A search that tells how far it is, and ends with what `stopIfAborted` throws. */
+export function searchWith(onProgress: (progress: Progress) => void, stopIfAborted: () => void): Search {
+  return async function* (file, reader) {
+    let totalPages = 0;
+    for (const { count } of pfnRuns(file.memory, file.pageSize)) totalPages += count;
+    const began = performance.now();
+    let looked = began;
+    let donePages = 0;
+    for (const { text, pages } of scanForVmcoreinfo(file, reader)) {
+      donePages += pages;
+      if (text !== undefined) yield text;
+      const now = performance.now();
+      if (now - looked < LOOK_MS) continue;
+      looked = now;
+      onProgress({ phase: 'search', donePages, totalPages, elapsedMs: now - began });
+      await breathe();
+      stopIfAborted();
+    }
+  };
+}
