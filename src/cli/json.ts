@@ -48,6 +48,8 @@ export function jsonFailure(error: SmeltError, warnings: readonly string[]): str
 function line(value: JsonReport | JsonFailure): string {
   return `${JSON.stringify(value, (_key, field: unknown) => {
     if (field === undefined) return null;
-    return typeof field === 'bigint' ? `0x${field.toString(16)}` : field;
+    if (typeof field === 'bigint') return `0x${field.toString(16)}`;
+    // Milliseconds with more digits than anybody measured.
+    return typeof field === 'number' ? Math.round(field * 1000) / 1000 : field;
   })}\n`;
 }
