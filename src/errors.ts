@@ -48,8 +48,8 @@ export class SmeltError extends Error {
 /** Whatever was thrown, as the one class of errors: what is not a SmeltError is a mistake of smelt itself. */
 export function asSmeltError(thrown: unknown): SmeltError {
   if (thrown instanceof SmeltError) return thrown;
-  if (errnoName(thrown) === 'ERR_WORKER_OUT_OF_MEMORY') {
-    return new SmeltError('NO_MEMORY', 'a worker thread ran out of memory', {
+  if (isOutOfMemory(thrown)) {
+    return new SmeltError('NO_MEMORY', 'memory ran out', {
       hint: '--num-threads 0 takes the least memory.',
       cause: thrown,
     });
@@ -59,6 +59,12 @@ export function asSmeltError(thrown: unknown): SmeltError {
     hint: 'Please report it, with the command line and what the same command says with --debug.',
     cause: thrown,
   });
+}
+
+function isOutOfMemory(thrown: unknown): boolean {
+  const name = errnoName(thrown);
+  if (name === 'ERR_WORKER_OUT_OF_MEMORY' || name === 'ERR_MEMORY_ALLOCATION_FAILED') return true;
+  return thrown instanceof RangeError && /allocation failed/i.test(thrown.message);
 }
 
 const SYSTEM_REASONS: Record<string, string> = {

@@ -27,6 +27,6 @@ export interface Arch {
   mappedImage(info: SymbolSource, walker: PageTableWalker): VirtualRange | undefined;
   /** NUMBER(phys_base), as it stands in the kdump sub header. */
   physBase(info: SymbolSource): bigint;
-  /** The same from where a segment of an ELF file lies; undefined when that is not the kernel image. */
-  physBaseBySegment(vaddr: bigint, paddr: number): bigint | undefined;
+  /** The same from where the segments of an ELF file lie; undefined when none of them is the kernel image. */
+  physBaseByMappings(mappings: readonly { vaddr: bigint; paddr: number }[]): bigint | undefined;
 }

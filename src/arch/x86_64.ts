@@ -33,8 +33,15 @@ export const x86_64: Arch = {
   pageSizes: [4096],
   tableFormat,
   physBase,
-  physBaseBySegment: (vaddr, paddr) =>
-    vaddr >= START_KERNEL_MAP ? BigInt(paddr) - (vaddr - START_KERNEL_MAP) : undefined,
+  /** The lowest mapping of the image's region: modules and the fixmap lie above it. */
+  physBaseByMappings(mappings) {
+    const ofImage = mappings.filter(
+      ({ vaddr }) => vaddr >= START_KERNEL_MAP && vaddr < START_KERNEL_MAP + LARGEST_KERNEL_IMAGE_SIZE,
+    );
+    if (ofImage.length === 0) return undefined;
+    const text = ofImage.reduce((low, mapping) => (mapping.vaddr < low.vaddr ? mapping : low));
+    return BigInt(text.paddr) - (text.vaddr - START_KERNEL_MAP);
+  },
   imageAddress,
 
   findPageTables(info, encryptionMask) {

@@ -77,6 +77,7 @@ class Observer implements DumpObserver {
   }
 
   onInput(input: InputReport): void {
+    this.#progress.end();
     this.#pageSizeBytes = input.pageSizeBytes;
     if (this.#display.level & MessageLevel.common) {
       this.#host.stderr.write(`${inputLine(input, widthOf(this.#host.stderr))}\n`);

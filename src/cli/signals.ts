@@ -28,9 +28,7 @@ export function interruptible(
       host.exitNow(EXIT_AT_ONCE);
       return;
     }
-    controller.abort(
-      new SmeltError('INTERRUPTED', `interrupted by ${name}`, { hint: 'The dump is not complete.' }),
-    );
+    controller.abort(new SmeltError('INTERRUPTED', `interrupted by ${name}`));
   });
   return { signal: controller.signal, [Symbol.dispose]: stop };
 }

@@ -35,8 +35,8 @@ export interface ElfDumpFile extends DumpFileBase {
   readonly format: 'elf';
   /** The part of `memory` whose bytes are in the file (p_filesz may be less than p_memsz). */
   readonly stored: Extents;
-  /** The first of the segments that lies highest in virtual memory: in /proc/vmcore the kernel's text. */
-  readonly highest: { readonly vaddr: bigint; readonly paddr: number } | undefined;
+  /** Where its first segments lie in virtual memory; in /proc/vmcore the kernel image is among them. */
+  readonly mappings: readonly { readonly vaddr: bigint; readonly paddr: number }[];
 }
 
 /** A kdump-compressed file: a descriptor and a compressed page for each bit of the second bitmap. */

@@ -59,6 +59,8 @@ const PT_LOAD = 1;
 const PT_NOTE = 4;
 /** e_phnum when the real number did not fit: it stands in sh_info of section 0. */
 const PN_XNUM = 0xffff;
+/** The kernel image is the first segment of /proc/vmcore; a QEMU dump with paging has some hundreds. */
+const MAX_MAPPINGS = 4096;
 /** p_paddr of mappings that are not RAM, in /proc/kcore. */
 const NOT_PADDR = Number(0xffffffffffffffffn);
 
@@ -122,10 +124,7 @@ function open(path: string, fd: number, fileBytes: number): ElfDumpFile {
     pageSize: 4096,
     memory,
     stored: stored satisfies Extents,
-    highest: segments.reduce<LoadSegment | undefined>(
-      (high, segment) => (high === undefined || segment.vaddr > high.vaddr ? segment : high),
-      undefined,
-    ),
+    mappings: segments.slice(0, MAX_MAPPINGS).map(({ vaddr, paddr }) => ({ vaddr, paddr })),
     notes: Buffer.concat(
       noteRanges.flatMap((n) => [
         readPart(path, fd, 'the notes', n.byteOffset, n.sizeBytes),

@@ -66,7 +66,13 @@ export async function describe(
 
 /** Whether the file is the kernel's own view of memory (/proc/vmcore): not to be touched at random, and never cut short. */
 export function isLive(file: DumpFile): boolean {
-  return statfsSync(file.path).type === PROC_SUPER_MAGIC;
+  try {
+    // By the open file: its name may have gone meanwhile.
+    return statfsSync(`/proc/self/fd/${file.fd}`).type === PROC_SUPER_MAGIC;
+  } catch {
+    // Where there is no /proc, nothing can be of it.
+    return false;
+  }
 }
 
 function describeWith(

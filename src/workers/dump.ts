@@ -96,7 +96,8 @@ class Dump {
     const wanted = request.threads ?? defaultThreads();
     const plan = planWindows(file, wanted);
     // More threads than windows have nothing to do.
-    const threads = Math.min(wanted, plan.starts.length);
+    const useful = Math.min(wanted, plan.starts.length);
+    const threads = request.threads === undefined && useful === 1 ? 0 : useful;
     const notes = outputNotes(file.notes, description);
     const job = {
       file,
@@ -139,9 +140,9 @@ class Dump {
       // From the first moment on the file says of itself that it is incomplete: even a power cut leaves a readable part.
       writeHeader(true);
       team = await assembleTeam(job, about.threads, observer.onProgress.bind(observer), signal);
-      if (team.fallback !== undefined) this.warn(team.fallback);
       const classified = sumClassified(await team.classify(plan.totalPages));
       this.stopIfAborted();
+      if (team.fallback !== undefined) this.warn(team.fallback);
       applyCarries(job, classified);
       const keptPages = placeWindows(plan, shared);
       this.checkClassified(job, about.machine, classified);
@@ -172,7 +173,13 @@ class Dump {
       return this.report(job, about, classified, compressed, keptPages, eraseAt + eraseInfo.length, team);
     } catch (error) {
       await team?.close().catch(() => {});
-      throw this.cleanUp(target, asSmeltError(error), () => writeHeader(true));
+      // After a signal whatever else goes wrong follows from it.
+      const { aborted, reason } = this.signal;
+      throw this.cleanUp(
+        target,
+        asSmeltError(aborted && !(error instanceof SmeltError) ? reason : error),
+        () => writeHeader(true),
+      );
     }
   }
 
@@ -270,11 +277,11 @@ class Dump {
     const { code, message, exitCode, cause } = error;
     const unwanted = this.signal.aborted && !this.request.keepIncomplete;
     if (unwanted || (!this.hasDescriptors && code !== 'WRITE')) {
-      target.discard();
-      const hint = unwanted
-        ? 'What was written is removed; --keep-incomplete would have kept it.'
-        : error.hint;
-      return new SmeltError(code, message, { ...(hint === undefined ? {} : { hint }), exitCode, cause });
+      const removed = target.discard();
+      const kept =
+        unwanted && removed ? 'What was written is removed; --keep-incomplete would have kept it.' : '';
+      const hint = [error.hint ?? '', kept].filter((part) => part !== '').join(' ');
+      return new SmeltError(code, message, { ...(hint === '' ? {} : { hint }), exitCode, cause });
     }
     try {
       markIncomplete();

@@ -47,9 +47,7 @@ export type HeaderOf = ((incomplete: boolean, dumpLevel: number, eraseAt?: numbe
 /** Without VMCOREINFO: what the input's sub header says, or where its ELF headers have the kernel image. */
 function physBaseOf(file: DumpFile, machine: Machine): bigint {
   if (file.format === 'kdump') return file.physBase;
-  const { highest } = file;
-  const bySegment = highest && archByName(machine.arch)?.physBaseBySegment(highest.vaddr, highest.paddr);
-  return bySegment ?? machine.physBase;
+  return archByName(machine.arch)?.physBaseByMappings(file.mappings) ?? machine.physBase;
 }
 
 /** The header as it is while the dump grows and when it is done; `eraseAt` is where the erase info lies then. */

@@ -58,6 +58,13 @@ export function createShared(windows: number): Shared {
   };
 }
 
+/** As if nobody had begun. */
+export function resetShared(shared: Shared): void {
+  Atomics.store(shared.stop, 0, 0);
+  shared.nextWindow.fill(0);
+  shared.donePages.fill(0n);
+}
+
 /** The next window of a phase that nobody has taken, or undefined when there is none or work is to stop. */
 export function takeWindow({ shared, plan, order }: Job, phase: SharedPhase): number | undefined {
   if (Atomics.load(shared.stop, 0) !== 0) return undefined;

@@ -5,7 +5,7 @@ import type { Piscina } from 'piscina';
 import { SmeltError, systemReason } from '../errors.ts';
 import type { ClassifyResult } from './classify-phase.ts';
 import type { CompressResult } from './compress-phase.ts';
-import { doneOf, type Job } from './job.ts';
+import { doneOf, type Job, resetShared } from './job.ts';
 import type { PhaseReport, Progress } from './report.ts';
 import { Thread } from './thread.ts';
 import { type Outcome, phaseSteps, type Task } from './worker.ts';
@@ -37,13 +37,11 @@ export async function assembleTeam(
   signal.addEventListener('abort', stop, { once: true });
   if (signal.aborted) stop();
   let fallback: string | undefined;
-  const crew =
-    threads === 0
-      ? await inProcess(job)
-      : await workerThreads(job, threads).catch((error) => {
-          fallback = `${threads} worker threads cannot be started (${systemReason(error)}): all work is done in one thread`;
-          return inProcess(job);
-        });
+  const alone = (error: unknown) => {
+    fallback = `${threads} worker threads cannot be used (${systemReason(error)}): all work is done in one thread`;
+    return inProcess(job);
+  };
+  let crew = threads === 0 ? await inProcess(job) : await workerThreads(job, threads).catch(alone);
 
   const run = async (task: Task, totalPages: number): Promise<(ClassifyResult | CompressResult)[]> => {
     const { phase } = task;
@@ -63,11 +61,29 @@ export async function assembleTeam(
     }
   };
   return {
-    classify: (totalPages) => run({ phase: 'classify' }, totalPages) as Promise<ClassifyResult[]>,
+    async classify(totalPages) {
+      const task = { phase: 'classify' } as const;
+      try {
+        return (await run(task, totalPages)) as ClassifyResult[];
+      } catch (error) {
+        // A thread that died, not the work that failed: nothing is lost yet, and the work can be done again.
+        if (error instanceof SmeltError || signal.aborted || fallback !== undefined || threads === 0)
+          throw error;
+        await crew.close();
+        resetShared(job.shared);
+        phases.length = 0;
+        crew = await alone(error);
+        return (await run(task, totalPages)) as ClassifyResult[];
+      }
+    },
     compress: (keptPages) => run({ phase: 'compress', keptPages }, keptPages) as Promise<CompressResult[]>,
     phases,
-    threads: fallback === undefined ? threads : 0,
-    fallback,
+    get threads() {
+      return fallback === undefined ? threads : 0;
+    },
+    get fallback() {
+      return fallback;
+    },
     async close() {
       signal.removeEventListener('abort', stop);
       await crew.close();

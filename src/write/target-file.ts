@@ -41,8 +41,8 @@ export interface TargetFile {
   seal(): void;
   /** Brings what there is to the disk as far as that still works, under the temporary name; returns that name. */
   leaveIncomplete(): string;
-  /** Removes what there is. */
-  discard(): void;
+  /** Removes what there is; false when it is still there, or somebody else's by now. */
+  discard(): boolean;
 }
 
 /** Refuses what must not be written to, before any work is done. */
@@ -57,9 +57,15 @@ export function openTarget(path: string, overwrite: boolean): TargetFile {
     return there?.dev === own.dev && there.ino === own.ino;
   };
   let open = true;
+  /** What close says after the bytes are on the disk changes nothing, and the number may not be used twice. */
   const close = () => {
-    if (open) closeSync(fd);
+    if (!open) return;
     open = false;
+    try {
+      closeSync(fd);
+    } catch {
+      // Whatever failed before is what is told.
+    }
   };
   return {
     path,
@@ -121,8 +127,15 @@ export function openTarget(path: string, overwrite: boolean): TargetFile {
       return growing;
     },
     discard() {
-      if (isOurs()) unlinkSync(growing);
-      close();
+      try {
+        if (!isOurs()) return false;
+        unlinkSync(growing);
+        return true;
+      } catch {
+        return false;
+      } finally {
+        close();
+      }
     },
   };
 }

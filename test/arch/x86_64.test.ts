@@ -135,3 +135,21 @@ describe('the mapped image of x86-64', () => {
     expect(x86_64.mappedImage(info(lines), counting)?.end).toBeLessThanOrEqual(1n << 64n);
   });
 });
+
+describe('phys_base by the mappings of an ELF file', () => {
+  const text = { vaddr: 0xffffffff81000000n, paddr: 0x1e400000 };
+
+  it('is that of the kernel image, whatever is mapped above it', () => {
+    const modules = { vaddr: 0xffffffffc0000000n, paddr: 0x5000000 };
+    const fixmap = { vaddr: 0xffffffffff5fb000n, paddr: 0x3000000 };
+    const direct = { vaddr: 0xffff888000000000n, paddr: 0 };
+    for (const mappings of [[text], [direct, modules, text, fixmap], [fixmap, modules, text]]) {
+      expect(x86_64.physBaseByMappings(mappings)).toBe(0x1e400000n - 0x1000000n);
+    }
+  });
+
+  it('is not known without it', () => {
+    expect(x86_64.physBaseByMappings([])).toBeUndefined();
+    expect(x86_64.physBaseByMappings([{ vaddr: 0n, paddr: 0 }])).toBeUndefined();
+  });
+});

@@ -1,5 +1,5 @@
-import { chmodSync, mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { CODEC_OF_LETTER } from '../../src/cli/options.ts';
 import { CODEC_NAMES } from '../../src/codec/codec.ts';
@@ -109,7 +109,30 @@ test('a run whose threads the system refuses does all work in one, and says so',
   const alone = limited('0');
   if (alone.status !== 0) context.skip(`smelt does not run as another user here: ${alone.stderr}`);
   const refused = limited('12');
-  expect(refused.stderr).toMatch(/warning: 12 worker threads cannot be started \(.+\): all work is done in/);
+  expect(refused.stderr).toMatch(/warning: 12 worker threads cannot be used \(.+\): all work is done in/);
   expect(refused.status).toBe(0);
   expect(namesIn(theirs)).toEqual(['out-0', 'out-12']);
+});
+
+test('a run whose threads die of too little memory does all work in one, and says so', () => {
+  // The built program with another limit: there is no kinder way to make a thread die.
+  const copy = join(dir, 'starved');
+  mkdirSync(copy);
+  const root = dirname(dirname(SMELT));
+  for (const part of ['bin', 'dist', 'package.json'])
+    cpSync(join(root, part), join(copy, part), { recursive: true });
+  symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
+  const team = join(copy, 'dist/workers/team.js');
+  const starved = readFileSync(team, 'utf8').replace(
+    /maxOldGenerationSizeMb: \d+/,
+    'maxOldGenerationSizeMb: 1',
+  );
+  expect(starved).toContain('maxOldGenerationSizeMb: 1 ');
+  writeFileSync(team, starved);
+  const output = join(dir, 'starved.out');
+  const args = ['-z', '-d', '31', '--num-threads', '2', input, output];
+  const result = run([process.execPath, join(copy, 'bin/smelt'), ...args]);
+  expect(result.stderr).toMatch(/warning: 2 worker threads cannot be used \(.+\): all work is done in/);
+  expect(result.status).toBe(0);
+  checkPages(parseKdump(output), core, core.expected.kept(31));
 });
