@@ -237,7 +237,8 @@ export const OPTIONS = [
     category: 'run',
     group: 'access',
     doc: 'map VMCORE (default for /proc/vmcore)',
-    longDoc: 'Of --mmap and --non-mmap the last one given counts.',
+    longDoc:
+      'Of --mmap and --non-mmap the last one given counts. A file that is cut short while it is mapped kills the process.',
   },
   {
     key: 'non-mmap',
