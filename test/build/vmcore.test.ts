@@ -187,7 +187,7 @@ describe.skipIf(makedumpfileMissing)(`makedumpfile keeps what the builder expect
   });
 });
 
-const newKernels = ['6.4', '6.6', '6.9', '6.11', '6.12', '6.16', '7.3'] as const;
+const newKernels = ['6.4', '6.6', '6.9', '6.10', '6.11', '6.12', '6.16', '7.3'] as const;
 describe.skipIf(newKernelsMissing)(
   `a newer makedumpfile keeps what the builder expects${newKernelsMissing ? ` (skipped: ${newKernelsMissing})` : ''}`,
   () => {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { BuiltVmcore } from '../build/vmcore.ts';
 import { noNative } from '../native-parts.ts';
+import { wholePagesOf } from '../workers/check-dump.ts';
 import { buildEveryKind } from '../workers/every-kind.ts';
 import { FLAG, INCOMPLETE, parseKdump } from './parse-kdump.ts';
 import {
@@ -55,18 +56,7 @@ const probe = run(['unshare', '-rm', 'mount', '-t', 'tmpfs', 'none', '/mnt']);
 const cannotMount =
   probe.status === 0 ? undefined : `no small file system can be made here: ${probe.stderr.trim()}`;
 
-/** Descriptors are 0 or lead to whole pages; returns how many do. Bytes that are not there read as 0. */
-function wholePages(): number {
-  const dump = parseKdump(left);
-  let there = 0;
-  for (const pfn of dump.descriptors.keys()) {
-    const page = dump.page(pfn);
-    if (page === undefined) continue;
-    there++;
-    if (Buffer.compare(page, core.pageBytes(pfn)) !== 0) throw new Error(`page frame ${pfn} is not whole`);
-  }
-  return there;
-}
+const wholePages = () => wholePagesOf(parseKdump(left), core);
 
 describe.each(['0', '2'])('where there is no room, with %s threads,', (threads) => {
   test.for([

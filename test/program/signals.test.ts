@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { BuiltVmcore } from '../build/vmcore.ts';
 import { noNative } from '../native-parts.ts';
+import { wholePagesOf } from '../workers/check-dump.ts';
 import { buildEveryKind } from '../workers/every-kind.ts';
 import { FLAG, INCOMPLETE, parseKdump } from './parse-kdump.ts';
 import { checkFailure, failureOf, namesIn, type Running, scratch, smelt, start, until } from './smelt.ts';
@@ -62,13 +63,7 @@ function checkLeft(): void {
   expect(dump.status).toBe(FLAG.zlib | INCOMPLETE);
   expect(dump.vmcoreinfo).toBe(core.vmcoreinfoText);
   expect(dump.descriptors.size).toBe(core.expected.counts(1).kept);
-  let there = 0;
-  for (const pfn of dump.descriptors.keys()) {
-    const page = dump.page(pfn);
-    if (page === undefined) continue;
-    there++;
-    if (Buffer.compare(page, core.pageBytes(pfn)) !== 0) throw new Error(`page frame ${pfn} is not whole`);
-  }
+  const there = wholePagesOf(dump, core);
   expect(there).toBeGreaterThan(0);
   expect(there).toBeLessThan(dump.descriptors.size);
 }

@@ -71,3 +71,15 @@ export function trimmed(bitmap: Uint8Array): Buffer {
   while (end > 0 && bitmap[end - 1] === 0) end--;
   return Buffer.from(bitmap.subarray(0, end));
 }
+
+/** Of a dump that is a part: its descriptors are 0 or lead to whole pages; returns how many do. */
+export function wholePagesOf(dump: ParsedKdump, core: BuiltVmcore): number {
+  let there = 0;
+  for (const pfn of dump.descriptors.keys()) {
+    const page = dump.page(pfn);
+    if (page === undefined) continue;
+    there++;
+    if (Buffer.compare(page, core.pageBytes(pfn)) !== 0) throw new Error(`page frame ${pfn} is not whole`);
+  }
+  return there;
+}
