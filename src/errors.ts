@@ -21,6 +21,7 @@ export type ErrorCode =
   | 'INTERRUPTED' // SIGINT, SIGTERM
   | 'NO_MEMORY' // a thread ran out of it
   | 'NO_CODEC' // no maker for the codec asked for
+  | 'PEER' // the program that smelt is compared with cannot be run or failed
   | 'INTERNAL';
 
 export interface SmeltErrorOptions {

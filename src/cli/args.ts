@@ -1,14 +1,24 @@
 /** From tokens to a validated request: what is wrong with a command line is said here, in one sentence and a way out. */
 
-import yargs from 'yargs';
+import { Parser } from 'yargs/helpers';
 import type { CodecName } from '../codec/codec.ts';
 import { levelRange } from '../codec/levels.ts';
 import { SmeltError } from '../errors.ts';
 import type { DumpRequest } from '../workers/report.ts';
 import { COMMANDS } from './commands.ts';
 import { nearest } from './nearest.ts';
-import { ALL_OPTIONS, CODEC_OF_LETTER, codecLetters, type OptionKey, type OptionValues } from './options.ts';
-import { findRefused } from './refused.ts';
+import {
+  ALL_OPTIONS,
+  belongsTo,
+  CODEC_OF_LETTER,
+  type CommandName,
+  codecLetters,
+  type Option,
+  type OptionKey,
+  type OptionValues,
+  optionsOf,
+} from './options.ts';
+import { findRefused, type Refused } from './refused.ts';
 import type { Token } from './tokens.ts';
 
 /** What was typed, by the table's keys: nothing is checked but that the options exist and have values. */
@@ -17,40 +27,35 @@ export interface RawArgs {
   readonly operands: readonly string[];
 }
 
-const HELP_HINT = '`smelt dump --help` lists the options.';
+const helpHint = (command: CommandName): string => `\`smelt ${command} --help\` lists the options.`;
 
-const FLAG = { type: 'boolean' } as const;
-const VALUE = { type: 'string', nargs: 1 } as const;
+const flags = ALL_OPTIONS.filter(({ valueName }) => valueName === undefined).map(({ key }) => key);
+const values = ALL_OPTIONS.filter(({ valueName }) => valueName !== undefined).map(({ key }) => key);
 
-/** @throws SmeltError USAGE for options that do not exist or lack a value */
-export function parseRaw(tokens: readonly Token[]): RawArgs {
-  for (const token of tokens) refuseBadToken(token);
+/** The parser of yargs by itself: what the rest of yargs does for a command line is done here, and takes 30 ms to load. */
+const PARSING = {
+  boolean: flags,
+  string: values,
+  narg: Object.fromEntries(values.map((key) => [key, 1])),
+  configuration: {
+    'boolean-negation': false,
+    'camel-case-expansion': false,
+    'dot-notation': false,
+    'duplicate-arguments-array': false,
+    'nargs-eats-options': true,
+    'parse-numbers': false,
+    'parse-positional-numbers': false,
+    'populate--': true,
+    'short-option-groups': false,
+  },
+};
+
+/** @throws SmeltError USAGE for options that do not exist, are another command's, or lack a value */
+export function parseRaw(tokens: readonly Token[], command: CommandName): RawArgs {
+  for (const token of tokens) refuseBadToken(token, command);
   const words = tokens.filter((token) => !isOverruled(token, tokens)).flatMap(toWord);
   const operands = tokens.flatMap((token) => (token.kind === 'operand' ? [token.text] : []));
-  const parsed = yargs([...words, '--', ...operands])
-    .locale('en')
-    .help(false)
-    .version(false)
-    .options(
-      Object.fromEntries(
-        ALL_OPTIONS.map(({ key, valueName }) => [key, valueName === undefined ? FLAG : VALUE]),
-      ),
-    )
-    .parserConfiguration({
-      'boolean-negation': false,
-      'camel-case-expansion': false,
-      'dot-notation': false,
-      'duplicate-arguments-array': false,
-      'nargs-eats-options': true,
-      'parse-numbers': false,
-      'parse-positional-numbers': false,
-      'populate--': true,
-      'short-option-groups': false,
-    })
-    .exitProcess(false)
-    .fail(false)
-    .strict()
-    .parseSync();
+  const parsed = Parser([...words, '--', ...operands], PARSING);
   const options = ALL_OPTIONS.flatMap(({ key }) => (parsed[key] === undefined ? [] : [[key, parsed[key]]]));
   return { options: Object.fromEntries(options), operands: (parsed['--'] as string[] | undefined) ?? [] };
 }
@@ -68,34 +73,54 @@ function isOverruled(token: Token, tokens: readonly Token[]): boolean {
   return tokens.findLast((other) => other.kind === 'option' && other.option.group === group) !== token;
 }
 
-function refuseBadToken(token: Token): void {
+function refuseBadToken(token: Token, command: CommandName): void {
   switch (token.kind) {
+    case 'operand':
+      return;
     case 'unknown':
-      throw unknownOption(token.name);
+      throw unknownOption(token.name, command);
     case 'no value':
       throw new SmeltError('USAGE', `${token.name} needs a value`, {
         hint: `Write it behind the option: ${token.name} ${token.option.valueName}.`,
       });
     case 'needless value':
       throw new SmeltError('USAGE', `${token.name} takes no value`, { hint: `Write ${token.name} alone.` });
+    case 'option':
+      if (!belongsTo(token.option, command)) throw foreignOption(token.option, command);
   }
 }
 
-function unknownOption(name: string): SmeltError {
+function foreignOption({ long, short, of = [] }: Option, command: CommandName): SmeltError {
+  const name = long === undefined ? `-${short}` : `--${long}`;
   const refused = findRefused(name);
-  if (refused !== undefined) {
-    return new SmeltError('USAGE', `${name} is an option of makedumpfile that smelt does not have`, {
-      hint: refused.instead ?? HELP_HINT,
-    });
-  }
-  const meant = nearestOption(name);
-  return new SmeltError('USAGE', `there is no option ${name}`, {
-    hint: meant === undefined ? HELP_HINT : `Did you mean ${meant}? ${HELP_HINT}`,
+  if (refused !== undefined) return refusedOption(refused, command);
+  return new SmeltError(
+    'USAGE',
+    `${name} is no option of smelt ${command} but of smelt ${of.join(' and ')}`,
+    {
+      hint: helpHint(command),
+    },
+  );
+}
+
+function refusedOption({ name, instead }: Refused, command: CommandName): SmeltError {
+  return new SmeltError('USAGE', `${name} is an option of makedumpfile that smelt does not have`, {
+    hint: instead ?? helpHint(command),
   });
 }
 
-function nearestOption(name: string): string | undefined {
-  const letters = ALL_OPTIONS.flatMap(({ short }) => short ?? []);
+function unknownOption(name: string, command: CommandName): SmeltError {
+  const refused = findRefused(name);
+  if (refused !== undefined) return refusedOption(refused, command);
+  const meant = nearestOption(name, command);
+  return new SmeltError('USAGE', `there is no option ${name}`, {
+    hint: meant === undefined ? helpHint(command) : `Did you mean ${meant}? ${helpHint(command)}`,
+  });
+}
+
+function nearestOption(name: string, command: CommandName): string | undefined {
+  const options = optionsOf(command);
+  const letters = options.flatMap(({ short }) => short ?? []);
   if (/^-.$/.test(name)) {
     const letter = letters.find((known) => known.toLowerCase() === name[1].toLowerCase());
     return letter === undefined ? undefined : `-${letter}`;
@@ -104,7 +129,7 @@ function nearestOption(name: string): string | undefined {
   if (letters.includes(bare)) return `-${bare}`;
   const long = nearest(
     bare,
-    ALL_OPTIONS.flatMap(({ long }) => long ?? []),
+    options.flatMap(({ long }) => long ?? []),
   );
   return long === undefined ? undefined : `--${long}`;
 }
@@ -112,12 +137,15 @@ function nearestOption(name: string): string | undefined {
 /** @throws SmeltError USAGE */
 export function toDumpRequest(raw: RawArgs): DumpRequest {
   const values = readValues(raw);
-  const [input, output] = twoOperands(raw.operands);
+  const dryRun = values['dry-run'] ?? false;
+  const [input, output] = dryRun && raw.operands.length === 1 ? raw.operands : twoOperands(raw.operands);
   const codec = codecOf(values);
   checkCompression(codec, values);
   return {
     input,
     output,
+    dryRun,
+    dedup: values.dedup ?? false,
     dumpLevel: values['dump-level'],
     codec,
     compressionLevel: values['compression-level'],
@@ -134,10 +162,10 @@ export function toDumpRequest(raw: RawArgs): DumpRequest {
 
 /** The whole way for `smelt dump`. @throws SmeltError USAGE */
 export function parseDump(tokens: readonly Token[]): DumpRequest {
-  return toDumpRequest(parseRaw(tokens));
+  return toDumpRequest(parseRaw(tokens, 'dump'));
 }
 
-function readValues(raw: RawArgs): OptionValues {
+export function readValues(raw: RawArgs): OptionValues {
   const values = ALL_OPTIONS.flatMap(({ key, read }) => {
     const text = raw.options[key];
     if (text === undefined) return [];
@@ -146,14 +174,14 @@ function readValues(raw: RawArgs): OptionValues {
   return Object.fromEntries(values);
 }
 
-function codecOf(values: OptionValues): CodecName | undefined {
+export function codecOf(values: OptionValues): CodecName | undefined {
   for (const [letter, name] of Object.entries(CODEC_OF_LETTER)) {
     if (values[letter as keyof typeof CODEC_OF_LETTER]) return name;
   }
   return undefined;
 }
 
-function checkCompression(codec: CodecName | undefined, values: OptionValues): void {
+export function checkCompression(codec: CodecName | undefined, values: OptionValues): void {
   const level = values['compression-level'];
   const maker = values['codec-maker'];
   if (codec === undefined) {
@@ -227,7 +255,7 @@ function twoOperands(operands: readonly string[]): readonly [input: string, outp
 }
 
 /** Only a bare word can be a mistyped command. */
-function nearestCommand(word: string): string | undefined {
+export function nearestCommand(word: string): string | undefined {
   return /^[a-z-]{3,}$/.test(word)
     ? nearest(
         word,
@@ -236,7 +264,7 @@ function nearestCommand(word: string): string | undefined {
     : undefined;
 }
 
-function meantCommand(name: string): string {
+export function meantCommand(name: string): string {
   const command = COMMANDS.find((known) => known.name === name)!;
   return `Did you mean \`smelt ${name} ${command.operands.join(' ')}\`?`;
 }

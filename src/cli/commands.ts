@@ -2,17 +2,38 @@
 
 import type { DisplayOptions } from './display.ts';
 import type { Host } from './host.ts';
+import type { CommandName } from './options.ts';
 import type { Token } from './tokens.ts';
 
 export interface Command {
-  readonly name: string;
+  readonly name: CommandName;
   /** One line of `smelt --help`, without a full stop. */
   readonly doc: string;
   /** What it takes besides options, in the order of the command line. */
   readonly operands: readonly string[];
+  /** What its help says. */
+  readonly help: CommandHelp;
   /** Runs it on the tokens without the command's own name; gives the exit code. @throws SmeltError */
   readonly run: (tokens: readonly Token[], display: DisplayOptions, host: Host) => Promise<number>;
 }
+
+export interface CommandHelp {
+  /** Behind "Usage: ". */
+  readonly usage: string;
+  /** Lines of at most 80 columns, what it is for. */
+  readonly about: readonly string[];
+  readonly examples: readonly Example[];
+  /** The last lines. */
+  readonly end: readonly string[];
+}
+
+export type Example = readonly [command: string, what: string];
+
+export const DUMP_EXAMPLES: readonly Example[] = [
+  ['smelt -l -d 31 /proc/vmcore /var/crash/vmcore', 'in the kdump kernel'],
+  ['smelt -z -d 31 vmcore small', 'a dump to send away'],
+  ['smelt -c -d 1 --num-threads 8 vmcore whole', 'all but zero pages'],
+];
 
 /** The first one is what smelt does when no command is named. */
 export const COMMANDS: readonly Command[] = [
@@ -20,7 +41,36 @@ export const COMMANDS: readonly Command[] = [
     name: 'dump',
     doc: 'filter and compress a dump; the default',
     operands: ['VMCORE', 'DUMPFILE'],
+    help: {
+      usage: 'smelt [dump] [OPTIONS] VMCORE DUMPFILE',
+      about: [
+        'Reads VMCORE (/proc/vmcore, an ELF or a kdump-compressed dump) and writes',
+        'DUMPFILE (kdump-compressed) without the pages that nobody needs.',
+      ],
+      examples: DUMP_EXAMPLES,
+      end: [
+        'Exit codes: 0 done, 1 failed or interrupted, 2 VMCOREINFO of another kernel,',
+        '130 stopped at once by a second Ctrl-C.',
+      ],
+    },
     run: async (tokens, display, host) => (await import('./dump-command.ts')).runDump(tokens, display, host),
+  },
+  {
+    name: 'bench',
+    doc: 'measure codecs, levels and threads on a dump',
+    operands: ['VMCORE'],
+    help: {
+      usage: 'smelt bench [OPTIONS] [VMCORE]',
+      about: ['Measures what dumping VMCORE costs on this machine, and gives advice.'],
+      examples: [
+        ['smelt bench vmcore --chart costs.svg', 'the cost of each codec'],
+        ['smelt bench -c vmcore --peer makedumpfile', 'smelt beside makedumpfile'],
+        ['smelt bench --synthetic 64G --work-dir /scratch', 'a machine of 64 GiB'],
+      ],
+      end: [],
+    },
+    run: async (tokens, display, host) =>
+      (await import('./bench-command.ts')).runBench(tokens, display, host),
   },
 ];
 export const DEFAULT_COMMAND = COMMANDS[0];

@@ -1,6 +1,6 @@
 /** `smelt dump`: the engine run between a person's terminal and its signals. */
 
-import { asSmeltError, ExitCode, SmeltError } from '../errors.ts';
+import { ExitCode } from '../errors.ts';
 import type { DumpObserver, DumpReport, InputReport } from '../workers/report.ts';
 import { parseDump } from './args.ts';
 import type { DisplayOptions } from './display.ts';
@@ -9,7 +9,7 @@ import type { Host } from './host.ts';
 import { jsonReport } from './json.ts';
 import { MessageLevel } from './options.ts';
 import { NO_PROGRESS, type ProgressView, progressView } from './progress.ts';
-import { interruptible } from './signals.ts';
+import { failureAfter, interruptible } from './signals.ts';
 import { inputLine, summary } from './summary.ts';
 import { printable, widthOf } from './text.ts';
 import type { Token } from './tokens.ts';
@@ -26,11 +26,13 @@ export async function runDump(
     `request ${JSON.stringify(request, (_key, value) => (typeof value === 'bigint' ? `0x${value.toString(16)}` : value))}`,
   );
 
-  const progress = display.level & MessageLevel.progress ? progressView(host) : NO_PROGRESS;
+  const progress = display.level & MessageLevel.progress ? await progressView(host) : NO_PROGRESS;
   const observer = new Observer(progress, display, host);
   using interruption = interruptible(host, () => {
     progress.end();
-    host.stderr.write(`smelt: stopped at once; ${printable(request.output)}.incomplete may be left behind\n`);
+    const left =
+      request.output === undefined ? '' : `; ${printable(request.output)}.incomplete may be left behind`;
+    host.stderr.write(`smelt: stopped at once${left}\n`);
   });
   try {
     const engine = await host.loadEngine();
@@ -40,22 +42,16 @@ export async function runDump(
     return ExitCode.ok;
   } catch (thrown) {
     progress.end();
-    const error = failureOf(thrown, interruption.signal);
+    const error = failureAfter(thrown, interruption.signal);
     reportFailure(error, observer.warnings, display, host);
     return error.exitCode;
   }
 }
 
-/** After a signal whatever goes wrong is the interruption, unless the engine says something of its own. */
-function failureOf(thrown: unknown, signal: AbortSignal): SmeltError {
-  if (thrown instanceof SmeltError || !signal.aborted) return asSmeltError(thrown);
-  return asSmeltError(signal.reason);
-}
-
 function tell(report: DumpReport, display: DisplayOptions, host: Host): void {
   if (display.level & (MessageLevel.common | MessageLevel.report)) host.stderr.write(`${summary(report)}\n`);
   reportWarnings(report.warnings, display, host);
-  if (display.json) host.stdout.write(jsonReport(report));
+  if (display.json) host.stdout.write(jsonReport('dump', report));
 }
 
 function debugWriter(display: DisplayOptions, host: Host): (text: string) => void {

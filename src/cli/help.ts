@@ -1,19 +1,13 @@
-/** `smelt --help` on one screen and `smelt dump --help` with every option, both made from the tables. */
+/** `smelt --help` on one screen and `smelt COMMAND --help` with every option, both made from the tables. */
 
-import { COMMANDS } from './commands.ts';
-import { ALL_OPTIONS, CATEGORIES, type Category, type Option } from './options.ts';
+import { COMMANDS, type Command, DEFAULT_COMMAND, DUMP_EXAMPLES, type Example } from './commands.ts';
+import { ALL_OPTIONS, CATEGORIES, type Category, docOf, type Option, optionsOf } from './options.ts';
 
 const SPELLING_WIDTH = 28;
 
-const EXAMPLES: readonly (readonly [command: string, what: string])[] = [
-  ['smelt -l -d 31 /proc/vmcore /var/crash/vmcore', 'in the kdump kernel'],
-  ['smelt -z -d 31 vmcore small', 'a dump to send away'],
-  ['smelt -c -d 1 --num-threads 8 vmcore whole', 'all but zero pages'],
-];
-
-function examples(): string[] {
-  const width = Math.max(...EXAMPLES.map(([command]) => command.length));
-  return EXAMPLES.map(([command, what]) => `  ${command.padEnd(width)}  ${what}`);
+function exampleLines(examples: readonly Example[]): string[] {
+  const width = Math.max(...examples.map(([command]) => command.length));
+  return examples.map(([command, what]) => `  ${command.padEnd(width)}  ${what}`);
 }
 
 /** "  -d, --dump-level LEVEL"; options without a letter line up behind those with one. */
@@ -24,8 +18,8 @@ function spelling(option: Option): string {
   return `  ${short}${long}${option.valueName === undefined ? '' : ` ${option.valueName}`}`;
 }
 
-function row(option: Option): string {
-  return `${spelling(option).padEnd(SPELLING_WIDTH)} ${option.doc}`;
+function row(option: Option, { name }: Command = DEFAULT_COMMAND): string {
+  return `${spelling(option).padEnd(SPELLING_WIDTH)} ${docOf(option, name)}`;
 }
 
 /** At most 24 lines of at most 80 columns. */
@@ -39,12 +33,28 @@ export function shortHelp(version: string): string {
     ...COMMANDS.map(({ name, doc }) => `  ${name.padEnd(SPELLING_WIDTH - 2)} ${doc}`),
     '',
     'Options used most',
-    ...ALL_OPTIONS.filter(({ common }) => common).map(row),
+    ...ALL_OPTIONS.filter(({ common }) => common).map((option) => row(option)),
     '',
     'Examples',
-    ...examples(),
+    ...exampleLines(DUMP_EXAMPLES),
     '',
     '`smelt dump --help` lists every option.',
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+/** Every option of a command, one line each, at most 80 columns: by purpose for the default command, on one screen for others. */
+export function commandHelp(command: Command): string {
+  const { usage, about, examples, end } = command.help;
+  const lines = [
+    `Usage: ${usage}`,
+    '',
+    ...about,
+    ...(command === DEFAULT_COMMAND ? byPurpose(command) : ['', ...list(command)]),
+    '',
+    'Examples',
+    ...exampleLines(examples),
+    ...(end.length > 0 ? ['', ...end] : []),
   ];
   return `${lines.join('\n')}\n`;
 }
@@ -59,26 +69,30 @@ const AFTER: Partial<Record<Category, readonly string[]>> = {
   compress: ['', '  Without a letter pages are stored as they are; of several the last counts.'],
 };
 
-/** Every option by purpose, one line each, at most 80 columns. */
-export function dumpHelp(): string {
-  const categories = Object.entries(CATEGORIES).flatMap(([category, title]) => [
-    '',
-    title,
-    ...ALL_OPTIONS.filter((option) => option.category === category).map(row),
-    ...(AFTER[category as Category] ?? []),
-  ]);
-  const lines = [
-    'Usage: smelt [dump] [OPTIONS] VMCORE DUMPFILE',
-    '',
-    'Reads VMCORE (/proc/vmcore, an ELF or a kdump-compressed dump) and writes',
-    'DUMPFILE (kdump-compressed) without the pages that nobody needs.',
-    ...categories,
-    '',
-    'Examples',
-    ...examples(),
-    '',
-    'Exit codes: 0 done, 1 failed or interrupted, 2 VMCOREINFO of another kernel,',
-    '130 stopped at once by a second Ctrl-C.',
-  ];
-  return `${lines.join('\n')}\n`;
+function byPurpose(command: Command): string[] {
+  return Object.entries(CATEGORIES).flatMap(([category, title]) => {
+    const options = optionsOf(command.name).filter((option) => option.category === category);
+    if (options.length === 0) return [];
+    return [
+      '',
+      title,
+      ...options.map((option) => row(option, command)),
+      ...(AFTER[category as Category] ?? []),
+    ];
+  });
+}
+
+/** The codecs' letters in one line, and of what every command takes only the names but for --json. */
+function list(command: Command): string[] {
+  const own = optionsOf(command.name).filter(({ of, key }) => of !== undefined || key === 'json');
+  const letters = own.filter(({ group }) => group === 'codec').map(({ short }) => `-${short}`);
+  const inOrder = Object.keys(CATEGORIES).flatMap((category) =>
+    own.filter((option) => option.category === category),
+  );
+  const rows = inOrder.flatMap((option) => {
+    if (option.group !== 'codec') return [row(option, command)];
+    if (`-${option.short}` !== letters[0]) return [];
+    return [`${`  ${letters.join(', ')}`.padEnd(SPELLING_WIDTH)} zstd (default), zlib, lzo, snappy`];
+  });
+  return [...rows, '  --quiet, --message-level, --debug: see `smelt dump --help`'];
 }

@@ -1,5 +1,6 @@
 /** What the command line touches of the world, so that tests can stand in for it. */
 
+import type { BenchObserver, BenchReport, BenchRequest } from '../bench/report.ts';
 import type { DumpObserver, DumpReport, DumpRequest } from '../workers/report.ts';
 
 /** Where text goes: process.stdout, process.stderr, or a test's list. */
@@ -20,6 +21,13 @@ export type Engine = (
   signal: AbortSignal,
 ) => Promise<DumpReport>;
 
+/** Measures; the engine behind `smelt bench`. @throws SmeltError */
+export type BenchEngine = (
+  request: BenchRequest,
+  observer: BenchObserver,
+  signal: AbortSignal,
+) => Promise<BenchReport>;
+
 export interface Host {
   readonly stdout: Sink;
   readonly stderr: Sink;
@@ -28,6 +36,9 @@ export interface Host {
   readonly stderrDevice: string | undefined;
   /** Loads the engine only when there is something to do, so that --help and --version are quick. */
   loadEngine(): Promise<Engine>;
+  loadBench(): Promise<BenchEngine>;
+  /** The command that starts this program once more, without arguments. */
+  readonly program: readonly string[];
   /** Calls `listener` with "SIGINT" … until the returned function is called. */
   onSignal(listener: (name: string) => void): () => void;
   /** Ends the process on the spot. */

@@ -1,5 +1,6 @@
 /** `--json`: one object on stdout, for programs. */
 
+import type { BenchReport } from '../bench/report.ts';
 import type { SmeltError } from '../errors.ts';
 import type { DumpReport } from '../workers/report.ts';
 
@@ -10,10 +11,16 @@ import type { DumpReport } from '../workers/report.ts';
 export const JSON_VERSION = 1;
 
 /** What a command that succeeds prints. A value that is not known is null; masks are text ("0x8000000000000"). */
-export interface JsonReport {
+export interface JsonReport<C extends keyof Reports = 'dump'> {
   readonly smelt: typeof JSON_VERSION;
-  readonly command: 'dump';
-  readonly report: DumpReport;
+  readonly command: C;
+  readonly report: Reports[C];
+}
+
+/** The report of each command. */
+export interface Reports {
+  readonly dump: DumpReport;
+  readonly bench: BenchReport;
 }
 
 /** What a command that fails prints. `code` is one of ErrorCode and stays; the sentences may get better. */
@@ -31,8 +38,8 @@ export interface JsonFailure {
 }
 
 /** One line and its end. */
-export function jsonReport(report: DumpReport): string {
-  return line({ smelt: JSON_VERSION, command: 'dump', report } satisfies JsonReport);
+export function jsonReport<C extends keyof Reports>(command: C, report: Reports[C]): string {
+  return line({ smelt: JSON_VERSION, command, report });
 }
 
 export function jsonFailure(error: SmeltError, warnings: readonly string[]): string {
@@ -45,7 +52,7 @@ export function jsonFailure(error: SmeltError, warnings: readonly string[]): str
 }
 
 /** Every field is there: JSON.stringify would leave out what is undefined. */
-function line(value: JsonReport | JsonFailure): string {
+function line(value: JsonReport<keyof Reports> | JsonFailure): string {
   return `${JSON.stringify(value, (_key, field: unknown) => {
     if (field === undefined) return null;
     if (typeof field === 'bigint') return `0x${field.toString(16)}`;

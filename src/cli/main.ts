@@ -1,11 +1,11 @@
 /** The program: `smelt` as it is started, and the same on a host that a test makes. Loads little, so that --help is quick. */
 
-import { readFileSync } from 'node:fs';
+import manifest from '../../package.json' with { type: 'json' };
 import { asSmeltError, ExitCode } from '../errors.ts';
 import { chooseCommand } from './commands.ts';
 import { displayOf } from './display.ts';
 import { reportFailure } from './errors-out.ts';
-import { dumpHelp, shortHelp } from './help.ts';
+import { commandHelp, shortHelp } from './help.ts';
 import type { Host } from './host.ts';
 import { MessageLevel } from './options.ts';
 import { processHost } from './process-host.ts';
@@ -25,7 +25,7 @@ export async function run(argv: readonly string[], host: Host): Promise<number> 
   try {
     const { command, named, rest } = chooseCommand(tokens);
     if (given(tokens, 'help')) {
-      host.stdout.write(named ? dumpHelp() : shortHelp(version()));
+      host.stdout.write(named ? commandHelp(command) : shortHelp(version()));
       return ExitCode.ok;
     }
     if (given(tokens, 'version')) {
@@ -41,8 +41,6 @@ export async function run(argv: readonly string[], host: Host): Promise<number> 
   }
 }
 
-/** Of package.json, which lies two folders up from src/cli and from dist/cli. */
 export function version(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
+  return manifest.version;
 }

@@ -4,8 +4,14 @@ import { CODEC_NAMES, type CodecName, MAKER_KINDS, type MakerKind } from '../cod
 import { levelRange } from '../codec/levels.ts';
 import { SmeltError } from '../errors.ts';
 import { MAX_DUMP_LEVEL } from '../filter/page-class.ts';
+import { isWholeNumber, quoted, readName, readSize, wholeNumber } from './values.ts';
+
+/** The first one is what smelt does when no command is named. */
+export const COMMAND_NAMES = ['dump', 'bench'] as const;
+export type CommandName = (typeof COMMAND_NAMES)[number];
 
 export const CATEGORIES = {
+  measure: 'What to measure',
   keep: 'What to keep',
   compress: 'How to compress',
   write: 'Where to write',
@@ -23,8 +29,12 @@ export interface Option {
   /** What its value is called in the help; absent: the option takes none. */
   readonly valueName?: string;
   readonly category: Category;
+  /** The commands that take it; absent: every command does. */
+  readonly of?: readonly CommandName[];
   /** One line of `--help`, without a full stop. */
   readonly doc: string;
+  /** The same for a command to which it means something else. */
+  readonly docs?: Partial<Record<CommandName, string>>;
   /** Sentences for a manual. */
   readonly longDoc: string;
   /** Of the options of one group only the last given counts. */
@@ -40,29 +50,11 @@ export const MessageLevel = { progress: 1, common: 2, error: 4, debug: 8, report
 export const DEFAULT_MESSAGE_LEVEL = MessageLevel.progress | MessageLevel.common | MessageLevel.error;
 
 const MAX_THREADS = 4096;
+const MAX_ROUNDS = 1000;
+const MAX_SEED = 999_999_999;
+const MIN_SYNTHETIC = '1G';
+const MAX_SYNTHETIC = '16T';
 const SME_MASK_BITS = { least: 32, most: 51 } as const;
-
-function isWholeNumber(text: string, least: number, most: number): boolean {
-  return /^[0-9]{1,9}$/.test(text) && Number(text) >= least && Number(text) <= most;
-}
-
-/** A value in a message: an empty one can be seen. */
-function quoted(text: string): string {
-  return text === '' ? "''" : text;
-}
-
-function wholeNumber(label: string, what: string, least: number, most: number): (text: string) => number {
-  return (text) => {
-    if (isWholeNumber(text, least, most)) return Number(text);
-    throw new SmeltError(
-      'USAGE',
-      `${label} ${quoted(text)}: ${what} is a whole number from ${least} to ${most}`,
-      {
-        hint: '`smelt dump --help` says what the numbers mean.',
-      },
-    );
-  };
-}
 
 function readDumpLevel(text: string): number {
   if (isWholeNumber(text, 0, MAX_DUMP_LEVEL)) return Number(text);
@@ -100,13 +92,6 @@ function readMakerKind(text: string): MakerKind {
   });
 }
 
-function readPath(text: string): string {
-  if (text !== '') return text;
-  throw new SmeltError('USAGE', '-i: the name of the VMCOREINFO file is empty', {
-    hint: 'Give a file: -i VMCOREINFO.',
-  });
-}
-
 /** Of any codec; whether this one has it is asked when the codec is known. */
 const HIGHEST_LEVEL = Math.max(...CODEC_NAMES.map((name) => levelRange(name)?.most ?? 0));
 
@@ -117,8 +102,10 @@ export const OPTIONS = [
     short: 'd',
     valueName: 'LEVEL',
     category: 'keep',
+    of: ['dump', 'bench'],
     common: true,
     doc: 'pages to leave out: 0 none to 31 all (default 0)',
+    docs: { bench: 'pages to leave out: 0 none to 31 all (default 31)' },
     longDoc:
       'The sum of what to leave out: 1 zero pages, 2 page cache without private data, 4 all page cache, 8 user data, 16 free pages. ' +
       'Pages that are offline or broken (hwpoison) are left out at any level. The default is 0.',
@@ -128,6 +115,7 @@ export const OPTIONS = [
     key: 'strict',
     long: 'strict',
     category: 'keep',
+    of: ['dump'],
     doc: 'fail where the memory map cannot be read at all',
     longDoc:
       'Without this option everything but pages of zeros is dumped then, with a warning, because a dump that is too big beats none. Single pages that cannot be classified are kept and counted in any case.',
@@ -137,16 +125,18 @@ export const OPTIONS = [
     short: 'i',
     valueName: 'VMCOREINFO',
     category: 'keep',
+    of: ['dump', 'bench'],
     doc: 'read VMCOREINFO from this file (text lines)',
     longDoc:
       'For dumps that have no VMCOREINFO of their own. Exit code 2 says that the file belongs to another kernel.',
-    read: readPath,
+    read: readName('-i', 'VMCOREINFO'),
   },
   {
     key: 'sme-mask',
     long: 'sme-mask',
     valueName: 'MASK',
     category: 'keep',
+    of: ['dump', 'bench'],
     doc: 'encryption bit of page-table entries, 0x or decimal',
     longDoc:
       'Overrides what VMCOREINFO says (sme_mask). Hexadecimal with 0x or decimal; exactly one bit, 32 to 51.',
@@ -156,6 +146,7 @@ export const OPTIONS = [
     key: 'z',
     short: 'z',
     category: 'compress',
+    of: ['dump', 'bench'],
     group: 'codec',
     common: true,
     doc: 'zstd: quick, small dumps',
@@ -165,6 +156,7 @@ export const OPTIONS = [
     key: 'c',
     short: 'c',
     category: 'compress',
+    of: ['dump', 'bench'],
     group: 'codec',
     doc: 'zlib: every reader knows it',
     longDoc: 'Compress each page with zlib. Of -z, -c, -l and -p the last one given counts.',
@@ -173,6 +165,7 @@ export const OPTIONS = [
     key: 'l',
     short: 'l',
     category: 'compress',
+    of: ['dump', 'bench'],
     group: 'codec',
     common: true,
     doc: 'lzo: quick, larger dumps',
@@ -182,6 +175,7 @@ export const OPTIONS = [
     key: 'p',
     short: 'p',
     category: 'compress',
+    of: ['dump', 'bench'],
     group: 'codec',
     doc: 'snappy',
     longDoc: 'Compress each page with snappy. Of -z, -c, -l and -p the last one given counts.',
@@ -191,6 +185,7 @@ export const OPTIONS = [
     long: 'compression-level',
     valueName: 'N',
     category: 'compress',
+    of: ['dump', 'bench'],
     doc: 'zstd 1 to 19, zlib 1 to 12 (default 1)',
     longDoc:
       'Higher is smaller and slower. zlib 10 to 12 need the native maker (libdeflate). lzo and snappy have no level.',
@@ -201,51 +196,153 @@ export const OPTIONS = [
     long: 'codec-maker',
     valueName: 'KIND',
     category: 'compress',
+    of: ['dump'],
     doc: 'native (system library) or portable (in smelt)',
     longDoc: 'Without it smelt takes the native one where it is installed. The summary says which one ran.',
     read: readMakerKind,
   },
   {
+    key: 'dedup',
+    long: 'dedup',
+    category: 'compress',
+    of: ['dump'],
+    doc: 'store identical pages once',
+    longDoc:
+      'A page whose bytes were stored before gets a descriptor that points there, after both were compared byte by byte. Takes up to 16 MiB of memory. The summary says what it saved and what it cost.',
+  },
+  {
     key: 'f',
     short: 'f',
     category: 'write',
+    of: ['dump', 'bench'],
     common: true,
     doc: 'overwrite DUMPFILE when it exists',
+    docs: { bench: 'overwrite FILE.svg when it exists' },
     longDoc: 'Without it a DUMPFILE that exists is left alone and smelt fails.',
   },
   {
     key: 'keep-incomplete',
     long: 'keep-incomplete',
     category: 'write',
+    of: ['dump'],
     doc: 'keep DUMPFILE.incomplete when interrupted',
     longDoc:
       'Without it nothing is left of a dump that was interrupted. A dump that failed to be written is always left, as DUMPFILE.incomplete.',
+  },
+  {
+    key: 'synthetic',
+    long: 'synthetic',
+    valueName: 'SIZE',
+    category: 'measure',
+    of: ['bench'],
+    doc: 'measure a made-up dump of 1G to 16T of RAM',
+    longDoc:
+      'Writes a sparse vmcore of a machine with this much memory (K, M, G, T: powers of 1024) into the work directory, measures it and removes it. With VMCORE it is written there and stays.',
+    read: readSize('--synthetic', MIN_SYNTHETIC, MAX_SYNTHETIC),
+  },
+  {
+    key: 'seed',
+    long: 'seed',
+    valueName: 'N',
+    category: 'measure',
+    of: ['bench'],
+    doc: 'of the content that --synthetic makes up',
+    longDoc: 'The same seed makes the same dump.',
+    read: wholeNumber('--seed', 'a seed', 0, MAX_SEED, 'bench'),
+  },
+  {
+    key: 'peer',
+    long: 'peer',
+    valueName: 'PROGRAM',
+    category: 'measure',
+    of: ['bench'],
+    doc: 'run makedumpfile in turns with smelt, and compare',
+    longDoc:
+      'Both run as whole processes on the same dump, by turns, with the same codec, level and threads. The kept pages of both are compared once.',
+    read: readName('--peer', 'PROGRAM'),
+  },
+  {
+    key: 'peer-threads',
+    long: 'peer-threads',
+    valueName: 'N',
+    category: 'measure',
+    of: ['bench'],
+    doc: 'threads of PROGRAM (default: as many as smelt)',
+    longDoc:
+      'With 0 PROGRAM is run without --num-threads. Threads of makedumpfile wait by spinning: where CPUs are few it is often faster without.',
+    read: wholeNumber('--peer-threads', 'the number of threads', 0, MAX_THREADS, 'bench'),
+  },
+  {
+    key: 'dry-run',
+    long: 'dry-run',
+    category: 'run',
+    of: ['dump', 'bench'],
+    doc: 'estimate only; DUMPFILE may be left out',
+    docs: { bench: 'with --peer: both write nothing' },
+    longDoc:
+      'Says what a dump would come to, and writes nothing. What depends on contents (sizes, pages of zeros) is estimated by a sample.',
+  },
+  {
+    key: 'rounds',
+    long: 'rounds',
+    valueName: 'N',
+    category: 'measure',
+    of: ['bench'],
+    doc: 'times to measure, after a warm-up (default 5)',
+    longDoc:
+      'The median is shown, and the least and the most in parentheses. With 0 nothing is measured: --synthetic only makes VMCORE.',
+    read: wholeNumber('--rounds', 'the number of rounds', 0, MAX_ROUNDS, 'bench'),
+  },
+  {
+    key: 'chart',
+    long: 'chart',
+    valueName: 'FILE.svg',
+    category: 'write',
+    of: ['bench'],
+    doc: 'draw time against size, by codec, level and maker',
+    longDoc: 'A picture in SVG, of one page of the dump on average.',
+    read: readName('--chart', 'FILE.svg'),
+  },
+  {
+    key: 'work-dir',
+    long: 'work-dir',
+    valueName: 'DIR',
+    category: 'write',
+    of: ['bench'],
+    doc: 'where dumps are written to and removed again',
+    longDoc:
+      'The speed of writing is that of this directory. Without it the directory for temporary files is taken ($TMPDIR or /tmp).',
+    read: readName('--work-dir', 'DIR', 'directory'),
   },
   {
     key: 'num-threads',
     long: 'num-threads',
     valueName: 'N',
     category: 'run',
+    of: ['dump', 'bench'],
     common: true,
-    doc: 'worker threads; 0 none (default: one a CPU)',
-    longDoc: 'With 0 all work is done in the main thread. On one CPU that is the default.',
+    doc: 'threads that work; 0 is 1 (default: one a CPU)',
+    docs: { bench: 'runs with N threads only (default: 1, 2 .. CPUs)' },
+    longDoc:
+      'The main thread is one of them. On one CPU, or where memory is short, it works alone by default.',
     read: wholeNumber('--num-threads', 'the number of threads', 0, MAX_THREADS),
   },
   {
     key: 'mmap',
     long: 'mmap',
     category: 'run',
+    of: ['dump'],
     group: 'access',
-    doc: 'map VMCORE (default for /proc/vmcore)',
-    longDoc:
-      'Of --mmap and --non-mmap the last one given counts. A file that is cut short while it is mapped kills the process.',
+    doc: 'map VMCORE into memory (default)',
+    longDoc: 'Of --mmap and --non-mmap the last one given counts. Where VMCORE cannot be mapped it is read.',
   },
   {
     key: 'non-mmap',
     long: 'non-mmap',
     category: 'run',
+    of: ['dump'],
     group: 'access',
-    doc: 'read VMCORE (default for files)',
+    doc: 'read VMCORE instead of mapping it',
     longDoc: 'Of --mmap and --non-mmap the last one given counts.',
   },
   {
@@ -338,4 +435,19 @@ export function codecLetters(names: readonly CodecName[] = CODEC_NAMES): string 
     .filter(([, name]) => names.includes(name))
     .map(([letter, name]) => `-${letter} (${name})`)
     .join(' or ');
+}
+
+/** Whether a command takes the option. */
+export function belongsTo(option: Option, command: CommandName): boolean {
+  return option.of === undefined || option.of.includes(command);
+}
+
+/** The table's rows for a command. */
+export function optionsOf(command: CommandName): readonly (Option & { readonly key: OptionKey })[] {
+  return ALL_OPTIONS.filter((option) => belongsTo(option, command));
+}
+
+/** The line of help that a command has for it. */
+export function docOf(option: Option, command: CommandName): string {
+  return option.docs?.[command] ?? option.doc;
 }

@@ -12,6 +12,8 @@ export function processHost(): Host {
     env: process.env,
     stderrDevice: linkTarget('/proc/self/fd/2'),
     loadEngine: async () => (await import('../workers/dump.ts')).dump,
+    loadBench: async () => (await import('../bench/bench.ts')).bench,
+    program: [process.execPath, ...process.execArgv, process.argv[1]],
     onSignal: (listener) => {
       for (const name of ENDING_SIGNALS) process.on(name, listener);
       return () => {

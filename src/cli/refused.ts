@@ -1,6 +1,6 @@
 /** Options of makedumpfile that smelt does not have, so that they are refused by name and not taken for typing errors. */
 
-interface Refused {
+export interface Refused {
   /** As typed: "-F", "--split". */
   readonly name: string;
   /** What to do without it, where there is something. */
@@ -22,7 +22,6 @@ const REFUSED: readonly Refused[] = [
   { name: '--config' },
   { name: '--cyclic-buffer', instead: 'Leave it out: smelt sizes its buffers itself.' },
   { name: '--diskset' },
-  { name: '--dry-run' },
   { name: '--dump-dmesg' },
   { name: '--eppic' },
   { name: '--extension' },

@@ -1,6 +1,6 @@
 /** Signals that end a run: the first asks the engine to clean up, a Ctrl-C after it does not wait for that. */
 
-import { SmeltError } from '../errors.ts';
+import { asSmeltError, SmeltError } from '../errors.ts';
 import type { Host } from './host.ts';
 
 export const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -31,4 +31,10 @@ export function interruptible(
     controller.abort(new SmeltError('INTERRUPTED', `interrupted by ${name}`));
   });
   return { signal: controller.signal, [Symbol.dispose]: stop };
+}
+
+/** After a signal whatever goes wrong is the interruption, unless the engine says something of its own. */
+export function failureAfter(thrown: unknown, signal: AbortSignal): SmeltError {
+  if (thrown instanceof SmeltError || !signal.aborted) return asSmeltError(thrown);
+  return asSmeltError(signal.reason);
 }

@@ -39,8 +39,12 @@ export function summary(report: DumpReport): string {
 
 function headLines({ input, output, missingPages, totalMs }: DumpReport): string[] {
   const ratio = input.ramBytes > 0 ? ` (${percent(output.sizeBytes, input.ramBytes)})` : '';
+  const { path } = output;
+  const head = output.estimated
+    ? `dry run: nothing was written${path === undefined ? '' : ` to ${printable(path)}`}; sizes are estimated`
+    : `dump ${missingPages > 0 ? 'incomplete' : 'complete'}: ${printable(path ?? '')}`;
   return [
-    `dump ${missingPages > 0 ? 'incomplete' : 'complete'}: ${printable(output.path)}`,
+    head,
     `  ${fileSize(output.sizeBytes)} of ${memory(input.ramBytes)} of RAM${ratio}, dump level ${output.dumpLevel}, ${duration(totalMs)}`,
   ];
 }
@@ -162,7 +166,7 @@ function table(
 }
 
 function workLines(report: DumpReport): string[] {
-  const { output, input, dataBytes, storedPages, threads, mmap, peakRssBytes, phases } = report;
+  const { output, input, dataBytes, storedPages, dedup, threads, mmap, peakRssBytes, phases } = report;
   const rows: string[][] = [];
   const storedBytes = storedPages * input.pageSizeBytes;
   if (output.codec === undefined) {
@@ -174,13 +178,17 @@ function workLines(report: DumpReport): string[] {
     rows.push(['codec', `${output.codec}${level}${maker}: ${stored}`]);
   }
   for (const phase of phases) rows.push([phase.phase, phaseText(phase, input.pageSizeBytes)]);
-  const workers =
-    threads === 0 ? 'no worker threads' : threads === 1 ? '1 thread' : `${count(threads)} threads`;
+  if (dedup !== undefined) rows.push(['dedup', dedupText(dedup)]);
+  const workers = threads === 1 ? '1 thread' : `${count(threads)} threads`;
   rows.push([
     'run',
     `${workers}, input ${mmap ? 'mapped' : 'read'}, at most ${memory(peakRssBytes)} of memory`,
   ]);
   return rows.map(([label, text]) => `${' '.repeat(INDENT)}${label.padEnd(LABEL_WIDTH)}${text}`);
+}
+
+function dedupText({ pages: same, savedBytes, ms }: NonNullable<DumpReport['dedup']>): string {
+  return `${pages(same)} not stored again, ${fileSize(savedBytes)} saved, for ${duration(ms)} of CPU time`;
 }
 
 /** ", 4.9 to 1" */

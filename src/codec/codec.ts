@@ -13,10 +13,12 @@ export interface PageCodec {
   /** The library and its version as a person would name it: "libzstd 1.5.4", "zstd-codec 0.1.5". */
   readonly maker: string;
   /**
-   * Compresses `page` into the start of `out` and returns the number of bytes, or 0 when they would not be fewer than
-   * the page's own (the page is then to be stored raw). `out` has at least `outSize(page.length)` bytes.
+   * Compresses the page of `size` bytes that begins in `source` at `at` (default: all of it) into `out` from `outAt` on,
+   * and returns the number of bytes, or 0 when they would not be fewer than the page's own (the page is then to be
+   * stored raw). `out` has at least `outSize(size)` bytes from there on. Places instead of views: a view a page is
+   * garbage a page. Both buffers are best the same ones in every call.
    */
-  compress(page: Uint8Array, out: Uint8Array): number;
+  compress(source: Uint8Array, out: Uint8Array, at?: number, size?: number, outAt?: number): number;
   /**
    * Decompresses `input` into the start of `out`, never past its end. Returns the number of bytes, or -1 when the
    * input is not a whole valid stream or would not fit. `input` is untrusted.

@@ -22,9 +22,9 @@ class OwnLzoCodec implements PageCodec {
   readonly #compressor = new Lzo1xCompressor();
   readonly #decompressor = new Lzo1xDecompressor();
 
-  compress(page: Uint8Array, out: Uint8Array): number {
-    requireRoom(this.maker, out, this.outSize(page.length));
-    return this.#compressor.compress(page, out);
+  compress(source: Uint8Array, out: Uint8Array, at = 0, size = source.length - at, outAt = 0): number {
+    requireRoom(this.maker, out.length - outAt, this.outSize(size));
+    return this.#compressor.compress(source.subarray(at, at + size), out.subarray(outAt));
   }
 
   decompress(input: Uint8Array, out: Uint8Array): number {

@@ -32,11 +32,11 @@ class NativeCodec implements PageCodec {
     this.#library = library;
   }
 
-  compress(page: Uint8Array, out: Uint8Array): number {
-    const size = page.length;
-    requireRoom(this.maker, out, this.outSize(size));
+  compress(source: Uint8Array, out: Uint8Array, at = 0, size = source.length - at, outAt = 0): number {
+    const room = out.length - outAt;
+    requireRoom(this.maker, room, this.outSize(size));
     if (size === 0) return 0;
-    const written = this.#library.compress(page, out);
+    const written = this.#library.compress(source, at, size, out, outAt, room);
     return written > 0 && written < size ? written : 0;
   }
 

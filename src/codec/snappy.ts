@@ -33,11 +33,11 @@ class SnappyJsCodec implements PageCodec {
     this.maker = `snappyjs ${version}`;
   }
 
-  compress(page: Uint8Array, out: Uint8Array): number {
-    const size = page.length;
-    requireRoom(this.maker, out, this.outSize(size));
+  compress(source: Uint8Array, out: Uint8Array, at = 0, size = source.length - at, outAt = 0): number {
+    requireRoom(this.maker, out.length - outAt, this.outSize(size));
     if (size === 0) return 0;
-    const written = new this.#snappy.SnappyCompressor(page).compressToBuffer(out);
+    const page = source.subarray(at, at + size);
+    const written = new this.#snappy.SnappyCompressor(page).compressToBuffer(out.subarray(outAt));
     return written < size ? written : 0;
   }
 

@@ -58,9 +58,8 @@ class NodeZlibCodec implements PageCodec {
     this.#level = level;
   }
 
-  compress(page: Uint8Array, out: Uint8Array): number {
-    const size = page.length;
-    requireRoom(this.maker, out, this.outSize(size));
+  compress(source: Uint8Array, out: Uint8Array, at = 0, size = source.length - at, outAt = 0): number {
+    requireRoom(this.maker, out.length - outAt, this.outSize(size));
     if (size === 0) return 0;
     if (size !== this.#deflateSize) {
       this.#deflateOptions = {
@@ -71,9 +70,9 @@ class NodeZlibCodec implements PageCodec {
       };
       this.#deflateSize = size;
     }
-    const compressed = deflateSync(page, this.#deflateOptions);
+    const compressed = deflateSync(source.subarray(at, at + size), this.#deflateOptions);
     if (compressed.length >= size) return 0;
-    out.set(compressed);
+    out.set(compressed, outAt);
     return compressed.length;
   }
 

@@ -47,17 +47,16 @@ class WasmCodec implements PageCodec {
     this.#target = new WasmBuffer(binding);
   }
 
-  compress(page: Uint8Array, out: Uint8Array): number {
-    const size = page.length;
+  compress(source: Uint8Array, out: Uint8Array, at = 0, size = source.length - at, outAt = 0): number {
     // Its zstd is of 2018 and may write past a target smaller than the bound (CVE-2019-11922): the target never is.
     const bound = this.outSize(size);
-    requireRoom(this.maker, out, bound);
+    requireRoom(this.maker, out.length - outAt, bound);
     if (size === 0 || size > LARGEST_BLOCK) return 0;
-    this.#source.fill(page);
+    this.#source.fill(source.subarray(at, at + size));
     this.#target.setLength(bound);
     const written = this.#zstd.compress(this.#target.vector, this.#source.vector, this.#level);
     if (written <= 0 || written >= size) return 0;
-    out.set(this.#target.take(written));
+    out.set(this.#target.take(written), outAt);
     return written;
   }
 

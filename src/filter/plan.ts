@@ -8,8 +8,8 @@ import { endOf, pfnRuns } from '../read/extents.ts';
 const LARGEST_WINDOW = 2 ** 18;
 /** And at least: no free block of the buddy allocator (order 10) crosses a border, and there is work in it. */
 const SMALLEST_WINDOW = 2 ** 11;
-/** Enough that the last one keeps nobody waiting for long. */
-const WINDOWS_PER_THREAD = 16;
+/** Enough that the last one keeps nobody waiting for long: at most a 64th of a thread's own time. */
+const WINDOWS_PER_THREAD = 64;
 
 export interface Plan {
   /** Page frames a window spans, a power of two; each window begins at a multiple of it. */

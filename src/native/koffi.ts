@@ -6,6 +6,8 @@ export interface Koffi {
   load(soname: string | null): NativeLibrary;
   /** An ArrayBuffer over memory, without a copy. */
   view(pointer: Pointer, length: number): ArrayBuffer;
+  /** Where a buffer's bytes lie. */
+  address(buffer: Uint8Array): Pointer;
   /** errno of the last call on this thread. */
   errno(): number;
 }

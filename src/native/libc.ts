@@ -1,5 +1,6 @@
 /** The handful of system calls that Node does not offer, through koffi. */
 
+import type { Address } from './address.ts';
 import { loadLibrary, type Unavailable } from './koffi.ts';
 
 export interface Libc {
@@ -13,6 +14,13 @@ export interface Libc {
   ): bigint;
   /** An ArrayBuffer over memory that stays mapped for the life of the process. */
   view(address: bigint, length: number): ArrayBuffer;
+  /** 0, or -1 with errno, as are the others. */
+  munmap(address: bigint, length: number): number;
+  madvise(address: bigint, length: number, advice: number): number;
+  /** Bytes read, or -1 with errno. */
+  pread(fd: number, into: Address, length: number, offset: number): number;
+  /** Compares memory at two addresses. */
+  memcmp(a: Address, b: Address, length: number): number;
   fallocate(fd: number, mode: number, offset: number, length: number): number;
   /** errno of the last call on this thread. */
   errno(): number;
@@ -33,6 +41,10 @@ function load(): Libc | Unavailable {
   return {
     mmap: lib.func('void *mmap(void *address, size_t length, int prot, int flags, int fd, int64_t offset)'),
     view: (address, length) => koffi.view(address, length),
+    munmap: lib.func('int munmap(void *address, size_t length)'),
+    madvise: lib.func('int madvise(void *address, size_t length, int advice)'),
+    pread: lib.func('int64_t pread64(int fd, uintptr_t into, size_t length, int64_t offset)'),
+    memcmp: lib.func('int memcmp(uintptr_t a, uintptr_t b, size_t length)'),
     fallocate: lib.func('int fallocate(int fd, int mode, int64_t offset, int64_t length)'),
     errno: () => koffi.errno(),
   };

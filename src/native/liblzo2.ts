@@ -1,5 +1,6 @@
 /** liblzo2.so.2: LZO1X-1 blocks, made and unmade by the reference library. */
 import { SmeltError } from '../errors.ts';
+import { type Address, AddressBook } from './address.ts';
 import { type BlockLibrary, requireRoom } from './block-library.ts';
 import { bindLibrary, type Unavailable } from './koffi.ts';
 import { SizeCell } from './size-cell.ts';
@@ -10,13 +11,7 @@ interface Lzo {
     ...sizes: [number, number, number, number, number, number, number, number, number]
   ) => number;
   version: () => string;
-  compress: (
-    src: Uint8Array,
-    srcSize: number,
-    dst: Uint8Array,
-    dstSize: Uint32Array,
-    work: Uint8Array,
-  ) => number;
+  compress: (src: Address, srcSize: number, dst: Address, dstSize: Address, work: Address) => number;
   decompress: (src: Uint8Array, srcSize: number, dst: Uint8Array, dstSize: Uint32Array, work: null) => number;
 }
 
@@ -34,7 +29,7 @@ function bind(): { functions: Lzo } | Unavailable {
       ),
       version: lib.func('const char *lzo_version_string()'),
       compress: lib.func(
-        'int lzo1x_1_compress(const void *src, size_t srcSize, void *dst, void *dstSize, void *work)',
+        'int lzo1x_1_compress(uintptr_t src, size_t srcSize, uintptr_t dst, uintptr_t dstSize, uintptr_t work)',
       ),
       decompress: lib.func(
         'int lzo1x_decompress_safe(const void *src, size_t srcSize, void *dst, void *dstSize, void *work)',
@@ -58,6 +53,9 @@ class Liblzo2 implements BlockLibrary {
   readonly library: string;
   readonly #lzo: Lzo;
   readonly #size = new SizeCell();
+  readonly #sources = new AddressBook();
+  readonly #targets = new AddressBook();
+  readonly #works = new AddressBook();
   #work: Uint8Array | undefined = new Uint8Array(new ArrayBuffer(WORK_BYTES));
 
   constructor(lzo: Lzo) {
@@ -70,10 +68,20 @@ class Liblzo2 implements BlockLibrary {
     return size + (size >>> 4) + 67;
   }
 
-  compress(block: Uint8Array, out: Uint8Array): number {
+  compress(
+    source: Uint8Array,
+    at: number,
+    size: number,
+    out: Uint8Array,
+    outAt: number,
+    room: number,
+  ): number {
     // lzo1x_1_compress is the one call here that takes no limit for its output.
-    requireRoom(this.library, out, this.bound(block.length));
-    const result = this.#lzo.compress(block, block.length, out, this.#size.words, this.#openWork());
+    requireRoom(this.library, room, this.bound(size));
+    const from = this.#sources.of(source, at, size);
+    const work = this.#works.of(this.#openWork(), 0, WORK_BYTES);
+    const to = this.#targets.of(out, outAt, room);
+    const result = this.#lzo.compress(from, size, to, this.#size.address, work);
     return result === LZO_E_OK ? this.#size.value : -1;
   }
 

@@ -1,11 +1,12 @@
 /** libsnappy.so.1, through its C interface: raw snappy blocks. */
+import { type Address, AddressBook } from './address.ts';
 import { type BlockLibrary, requireRoom } from './block-library.ts';
 import { bindLibrary, type Unavailable } from './koffi.ts';
 import { SizeCell } from './size-cell.ts';
 
 interface Snappy {
   bound: (size: number) => number;
-  compress: (src: Uint8Array, srcSize: number, dst: Uint8Array, dstSize: Uint32Array) => number;
+  compress: (src: Address, srcSize: number, dst: Address, dstSize: Address) => number;
   uncompressedLength: (src: Uint8Array, srcSize: number, size: Uint32Array) => number;
   uncompress: (src: Uint8Array, srcSize: number, dst: Uint8Array, dstSize: Uint32Array) => number;
 }
@@ -17,7 +18,9 @@ let bound: { functions: Snappy } | Unavailable | undefined;
 function bind(): { functions: Snappy } | Unavailable {
   bound ??= bindLibrary('libsnappy.so.1', (lib) => ({
     bound: lib.func('size_t snappy_max_compressed_length(size_t size)'),
-    compress: lib.func('int snappy_compress(const void *src, size_t srcSize, void *dst, void *dstSize)'),
+    compress: lib.func(
+      'int snappy_compress(uintptr_t src, size_t srcSize, uintptr_t dst, uintptr_t dstSize)',
+    ),
     uncompressedLength: lib.func(
       'int snappy_uncompressed_length(const void *src, size_t srcSize, void *size)',
     ),
@@ -36,6 +39,8 @@ class Libsnappy implements BlockLibrary {
   readonly library = 'libsnappy';
   readonly #snappy: Snappy;
   readonly #size = new SizeCell();
+  readonly #sources = new AddressBook();
+  readonly #targets = new AddressBook();
 
   constructor(snappy: Snappy) {
     this.#snappy = snappy;
@@ -45,10 +50,19 @@ class Libsnappy implements BlockLibrary {
     return this.#snappy.bound(size);
   }
 
-  compress(block: Uint8Array, out: Uint8Array): number {
-    requireRoom(this.library, out, this.bound(block.length));
-    this.#size.value = out.length;
-    const result = this.#snappy.compress(block, block.length, out, this.#size.words);
+  compress(
+    source: Uint8Array,
+    at: number,
+    size: number,
+    out: Uint8Array,
+    outAt: number,
+    room: number,
+  ): number {
+    requireRoom(this.library, room, this.bound(size));
+    const from = this.#sources.of(source, at, size);
+    const to = this.#targets.of(out, outAt, room);
+    this.#size.value = room;
+    const result = this.#snappy.compress(from, size, to, this.#size.address);
     return result === SNAPPY_OK ? this.#size.value : -1;
   }
 

@@ -1,4 +1,5 @@
 /** libz.so.1: zlib streams by zlib itself, for machines without libdeflate. */
+import { type Address, AddressBook } from './address.ts';
 import type { BlockLibrary } from './block-library.ts';
 import { bindLibrary, type Unavailable } from './koffi.ts';
 import { SizeCell } from './size-cell.ts';
@@ -6,13 +7,7 @@ import { SizeCell } from './size-cell.ts';
 interface Zlib {
   version: () => string;
   bound: (size: number) => number;
-  compress: (
-    dst: Uint8Array,
-    dstSize: Uint32Array,
-    src: Uint8Array,
-    srcSize: number,
-    level: number,
-  ) => number;
+  compress: (dst: Address, dstSize: Address, src: Address, srcSize: number, level: number) => number;
   decompress: (dst: Uint8Array, dstSize: Uint32Array, src: Uint8Array, srcSize: Uint32Array) => number;
 }
 
@@ -25,7 +20,7 @@ function bind(): { functions: Zlib } | Unavailable {
     version: lib.func('const char *zlibVersion()'),
     bound: lib.func('unsigned long compressBound(unsigned long size)'),
     compress: lib.func(
-      'int compress2(void *dst, void *dstSize, const void *src, unsigned long srcSize, int level)',
+      'int compress2(uintptr_t dst, uintptr_t dstSize, uintptr_t src, unsigned long srcSize, int level)',
     ),
     // uncompress2 (zlib 1.2.9) also says how much it read: bytes after the stream's end make a block invalid.
     decompress: lib.func('int uncompress2(void *dst, void *dstSize, const void *src, void *srcSize)'),
@@ -44,6 +39,8 @@ class Libz implements BlockLibrary {
   readonly #zlib: Zlib;
   readonly #level: number;
   // uLong is as wide as size_t on Linux.
+  readonly #sources = new AddressBook();
+  readonly #targets = new AddressBook();
   readonly #dstSize = new SizeCell();
   readonly #srcSize = new SizeCell();
 
@@ -57,9 +54,18 @@ class Libz implements BlockLibrary {
     return this.#zlib.bound(size);
   }
 
-  compress(block: Uint8Array, out: Uint8Array): number {
-    this.#dstSize.value = out.length;
-    const result = this.#zlib.compress(out, this.#dstSize.words, block, block.length, this.#level);
+  compress(
+    source: Uint8Array,
+    at: number,
+    size: number,
+    out: Uint8Array,
+    outAt: number,
+    room: number,
+  ): number {
+    const from = this.#sources.of(source, at, size);
+    const to = this.#targets.of(out, outAt, room);
+    this.#dstSize.value = room;
+    const result = this.#zlib.compress(to, this.#dstSize.address, from, size, this.#level);
     return result === Z_OK ? this.#dstSize.value : -1;
   }
 

@@ -1,4 +1,5 @@
 /** libzstd.so.1: one frame a block, with its content size in the header, from contexts that are kept. */
+import { type Address, AddressBook, toAddress } from './address.ts';
 import { type BlockLibrary, requirePointer } from './block-library.ts';
 import { bindLibrary, type Pointer, type Unavailable } from './koffi.ts';
 
@@ -11,10 +12,10 @@ interface Zstd {
   createCompressor: () => Pointer | null;
   freeCompressor: (cctx: Pointer) => SizeOrError;
   compress: (
-    cctx: Pointer,
-    dst: Uint8Array,
+    cctx: Address,
+    dst: Address,
     dstSize: number,
-    src: Uint8Array,
+    src: Address,
     srcSize: number,
     level: number,
   ) => SizeOrError;
@@ -38,7 +39,7 @@ function bind(): { functions: Zstd } | Unavailable {
     createCompressor: lib.func('void *ZSTD_createCCtx()'),
     freeCompressor: lib.func('size_t ZSTD_freeCCtx(void *cctx)'),
     compress: lib.func(
-      'size_t ZSTD_compressCCtx(void *cctx, void *dst, size_t dstSize, const void *src, size_t srcSize, int level)',
+      'size_t ZSTD_compressCCtx(uintptr_t cctx, uintptr_t dst, size_t dstSize, uintptr_t src, size_t srcSize, int level)',
     ),
     createDecompressor: lib.func('void *ZSTD_createDCtx()'),
     freeDecompressor: lib.func('size_t ZSTD_freeDCtx(void *dctx)'),
@@ -59,7 +60,10 @@ class Libzstd implements BlockLibrary {
   readonly library: string;
   readonly #zstd: Zstd;
   readonly #level: number;
+  readonly #sources = new AddressBook();
+  readonly #targets = new AddressBook();
   #cctx: Pointer | undefined;
+  readonly #cctxAddress: Address;
   #dctx: Pointer | undefined;
 
   constructor(zstd: Zstd, level: number) {
@@ -67,6 +71,7 @@ class Libzstd implements BlockLibrary {
     this.#level = level;
     this.library = `libzstd ${zstd.version()}`;
     this.#cctx = requirePointer(this.library, zstd.createCompressor());
+    this.#cctxAddress = toAddress(this.#cctx);
     this.#dctx = requirePointer(this.library, zstd.createDecompressor());
   }
 
@@ -74,9 +79,18 @@ class Libzstd implements BlockLibrary {
     return Number(this.#zstd.bound(size));
   }
 
-  compress(block: Uint8Array, out: Uint8Array): number {
-    const cctx = this.#cctx ?? requirePointer(this.library, undefined);
-    const written = this.#zstd.compress(cctx, out, out.length, block, block.length, this.#level);
+  compress(
+    source: Uint8Array,
+    at: number,
+    size: number,
+    out: Uint8Array,
+    outAt: number,
+    room: number,
+  ): number {
+    if (this.#cctx === undefined) requirePointer(this.library, undefined);
+    const from = this.#sources.of(source, at, size);
+    const to = this.#targets.of(out, outAt, room);
+    const written = this.#zstd.compress(this.#cctxAddress, to, room, from, size, this.#level);
     return typeof written === 'number' ? written : -1;
   }
 

@@ -1,14 +1,14 @@
 /** A window of mapped memory that slides along files: reserved once, with one buffer over it for its whole life. */
 
 import type { Unavailable } from './koffi.ts';
-import { libc } from './libc.ts';
+import { type Libc, libc } from './libc.ts';
 
 export interface SlidingWindow {
   /** The window's bytes. What they show changes with each `slide`; beyond what was slid to they must not be touched. */
   readonly bytes: Buffer;
   /**
    * Shows `length` bytes of the file from `byteOffset` and returns where in `bytes` they begin, or undefined when the
-   * system refuses to map them. The range must lie inside the file and be a page shorter than the window.
+   * system refuses to map or to read them. The range must lie inside the file and be a page shorter than the window.
    */
   slide(fd: number, byteOffset: number, length: number, fileBytes: number): number | undefined;
   close(): void;
@@ -22,13 +22,26 @@ const MAP_FIXED = 0x10;
 const MAP_ANONYMOUS = 0x20;
 const MAP_NORESERVE = 0x4000;
 const MAP_FAILED = 0xffffffffffffffffn;
+/** Linux commit 4ca9b3859dac ("mm/madvise: introduce MADV_POPULATE_(READ|WRITE) to prefault page tables"), v5.14. */
+const MADV_POPULATE_READ = 22;
 
-/** Reserves `sizeBytes` of address space, a multiple of the page size, for files to be seen through. */
-export function openSlidingWindow(sizeBytes: number): SlidingWindow | Unavailable {
+/**
+ * Reserves `sizeBytes` of address space, a multiple of the page size, for files to be seen through.
+ *
+ * `checked`: what `slide` shows was brought into memory first, so that a disk that fails, or a file that was cut short
+ * meanwhile, is a range that is refused, where touching it would be the process's death (SIGBUS). Left is the moment
+ * between that and the use. The kernel's own view of memory (/proc/vmcore) is in memory already and cannot be asked.
+ */
+export function openSlidingWindow(sizeBytes: number, checked = true): SlidingWindow | Unavailable {
   const c = libc();
   if ('unavailable' in c) return c;
   const address = c.mmap(null, sizeBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (address === MAP_FAILED) return { unavailable: `mmap refused to reserve ${sizeBytes} bytes` };
+  // Nothing asked for is done by every kernel that knows the advice, and refused by every other.
+  if (checked && c.madvise(address, 0, MADV_POPULATE_READ) !== 0) {
+    c.munmap(address, sizeBytes);
+    return { unavailable: 'this kernel cannot check a mapping before it is used (Linux 5.14 can)' };
+  }
   const bytes = Buffer.from(c.view(address, sizeBytes));
   let lost = false;
   let mappedFd = -1;
@@ -52,6 +65,8 @@ export function openSlidingWindow(sizeBytes: number): SlidingWindow | Unavailabl
         mappedFrom = from;
         mappedTo = from + mapped;
       }
+      if (checked && !isThere(c, address + BigInt(from - mappedFrom), byteOffset + length - from))
+        return undefined;
       return byteOffset - mappedFrom;
     },
     close() {
@@ -62,4 +77,9 @@ export function openSlidingWindow(sizeBytes: number): SlidingWindow | Unavailabl
       c.mmap(address, sizeBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
     },
   };
+}
+
+/** Whether all pages that the range touches are in memory now; they are read where they were not. */
+function isThere(c: Libc, address: bigint, length: number): boolean {
+  return c.madvise(address, Math.ceil(length / PAGE) * PAGE, MADV_POPULATE_READ) === 0;
 }

@@ -1,18 +1,23 @@
 /** Memory of an ELF dump: read by pread into one buffer, or seen through a window that slides along the file. */
 
+import { openPread, type Pread } from '../native/pread.ts';
 import { openSlidingWindow, type SlidingWindow } from '../native/sliding-window.ts';
 import type { ElfDumpFile, MemoryReader } from './dump-file.ts';
 import { extentAt } from './extents.ts';
-import { readFully } from './file.ts';
+import { isLive } from './live.ts';
 
 /** Small enough to stay in a core's cache between the read and the work on it, large enough that calls do not count. */
 const LOAD_BYTES = 256 * 1024;
 /** makedumpfile's map size too; the kernel fills a window's page tables at once on /proc/vmcore. */
 const WINDOW_BYTES = 4 * 1024 * 1024;
+/** Fewer pages than this are copied, where reading costs no more than that: a page fault maps sixteen pages at least. */
+const MAPPED_PAGES = 16;
 
 export function createElfReader(file: ElfDumpFile, mmap: boolean): MemoryReader {
-  const window = mmap ? openSlidingWindow(WINDOW_BYTES) : undefined;
-  return window && !('unavailable' in window) ? new MappedElfReader(file, window) : new ElfReader(file);
+  const window = mmap ? openSlidingWindow(WINDOW_BYTES, !isLive(file)) : undefined;
+  if (window === undefined || 'unavailable' in window) return new ElfReader(file);
+  // Each read of /proc/vmcore maps and unmaps memory in the kernel, page by page.
+  return new MappedElfReader(file, window, isLive(file) ? 1 : MAPPED_PAGES);
 }
 
 class ElfReader implements MemoryReader {
@@ -24,6 +29,7 @@ class ElfReader implements MemoryReader {
   start = 0;
   protected readonly file: ElfDumpFile;
   private readonly copy: Buffer;
+  private readonly pread: Pread = openPread();
   /** Index of the extent of the last access: the next one is nearly always in it or behind it. */
   private lastExtent = 0;
 
@@ -49,11 +55,11 @@ class ElfReader implements MemoryReader {
     const from = pfn * this.pageSize;
     const present = this.presentBytes(from, count * this.pageSize);
     const pages = Math.ceil(present / this.pageSize);
-    return pages > 0 && this.fill(from, this.copy.subarray(0, pages * this.pageSize)) ? pages : 0;
+    return pages > 0 && this.fill(from, this.copy, pages * this.pageSize) ? pages : 0;
   }
 
   read(paddr: number, into: Uint8Array): boolean {
-    return this.presentBytes(paddr, into.length) >= into.length && this.fill(paddr, into);
+    return this.presentBytes(paddr, into.length) >= into.length && this.fill(paddr, into, into.length);
   }
 
   close(): void {}
@@ -85,41 +91,60 @@ class ElfReader implements MemoryReader {
   }
 
   /** Copies what the file has of [paddr, paddr + length), zero where it has nothing; false when the system refuses. */
-  private fill(paddr: number, into: Uint8Array): boolean {
+  private fill(paddr: number, into: Uint8Array, length: number): boolean {
     const { stored, fd } = this.file;
-    const end = paddr + into.length;
+    const end = paddr + length;
     let at = paddr;
     for (let i = Math.max(0, this.extentAt(paddr)); i < stored.paddr.length && stored.paddr[i]! < end; i++) {
       const from = Math.max(at, stored.paddr[i]!);
       const to = Math.min(end, stored.paddr[i]! + stored.sizeBytes[i]!);
       if (to <= from) continue;
-      into.fill(0, at - paddr, from - paddr);
-      const part = into.subarray(from - paddr, to - paddr);
-      try {
-        if (readFully(fd, part, stored.byteOffset[i]! + (from - stored.paddr[i]!)) < part.length)
-          return false;
-      } catch {
-        return false;
-      }
+      if (from > at) into.fill(0, at - paddr, from - paddr);
+      const byteOffset = stored.byteOffset[i]! + (from - stored.paddr[i]!);
+      if (!readWhole(this.pread, fd, into, from - paddr, to - from, byteOffset)) return false;
       at = to;
     }
-    into.fill(0, at - paddr);
+    if (at < end) into.fill(0, at - paddr, length);
     return true;
+  }
+}
+
+function readWhole(
+  pread: Pread,
+  fd: number,
+  into: Uint8Array,
+  at: number,
+  length: number,
+  byteOffset: number,
+): boolean {
+  try {
+    for (let done = 0; done < length; ) {
+      const n = pread(fd, into, at + done, length - done, byteOffset + done);
+      if (n === 0) return false;
+      done += n;
+    }
+    return true;
+  } catch {
+    return false;
   }
 }
 
 class MappedElfReader extends ElfReader {
   override readonly mapped = true;
   private readonly window: SlidingWindow;
+  private readonly fewest: number;
 
-  constructor(file: ElfDumpFile, window: SlidingWindow) {
+  /** `fewest`: pages that are worth being mapped. */
+  constructor(file: ElfDumpFile, window: SlidingWindow, fewest: number) {
     super(file);
     this.window = window;
+    this.fewest = fewest;
   }
 
   override load(pfn: number, count: number): number {
     const { stored, fd, fileBytes } = this.file;
     const wanted = Math.min(count, this.maxPages);
+    if (wanted < this.fewest) return super.load(pfn, count);
     const paddr = pfn * this.pageSize;
     const i = this.extentAt(paddr);
     const whole = i < 0 ? 0 : Math.floor((stored.paddr[i]! + stored.sizeBytes[i]! - paddr) / this.pageSize);

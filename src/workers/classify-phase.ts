@@ -6,7 +6,7 @@ import { windowSpan } from '../filter/plan.ts';
 import { popcount } from '../read/bitmap.ts';
 import { existingBits, storedBits } from '../read/stored-pages.ts';
 import { writeFully } from '../write/target-file.ts';
-import { addDone, takeWindow } from './job.ts';
+import { addDone, type Job, type JobTarget, takeWindows } from './job.ts';
 import type { Thread } from './thread.ts';
 
 export interface ClassifyResult {
@@ -19,30 +19,64 @@ export interface ClassifyResult {
 }
 
 /** Does windows until there are none left. Yields after each, so that a single thread can look after other things. */
-export function* classifyWindows(thread: Thread): Generator<void, ClassifyResult> {
+export function* classifyWindows(thread: Thread, seat?: number): Generator<void, ClassifyResult> {
   const { job } = thread;
-  const { plan, layout, shared, file, targetPath, targetFd } = job;
-  const classifier = new WindowClassifier(thread.reader, thread.memoryMap(), job.dumpLevel);
-  const existing = new Uint8Array(plan.windowPages / 8);
-  const kept = new Uint8Array(plan.windowPages / 8);
+  const { shared, target } = job;
+  const sorter = new WindowSorter(thread);
+  const { classifier, existing, kept } = sorter;
   let absent = 0;
-  for (let index = takeWindow(job, 'classify'); index !== undefined; index = takeWindow(job, 'classify')) {
-    const { pfn, count } = windowSpan(plan, index);
-    const sliceBytes = Math.ceil(count / 8);
-    existing.fill(0);
-    kept.fill(0);
-    existingBits(file, pfn, count, existing);
-    storedBits(file, pfn, count, existing, kept);
-    const existingPages = popcount(existing, count);
-    absent += existingPages - popcount(kept, count);
+  for (const index of takeWindows(job, 'classify', seat)) {
     const undecidedBefore = classifier.classes[ClassIndex.undecided]!;
-    shared.keptPages[index] = classifier.classify(pfn, count, kept);
+    const { keptPages, existingPages, absentPages } = sorter.sort(index);
+    absent += absentPages;
+    shared.keptPages[index] = keptPages;
     shared.undecidedPages[index] = classifier.classes[ClassIndex.undecided]! - undecidedBefore;
-    writeFully(targetPath, targetFd, existing.subarray(0, sliceBytes), layout.bitmap1Offset + pfn / 8);
-    writeFully(targetPath, targetFd, kept.subarray(0, sliceBytes), layout.bitmap2Offset + pfn / 8);
+    if (target !== undefined) writeSlices(target, job, index, existing, kept);
     addDone(shared, 'classify', existingPages);
     yield;
   }
   const { classes, freeFound, carries } = classifier;
   return { classes, freeFound, absent, carries };
+}
+
+function writeSlices(
+  { path, fd, layout }: JobTarget,
+  { plan }: Job,
+  index: number,
+  existing: Uint8Array,
+  kept: Uint8Array,
+): void {
+  const { pfn, count } = windowSpan(plan, index);
+  const sliceBytes = Math.ceil(count / 8);
+  writeFully(path, fd, existing.subarray(0, sliceBytes), layout.bitmap1Offset + pfn / 8);
+  writeFully(path, fd, kept.subarray(0, sliceBytes), layout.bitmap2Offset + pfn / 8);
+}
+
+/** Sorts the page frames of one window after another into those that stay and those that do not. */
+export class WindowSorter {
+  readonly classifier: WindowClassifier;
+  /** Of the last window: page frames that exist, and those of them that are kept. */
+  readonly existing: Uint8Array;
+  readonly kept: Uint8Array;
+  private readonly job: Job;
+
+  constructor(thread: Thread) {
+    this.job = thread.job;
+    this.classifier = new WindowClassifier(thread.reader, thread.memoryMap(), this.job.dumpLevel);
+    this.existing = new Uint8Array(this.job.plan.windowPages / 8);
+    this.kept = new Uint8Array(this.job.plan.windowPages / 8);
+  }
+
+  sort(index: number): { keptPages: number; existingPages: number; absentPages: number } {
+    const { existing, kept } = this;
+    const { file, plan } = this.job;
+    const { pfn, count } = windowSpan(plan, index);
+    existing.fill(0);
+    kept.fill(0);
+    existingBits(file, pfn, count, existing);
+    storedBits(file, pfn, count, existing, kept);
+    const existingPages = popcount(existing, count);
+    const absentPages = existingPages - popcount(kept, count);
+    return { keptPages: this.classifier.classify(pfn, count, kept), existingPages, absentPages };
+  }
 }

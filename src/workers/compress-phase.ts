@@ -1,15 +1,18 @@
 /** The second phase: each window's kept pages are compressed and placed, data and descriptors, in the output. */
 
 import type { PageCodec } from '../codec/codec.ts';
+import { SmeltError } from '../errors.ts';
 import { windowSpan } from '../filter/plan.ts';
 import type { MemoryMap } from '../kernel/memory-model.ts';
+import { openZeroTest, type ZeroTest } from '../native/zero-test.ts';
 import { runsOf, setRange, testBit } from '../read/bitmap.ts';
 import type { MemoryReader } from '../read/dump-file.ts';
 import { readPart } from '../read/file.ts';
 import { CompressionFlag } from '../read/kdump-layout.ts';
 import { dataOffset } from '../write/kdump.ts';
-import { PagePlacer } from '../write/page-placer.ts';
-import { addDone, isStopped, takeWindow } from './job.ts';
+import { MAX_PAGES, PagePlacer } from '../write/page-placer.ts';
+import { Dedup, type DedupResult } from './dedup.ts';
+import { addDone, isStopped, takeWindows } from './job.ts';
 import type { Thread } from './thread.ts';
 
 export interface CompressResult {
@@ -23,6 +26,8 @@ export interface CompressResult {
   readonly missingPages: number;
   /** Those of them that a file cut short no longer has. */
   readonly cutPages: number;
+  /** Undefined: nobody asked for it. */
+  readonly dedup: DedupResult | undefined;
 }
 
 /** Pages between two looks at the world: at the slowest codec a few hundredths of a second. */
@@ -33,33 +38,40 @@ export function* compressWindows(
   thread: Thread,
   codec: PageCodec | undefined,
   keptPages: number,
+  seat?: number,
 ): Generator<void, CompressResult> {
   const { job } = thread;
-  const { plan, layout, shared, targetPath, targetFd } = job;
+  const { plan, shared, target } = job;
+  if (target === undefined) throw new SmeltError('INTERNAL', 'pages were to be written without a target');
+  const { path, fd, layout } = target;
   const { pageSize } = thread.reader;
+  const flag = codec === undefined ? 0 : CompressionFlag[codec.name];
+  const dedup = shared.placedPages && new Dedup(thread.reader, shared.placedPages, MAX_PAGES, flag);
   const placer = new PagePlacer(
     {
-      path: targetPath,
-      fd: targetFd,
+      path,
+      fd,
       pageSize,
       descOffset: layout.descOffset,
       zeroPageOffset: dataOffset(layout, keptPages),
       nextByte: shared.nextByte,
     },
     Math.max(pageSize, codec?.outSize(pageSize) ?? 0),
+    dedup && ((index, byteOffset, size) => dedup.placed(index, byteOffset, size)),
   );
-  const packer = new PagePacker(thread.reader, codec, placer);
+  const packer = new PagePacker(thread.reader, codec, placer, dedup);
   const map = thread.memoryMap()?.map;
   const flush = () => {
     addDone(shared, 'compress', placer.count);
     placer.flush();
+    dedup?.flushed();
   };
-  for (let index = takeWindow(job, 'compress'); index !== undefined; index = takeWindow(job, 'compress')) {
+  for (const index of takeWindows(job, 'compress', seat)) {
     const { pfn, count } = windowSpan(plan, index);
     if (shared.keptPages[index] === 0) continue;
     const bits = readPart(
-      targetPath,
-      targetFd,
+      path,
+      fd,
       'the second bitmap',
       layout.bitmap2Offset + pfn / 8,
       Math.ceil(count / 8),
@@ -107,18 +119,28 @@ class PagePacker {
   private readonly reader: MemoryReader;
   private readonly codec: PageCodec | undefined;
   private readonly placer: PagePlacer;
-  private readonly zeros: Buffer;
+  private readonly dedup: Dedup | undefined;
+  private readonly isZero: ZeroTest;
+  /** Of a page that the codec made smaller. */
+  private readonly flag: number;
   private storedPages = 0;
   private zeroPages = 0;
   private undecidedZeroPages = 0;
   private missingPages = 0;
   private cutPages = 0;
 
-  constructor(reader: MemoryReader, codec: PageCodec | undefined, placer: PagePlacer) {
+  constructor(
+    reader: MemoryReader,
+    codec: PageCodec | undefined,
+    placer: PagePlacer,
+    dedup: Dedup | undefined,
+  ) {
     this.reader = reader;
     this.codec = codec;
     this.placer = placer;
-    this.zeros = Buffer.alloc(reader.pageSize);
+    this.dedup = dedup;
+    this.isZero = openZeroTest(reader.pageSize);
+    this.flag = codec === undefined ? 0 : CompressionFlag[codec.name];
   }
 
   result(): CompressResult {
@@ -130,6 +152,7 @@ class PagePacker {
       undecidedZeroPages,
       missingPages,
       cutPages: this.cutPages,
+      dedup: this.dedup?.result(),
     };
   }
 
@@ -155,25 +178,27 @@ class PagePacker {
   }
 
   private packPage(pfn: number, bytes: Buffer, at: number, pageSize: number): void {
-    const { placer, codec } = this;
+    const { placer, codec, dedup } = this;
     // The comparison stops at the first difference; looking at one byte first saves the call.
-    if (bytes[at] === 0 && this.zeros.compare(bytes, at, at + pageSize) === 0) {
+    if (bytes[at] === 0 && this.isZero(bytes, at)) {
       placer.addZeroPage();
       this.zeroPages++;
       if (this.unmapped !== undefined && testBit(this.unmapped, pfn - this.windowPfn))
         this.undecidedZeroPages++;
       return;
     }
-    this.storedPages++;
-    const room = placer.room();
-    if (codec !== undefined) {
-      const size = codec.compress(bytes.subarray(at, at + pageSize), room);
-      if (size > 0) {
-        placer.add(size, CompressionFlag[codec.name]);
-        return;
-      }
+    if (dedup !== undefined) {
+      if (dedup.place(bytes, at, placer)) return;
+      dedup.waits(placer.count, pfn);
     }
-    bytes.copy(room, 0, at, at + pageSize);
-    placer.add(pageSize, 0);
+    this.storedPages++;
+    const { data, used } = placer;
+    const size = codec === undefined ? 0 : codec.compress(bytes, data, at, pageSize, used);
+    if (size > 0) {
+      placer.add(size, this.flag);
+    } else {
+      bytes.copy(data, used, at, at + pageSize);
+      placer.add(pageSize, 0);
+    }
   }
 }

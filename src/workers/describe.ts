@@ -1,18 +1,16 @@
 /** From an open dump to everything that is known about the machine it came from. */
 
-import { readFileSync, statfsSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import type { Arch } from '../arch/arch.ts';
 import { CachedMemory } from '../arch/memory.ts';
 import { ExitCode, SmeltError, systemReason } from '../errors.ts';
 import { architectureOf, describeMachine, type Machine } from '../kernel/machine.ts';
 import { MAX_VMCOREINFO_BYTES, Vmcoreinfo, vmcoreinfoFromNotes } from '../kernel/vmcoreinfo.ts';
 import type { DumpFile, MemoryReader } from '../read/dump-file.ts';
+import { isLive } from '../read/live.ts';
 import { parseNotes } from '../read/notes.ts';
 import { chooseMask } from '../sme/mask.ts';
 import type { DumpRequest, InputReport } from './report.ts';
-
-/** What statfs(2) says of /proc, whatever the path looks like. Source: linux/magic.h. */
-const PROC_SUPER_MAGIC = 0x9fa0;
 
 export interface Description {
   readonly machine: Machine;
@@ -62,17 +60,6 @@ export async function describe(
     best ??= description;
   }
   return best ?? describeWith(arch, memory, undefined, undefined, request);
-}
-
-/** Whether the file is the kernel's own view of memory (/proc/vmcore): not to be touched at random, and never cut short. */
-export function isLive(file: DumpFile): boolean {
-  try {
-    // By the open file: its name may have gone meanwhile.
-    return statfsSync(`/proc/self/fd/${file.fd}`).type === PROC_SUPER_MAGIC;
-  } catch {
-    // Where there is no /proc, nothing can be of it.
-    return false;
-  }
 }
 
 function describeWith(

@@ -12,17 +12,27 @@ import type { DumpFile } from '../read/dump-file.ts';
 import { comma } from '../read/file.ts';
 import { openDump } from '../read/open.ts';
 import { maskBit } from '../sme/mask.ts';
-import { dataOffset, encodeKdumpHeader, layoutKdump } from '../write/kdump.ts';
+import { dataOffset, encodeKdumpHeader, type KdumpLayout, layoutKdump } from '../write/kdump.ts';
 import { incompleteName, isSameFile, openTarget, type TargetFile, writeFully } from '../write/target-file.ts';
 import { cannotFilter, freePagesWarning, refuseOldKernel, whyNothingFound, whyUnreadable } from './checks.ts';
-import { type Description, describe, isLive } from './describe.ts';
+import { type Description, describe } from './describe.ts';
+import { estimate } from './estimate.ts';
 import { headerOf, outputNotes } from './headers.ts';
-import { createShared, type Job } from './job.ts';
+import { type Helpers, startHelpers } from './helpers.ts';
+import { createShared, type Job, type JobTarget } from './job.ts';
 import { outputLevel } from './level.ts';
 import type { DumpObserver, DumpReport, DumpRequest, InputReport } from './report.ts';
 import { defaultThreads, peakRssBytes } from './resources.ts';
 import { searchWith } from './search.ts';
-import { applyCarries, type Classified, sumClassified, sumCompressed } from './sums.ts';
+import {
+  applyCarries,
+  type Classified,
+  type KeptBits,
+  keptBitsAgain,
+  keptBitsIn,
+  sumClassified,
+  sumCompressed,
+} from './sums.ts';
 import { assembleTeam, type Team } from './team.ts';
 import { openReader } from './thread.ts';
 
@@ -39,6 +49,13 @@ export async function dump(
   } finally {
     closeSync(file.fd);
   }
+}
+
+/** What the report says of the input and of who worked. */
+interface About {
+  readonly input: InputReport;
+  readonly codec: PageCodec | undefined;
+  readonly machine: Machine;
 }
 
 class Dump {
@@ -69,65 +86,109 @@ class Dump {
 
   async run(): Promise<DumpReport> {
     const { request, file } = this;
-    for (const path of [request.output, incompleteName(request.output)]) {
-      if (!isSameFile(request.input, path)) continue;
-      throw new SmeltError('TARGET', `${path}: is the input itself, and would be written over`, {
-        hint: 'Give another name for the dump.',
-      });
-    }
+    this.refuseInputAsOutput();
     const codec =
       request.codec &&
       (await openCodec(request.codec, { kind: request.codecMaker, level: request.compressionLevel }));
     // Which maker serves is settled here, so that all threads have the same one.
     codec?.close();
-    const reader = await openReader(file, request.mmap ?? isLive(file));
+    const wanted = Math.max(1, request.threads ?? defaultThreads());
+    const plan = planWindows(file, wanted);
+    // More threads than windows have nothing to do.
+    const others = Math.min(wanted, plan.starts.length) - 1;
+    const helpers = others > 0 ? await startHelpers(others) : undefined;
+    try {
+      return await this.dumpWith(helpers, plan, codec);
+    } finally {
+      await helpers?.close();
+    }
+  }
+
+  private async dumpWith(
+    helpers: Helpers | undefined,
+    plan: Plan,
+    codec: PageCodec | undefined,
+  ): Promise<DumpReport> {
+    const { request, file } = this;
+    const reader = await openReader(file, request.mmap ?? true);
     const search = searchWith(this.observer.onProgress.bind(this.observer), () => this.stopIfAborted());
     const description = await describe(file, reader, request, search).finally(() => reader.close());
+    const { machine } = description;
     const dumpLevel = outputLevel(file, request.dumpLevel);
     if (dumpLevel.warning !== undefined) this.warn(dumpLevel.warning);
     const input = inputReport(file, description);
     this.observer.onInput(input);
-    refuseOldKernel(request.input, description.machine, dumpLevel.level);
-    const unreadable = whyUnreadable(description.machine);
+    refuseOldKernel(request.input, machine, dumpLevel.level);
+    const unreadable = whyUnreadable(machine);
     this.level = dumpLevel.level;
     if (unreadable !== undefined) this.keepAll(unreadable);
     for (const warning of description.warnings) this.warn(warning);
 
-    const wanted = request.threads ?? defaultThreads();
-    const plan = planWindows(file, wanted);
-    // More threads than windows have nothing to do.
-    const useful = Math.min(wanted, plan.starts.length);
-    const threads = request.threads === undefined && useful === 1 ? 0 : useful;
     const notes = outputNotes(file.notes, description);
-    const job = {
+    const layout = layoutKdump(file.pageSize, notes.blob.length, plan.maxMapnr);
+    const job: Job = {
       file,
       // What came of it: without koffi, and for pages stored one by one, there is no mapping.
       mmap: reader.mapped,
-      memoryMap: description.machine.memoryMap,
+      memoryMap: machine.memoryMap,
       dumpLevel: dumpLevel.level,
       plan,
-      order: urgencyOrder(plan, description.machine.memoryMap?.image?.ranges ?? []),
+      order: urgencyOrder(plan, machine.memoryMap?.image?.ranges ?? []),
       codec: request.codec,
       codecMaker: codec?.kind,
       compressionLevel: request.compressionLevel,
-      targetPath: request.output,
-      layout: layoutKdump(file.pageSize, notes.blob.length, plan.maxMapnr),
-      shared: createShared(plan.starts.length),
+      target: undefined,
+      shared: createShared(
+        plan.starts.length,
+        helpers?.count ?? 0,
+        request.dedup && !request.dryRun ? plan.totalPages : 0,
+      ),
     };
+    const about = { input, codec, machine };
+    const assemble = (all: Job) =>
+      assembleTeam(all, helpers, this.observer.onProgress.bind(this.observer), this.signal);
+    if (request.dryRun || request.output === undefined) {
+      return this.estimate(job, layout, await assemble(job), about);
+    }
     const header = headerOf(file, description, notes, request.codec, plan.maxMapnr);
-    const about = { input, codec, threads, machine: description.machine };
     const target = openTarget(request.output, request.overwrite);
-    return this.write({ ...job, targetFd: target.fd }, target, header, about);
+    const { path, fd } = target;
+    return this.write({ ...job, target: { path, fd, layout } }, target, assemble, header, about);
+  }
+
+  /** A dry run: all that is decided by the struct pages is found, and the rest estimated. */
+  private async estimate(job: Job, layout: KdumpLayout, team: Team, about: About): Promise<DumpReport> {
+    const kept = keptBitsAgain(team.thread);
+    const { classified, keptPages } = await this.classify(job, team, kept, about.machine);
+    const compressed = await estimate(team.thread, kept, keptPages, () => this.stopIfAborted());
+    const sizeBytes = dataOffset(layout, keptPages) + layout.blockSize + compressed.dataBytes;
+    return this.report(job, about, classified, compressed, keptPages, sizeBytes, team);
+  }
+
+  private async classify(
+    job: Job,
+    team: Team,
+    kept: KeptBits,
+    machine: Machine,
+  ): Promise<{ classified: Classified; keptPages: number }> {
+    const classified = sumClassified(await team.classify(job.plan.totalPages));
+    this.stopIfAborted();
+    applyCarries(job, classified, kept);
+    const keptPages = placeWindows(job.plan, job.shared);
+    this.checkClassified(job, machine, classified);
+    return { classified, keptPages };
   }
 
   private async write(
-    job: Job,
+    job: Job & { readonly target: JobTarget },
     target: TargetFile,
+    assemble: (job: Job) => Promise<Team>,
     header: ReturnType<typeof headerOf>,
-    about: { input: InputReport; codec: PageCodec | undefined; threads: number; machine: Machine },
+    about: About,
   ): Promise<DumpReport> {
-    const { request, observer, signal } = this;
-    const { plan, layout, shared } = job;
+    const { request } = this;
+    const { plan, shared } = job;
+    const { layout } = job.target;
     const writeHeader = (incomplete: boolean, eraseAt?: number) =>
       writeFully(
         target.path,
@@ -139,13 +200,9 @@ class Dump {
     try {
       // From the first moment on the file says of itself that it is incomplete: even a power cut leaves a readable part.
       writeHeader(true);
-      team = await assembleTeam(job, about.threads, observer.onProgress.bind(observer), signal);
-      const classified = sumClassified(await team.classify(plan.totalPages));
-      this.stopIfAborted();
-      if (team.fallback !== undefined) this.warn(team.fallback);
-      applyCarries(job, classified);
-      const keptPages = placeWindows(plan, shared);
-      this.checkClassified(job, about.machine, classified);
+      team = await assemble(job);
+      const kept = keptBitsIn(job.target, plan);
+      const { classified, keptPages } = await this.classify(job, team, kept, about.machine);
 
       const zeroPageOffset = dataOffset(layout, keptPages);
       target.reserve(layout.descOffset, zeroPageOffset - layout.descOffset);
@@ -154,6 +211,7 @@ class Dump {
       Atomics.store(shared.nextByte, 0, BigInt(zeroPageOffset + layout.blockSize));
       const compressed = sumCompressed(await team.compress(keptPages));
       this.stopIfAborted();
+      if (team.fallback !== undefined) this.warn(team.fallback);
 
       this.refuseCutInput(compressed.cutPages);
       const { missingPages } = compressed;
@@ -185,7 +243,7 @@ class Dump {
 
   private report(
     job: Job,
-    about: { input: InputReport; codec: PageCodec | undefined; threads: number; machine: Machine },
+    about: About,
     classified: Classified,
     compressed: ReturnType<typeof sumCompressed>,
     keptPages: number,
@@ -204,6 +262,7 @@ class Dump {
         path: request.output,
         format: 'kdump-compressed',
         sizeBytes,
+        estimated: job.target === undefined,
         dumpLevel: this.level,
         codec: request.codec,
         compressionLevel: request.codec && usedLevel(request.codec, request.compressionLevel),
@@ -217,6 +276,7 @@ class Dump {
       missingPages: compressed.missingPages,
       dataBytes: compressed.dataBytes,
       storedPages: compressed.storedPages,
+      dedup: compressed.dedup,
       threads: team.threads,
       mmap: job.mmap,
       phases: team.phases,
@@ -262,6 +322,17 @@ class Dump {
       `${path}: the data of ${comma(cutPages)} pages lie behind the end of the file, which has ${comma(fileBytes)} bytes`,
       { hint: 'The file is cut short: copy it again from where it was made.' },
     );
+  }
+
+  private refuseInputAsOutput(): void {
+    const { input, output } = this.request;
+    if (output === undefined) return;
+    for (const path of [output, incompleteName(output)]) {
+      if (!isSameFile(input, path)) continue;
+      throw new SmeltError('TARGET', `${path}: is the input itself, and would be written over`, {
+        hint: 'Give another name for the dump.',
+      });
+    }
   }
 
   private stopIfAborted(): void {

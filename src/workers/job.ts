@@ -5,6 +5,7 @@ import type { Plan } from '../filter/plan.ts';
 import type { MemoryMapInfo } from '../kernel/machine.ts';
 import type { DumpFile } from '../read/dump-file.ts';
 import type { KdumpLayout } from '../write/kdump.ts';
+import { createPlacedPages } from '../write/placed-pages.ts';
 import type { Phase } from './report.ts';
 
 export interface Job {
@@ -18,10 +19,15 @@ export interface Job {
   readonly codec: CodecName | undefined;
   readonly codecMaker: MakerKind | undefined;
   readonly compressionLevel: number | undefined;
-  readonly targetPath: string;
-  readonly targetFd: number;
-  readonly layout: KdumpLayout;
+  /** Undefined: nothing is written. */
+  readonly target: JobTarget | undefined;
   readonly shared: Shared;
+}
+
+export interface JobTarget {
+  readonly path: string;
+  readonly fd: number;
+  readonly layout: KdumpLayout;
 }
 
 /** Memory that all threads see. */
@@ -38,6 +44,10 @@ export interface Shared {
   readonly keptPages: Uint32Array;
   readonly undecidedPages: Uint32Array;
   readonly firstDescriptor: Float64Array;
+  /** For each helper and phase, whether it took a window: then its result is waited for. Indexed by `seatOf`. */
+  readonly atWork: Int32Array;
+  /** Undefined: identical pages are stored as often as they come. */
+  readonly placedPages: Int32Array | undefined;
 }
 
 /** The phases that threads share. */
@@ -45,7 +55,8 @@ export type SharedPhase = Exclude<Phase, 'search'>;
 
 const PHASE_INDEX: Readonly<Record<SharedPhase, number>> = { classify: 0, compress: 1 };
 
-export function createShared(windows: number): Shared {
+/** `dedupPages`: pages that may have to be remembered, 0 for none. */
+export function createShared(windows: number, helpers: number, dedupPages: number): Shared {
   const shared = (elementBytes: number, length: number) => new SharedArrayBuffer(elementBytes * length);
   return {
     nextWindow: new Int32Array(shared(4, 2)),
@@ -55,6 +66,8 @@ export function createShared(windows: number): Shared {
     keptPages: new Uint32Array(shared(4, windows)),
     undecidedPages: new Uint32Array(shared(4, windows)),
     firstDescriptor: new Float64Array(shared(8, windows)),
+    atWork: new Int32Array(shared(4, 2 * helpers)),
+    placedPages: dedupPages > 0 ? createPlacedPages(dedupPages) : undefined,
   };
 }
 
@@ -62,15 +75,31 @@ export function createShared(windows: number): Shared {
 export function resetShared(shared: Shared): void {
   Atomics.store(shared.stop, 0, 0);
   shared.nextWindow.fill(0);
+  shared.atWork.fill(0);
   shared.donePages.fill(0n);
 }
 
-/** The next window of a phase that nobody has taken, or undefined when there is none or work is to stop. */
-export function takeWindow({ shared, plan, order }: Job, phase: SharedPhase): number | undefined {
-  if (Atomics.load(shared.stop, 0) !== 0) return undefined;
-  const turn = Atomics.add(shared.nextWindow, PHASE_INDEX[phase], 1);
-  if (turn >= plan.starts.length) return undefined;
-  return phase === 'compress' ? order[turn]! : turn;
+/**
+ * The windows of a phase that nobody has taken, until there are none or work is to stop. `seat` is set while the caller
+ * may have one: it is set before the first is taken, so that whoever sees no window left and no seat set has waited for all.
+ */
+export function* takeWindows(
+  { shared, plan, order }: Job,
+  phase: SharedPhase,
+  seat: number | undefined,
+): Generator<number> {
+  if (seat !== undefined) Atomics.store(shared.atWork, seat, 1);
+  for (let taken = 0; Atomics.load(shared.stop, 0) === 0; taken++) {
+    const turn = Atomics.add(shared.nextWindow, PHASE_INDEX[phase], 1);
+    if (turn < plan.starts.length) yield phase === 'compress' ? order[turn]! : turn;
+    else if (taken === 0 && seat !== undefined) return Atomics.store(shared.atWork, seat, 0);
+    else return;
+  }
+}
+
+/** Where `atWork` says whether a helper works on a phase. */
+export function seatOf(helper: number, phase: SharedPhase): number {
+  return helper * 2 + PHASE_INDEX[phase];
 }
 
 export function addDone(shared: Shared, phase: SharedPhase, pages: number): void {

@@ -6,7 +6,12 @@ import type { PageClass } from '../filter/page-class.ts';
 /** A validated command line. */
 export interface DumpRequest {
   readonly input: string;
-  readonly output: string;
+  /** Undefined only for a dry run. */
+  readonly output: string | undefined;
+  /** Only looks at what a dump would come to: nothing is written. */
+  readonly dryRun: boolean;
+  /** Stores identical pages once. */
+  readonly dedup: boolean;
   /** 0…31; undefined: 0, or what the input was filtered with. */
   readonly dumpLevel: number | undefined;
   /** undefined: pages are stored raw. */
@@ -14,9 +19,9 @@ export interface DumpRequest {
   readonly compressionLevel: number | undefined;
   /** undefined: the native maker where there is one, else the portable one. */
   readonly codecMaker: MakerKind | undefined;
-  /** Worker threads; 0 runs in process. undefined: the CPUs this process may use, 0 when that is one. */
+  /** Threads that work, this one included; 0 is 1. undefined: as many as CPUs that this process may use. */
   readonly threads: number | undefined;
-  /** How the input's bytes are reached. undefined: mmap for /proc/vmcore, read for regular files. */
+  /** Whether the input's bytes are mapped or read. undefined: mapped where that is possible. */
   readonly mmap: boolean | undefined;
   readonly overwrite: boolean;
   readonly keepIncomplete: boolean;
@@ -71,9 +76,12 @@ export interface PhaseReport {
 export interface DumpReport {
   readonly input: InputReport;
   readonly output: {
-    readonly path: string;
+    /** Undefined for a dry run without a name. */
+    readonly path: string | undefined;
     readonly format: 'kdump-compressed';
     readonly sizeBytes: number;
+    /** A dry run: what depends on the pages' contents (sizes, pages of zeros, missing pages) is estimated by a sample. */
+    readonly estimated: boolean;
     /** The level in the header: old | new. */
     readonly dumpLevel: number;
     readonly codec: CodecName | undefined;
@@ -95,6 +103,9 @@ export interface DumpReport {
   /** Bytes written for page data, and how many page bytes they hold (each page of zeros counts once for all). */
   readonly dataBytes: number;
   readonly storedPages: number;
+  /** Pages that were not stored again, what that saved, and what looking for them took in all threads together. */
+  readonly dedup: { readonly pages: number; readonly savedBytes: number; readonly ms: number } | undefined;
+  /** Threads that worked, the main thread among them. */
   readonly threads: number;
   readonly mmap: boolean;
   readonly phases: readonly PhaseReport[];

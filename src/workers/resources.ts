@@ -3,19 +3,15 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 
-/** What a run takes without workers, and what each worker adds at most (measured: 73 MB, 13 to 22 MB). */
+/** What a run takes in one thread, and what each worker thread adds at most (measured: 73 MB, 13 to 22 MB). */
 const BASE_BYTES = 80 * 1024 * 1024;
 const WORKER_BYTES = 24 * 1024 * 1024;
 
-/**
- * As many threads as there are CPUs that this process may use, and as memory is there for. With one, a worker would only
- * cost memory: 0, all work is done in process.
- */
+/** As many threads as there are CPUs that this process may use, and as memory is there for; one at least. */
 export function defaultThreads(): number {
   const available = kibibytesOf('/proc/meminfo', 'MemAvailable');
   const affordable = available === undefined ? Infinity : (available * 1024 - BASE_BYTES) / WORKER_BYTES;
-  const threads = Math.min(availableParallelism(), Math.floor(affordable));
-  return threads > 1 ? threads : 0;
+  return Math.max(1, Math.min(availableParallelism(), 1 + Math.floor(affordable)));
 }
 
 /** VmHWM is this program's own peak; ru_maxrss begins with that of whoever started it. */

@@ -1,14 +1,16 @@
 /** Adds up what the threads found, and settles what one window's pages decide for the next. */
 
 import { PAGE_CLASSES, type PageClass } from '../filter/page-class.ts';
-import { windowSpan } from '../filter/plan.ts';
+import { type Plan, windowSpan } from '../filter/plan.ts';
 import { clearRange } from '../read/bitmap.ts';
 import { lowerBound } from '../read/extents.ts';
 import { readPart } from '../read/file.ts';
 import { writeFully } from '../write/target-file.ts';
-import type { ClassifyResult } from './classify-phase.ts';
+import { type ClassifyResult, WindowSorter } from './classify-phase.ts';
 import type { CompressResult } from './compress-phase.ts';
-import type { Job } from './job.ts';
+import type { DedupResult } from './dedup.ts';
+import type { Job, JobTarget } from './job.ts';
+import type { Thread } from './thread.ts';
 
 export interface Classified {
   readonly classes: Record<PageClass, number>;
@@ -30,7 +32,8 @@ export function sumClassified(results: readonly ClassifyResult[]): Classified {
 }
 
 export function sumCompressed(results: readonly CompressResult[]): CompressResult {
-  const sum = (key: keyof CompressResult) => results.reduce((total, r) => total + r[key], 0);
+  const sum = (key: Exclude<keyof CompressResult, 'dedup'>) =>
+    results.reduce((total, r) => total + r[key], 0);
   return {
     dataBytes: sum('dataBytes'),
     storedPages: sum('storedPages'),
@@ -38,24 +41,62 @@ export function sumCompressed(results: readonly CompressResult[]): CompressResul
     undecidedZeroPages: sum('undecidedZeroPages'),
     missingPages: sum('missingPages'),
     cutPages: sum('cutPages'),
+    dedup: sumDedup(results.flatMap((r) => r.dedup ?? [])),
   };
 }
 
+function sumDedup(results: readonly DedupResult[]): DedupResult | undefined {
+  if (results.length === 0) return undefined;
+  const sum = (key: keyof DedupResult) => results.reduce((total, r) => total + r[key], 0);
+  return { pages: sum('pages'), savedBytes: sum('savedBytes'), ms: sum('ms') };
+}
+
+/** The second bitmap, a window's slice at a time. */
+export interface KeptBits {
+  read(index: number): Uint8Array;
+  write(index: number, bits: Uint8Array): void;
+}
+
 /** Drops the rest of compound pages that reach beyond the window of their head (1 GiB hugetlb pages do). */
-export function applyCarries(job: Job, classified: Classified): void {
-  const { plan, layout, shared, targetPath, targetFd } = job;
+export function applyCarries({ plan, shared }: Job, classified: Classified, kept: KeptBits): void {
   for (const { pfn, end, pageClass } of classified.carries) {
     for (let index = lowerBound(plan.starts, pfn); index < plan.starts.length; index++) {
       const span = windowSpan(plan, index);
       if (span.pfn >= end) break;
-      const byteOffset = layout.bitmap2Offset + span.pfn / 8;
-      const bits = readPart(targetPath, targetFd, 'the second bitmap', byteOffset, Math.ceil(span.count / 8));
+      const bits = kept.read(index);
       // A carry begins where a window ends, so that it covers the windows behind it from their beginning.
       const cleared = clearRange(bits, 0, Math.min(end - span.pfn, span.count));
       if (cleared === 0) continue;
-      writeFully(targetPath, targetFd, bits, byteOffset);
+      kept.write(index, bits);
       shared.keptPages[index]! -= cleared;
       classified.classes[PAGE_CLASSES[pageClass]!] += cleared;
     }
   }
+}
+
+/** As it stands in the output. */
+export function keptBitsIn({ path, fd, layout }: JobTarget, plan: Plan): KeptBits {
+  const place = (index: number) => layout.bitmap2Offset + windowSpan(plan, index).pfn / 8;
+  return {
+    read(index) {
+      const sliceBytes = Math.ceil(windowSpan(plan, index).count / 8);
+      return readPart(path, fd, 'the second bitmap', place(index), sliceBytes);
+    },
+    write: (index, bits) => writeFully(path, fd, bits, place(index)),
+  };
+}
+
+/** Found once more where it is asked for, because it was not written; what is written is remembered. */
+export function keptBitsAgain(thread: Thread): KeptBits {
+  const sorter = new WindowSorter(thread);
+  const changed = new Map<number, Uint8Array>();
+  return {
+    read(index) {
+      const known = changed.get(index);
+      if (known !== undefined) return known;
+      sorter.sort(index);
+      return sorter.kept;
+    },
+    write: (index, bits) => changed.set(index, bits.slice()),
+  };
 }

@@ -1,6 +1,5 @@
-/** A worker thread: does one phase of the job it was started with. */
+/** What a worker thread does: its part of one phase of a job. */
 
-import { workerData } from 'node:worker_threads';
 import { type ErrorCode, SmeltError, type SmeltErrorOptions } from '../errors.ts';
 import { type ClassifyResult, classifyWindows } from './classify-phase.ts';
 import { type CompressResult, compressWindows } from './compress-phase.ts';
@@ -11,6 +10,14 @@ export type Task =
   | { readonly phase: 'classify' }
   | { readonly phase: 'compress'; readonly keptPages: number };
 
+/** What is sent to a thread. The job comes with each task: any thread may be the one that takes it. */
+export interface Order {
+  readonly job: Job;
+  readonly task: Task;
+  /** Where the thread says that it took a part of the work. */
+  readonly seat: number;
+}
+
 let thread: Promise<Thread> | undefined;
 
 /** What a thread sends back: an error crosses to the main thread as plain data, because its class and code would be lost. */
@@ -19,10 +26,10 @@ export type Outcome =
   | { readonly error: { code: ErrorCode; message: string; options: SmeltErrorOptions } };
 
 /** Piscina's entry: both phases run on the same threads, which keep their reader. */
-export async function work(task: Task): Promise<Outcome> {
+export async function work({ job, task, seat }: Order): Promise<Outcome> {
   try {
-    thread ??= Thread.open(workerData as Job);
-    return { result: drain(await phaseSteps(await thread, task)) };
+    thread ??= Thread.open(job);
+    return { result: drain(await phaseSteps(await thread, task, seat)) };
   } catch (thrown) {
     if (!(thrown instanceof SmeltError)) throw thrown;
     const { code, message, hint, exitCode } = thrown;
@@ -34,10 +41,11 @@ export async function work(task: Task): Promise<Outcome> {
 export async function phaseSteps(
   thread: Thread,
   task: Task,
+  seat?: number,
 ): Promise<Generator<void, ClassifyResult | CompressResult>> {
   return task.phase === 'classify'
-    ? classifyWindows(thread)
-    : compressWindows(thread, await thread.openCodec(), task.keptPages);
+    ? classifyWindows(thread, seat)
+    : compressWindows(thread, await thread.openCodec(), task.keptPages, seat);
 }
 
 function drain<T>(steps: Generator<void, T>): T {

@@ -5,11 +5,14 @@ import { writeFully } from './target-file.ts';
 
 /** Bytes of page data, and pages, that are written at once. */
 const DATA_BYTES = 1024 * 1024;
-const MAX_PAGES = 4096;
+export const MAX_PAGES = 4096;
 
-/** In `place`: the descriptor points to the page of zeros, or nowhere because the page could not be read. */
+/** In `place`: the descriptor points to the page of zeros, to bytes placed before, or nowhere because the page could not be read. */
 const ZERO_PAGE = -1;
 const MISSING_PAGE = -2;
+const ELSEWHERE = -3;
+/** And below this: it points to the bytes of another page that waits, at the place that is missing to here. */
+const SAME = -4;
 
 export interface PlacerTarget {
   readonly path: string;
@@ -21,28 +24,34 @@ export interface PlacerTarget {
   readonly nextByte: BigInt64Array;
 }
 
+/** Told of each page that waited as number `index`, with bytes of its own, once they are in the output. */
+export type OnPlaced = (index: number, byteOffset: number, size: number) => void;
+
 export class PagePlacer {
   /** Bytes of page data placed by this thread. */
   dataBytes = 0;
 
   private readonly target: PlacerTarget;
-  private readonly data: Buffer;
-  private used = 0;
-  /** Place in `data` of each page that waits, or ZERO_PAGE or MISSING_PAGE; its size and flags. */
+  /** Where the next page's bytes go before `add`: from `used` on. */
+  readonly data: Buffer;
+  used = 0;
+  /** Place in `data` of each page that waits, or one of the above; its size and flags. */
   private readonly place = new Int32Array(MAX_PAGES);
   private readonly size = new Uint32Array(MAX_PAGES);
   private readonly flags = new Uint32Array(MAX_PAGES);
+  /** Place in the output of those that are ELSEWHERE. */
+  private readonly elsewhere = new Float64Array(MAX_PAGES);
   /** Pages that wait. */
   count = 0;
-  private readonly descriptors = Buffer.alloc(MAX_PAGES * PageDescriptor.size);
+  private readonly descriptors = new DataView(new ArrayBuffer(MAX_PAGES * PageDescriptor.size));
   /** Index of the descriptor of the first page that waits. */
   private firstDescriptor = 0;
-  private readonly pageRoom: number;
+  private readonly onPlaced: OnPlaced | undefined;
 
-  /** `pageRoom`: bytes that the next page may need in `room()`. */
-  constructor(target: PlacerTarget, pageRoom: number) {
+  /** `pageRoom`: bytes that the next page may need in `data`. */
+  constructor(target: PlacerTarget, pageRoom: number, onPlaced?: OnPlaced) {
     this.target = target;
-    this.pageRoom = pageRoom;
+    this.onPlaced = onPlaced;
     this.data = Buffer.alloc(DATA_BYTES + pageRoom);
   }
 
@@ -52,15 +61,22 @@ export class PagePlacer {
     this.firstDescriptor = descriptor;
   }
 
-  /** Where the next page's bytes go before `add`. */
-  room(): Buffer {
-    return this.data.subarray(this.used, this.used + this.pageRoom);
-  }
-
-  /** The next page is the `size` bytes at the start of `room()`. */
+  /** The next page is the `size` bytes of `data` from `used` on. */
   add(size: number, flags: number): void {
     this.push(this.used, size, flags);
     this.used += size;
+  }
+
+  /** The next page is the same as the one that waits as number `index`; returns its size. */
+  addSame(index: number): number {
+    this.push(SAME - this.place[index]!, this.size[index]!, this.flags[index]!);
+    return this.size[index]!;
+  }
+
+  /** The next page is the same as one that has its place in the output. */
+  addPlaced(byteOffset: number, size: number, flags: number): void {
+    this.elsewhere[this.count] = byteOffset;
+    this.push(ELSEWHERE, size, flags);
   }
 
   addZeroPage(): void {
@@ -89,19 +105,23 @@ export class PagePlacer {
     if (this.count === 0) return;
     const base = Number(Atomics.add(nextByte, 0, BigInt(this.used)));
     writeFully(path, fd, this.data.subarray(0, this.used), base);
-    const view = this.descriptors;
+    const { descriptors } = this;
     const { offset, size, flags } = PageDescriptor.offset;
     for (let i = 0; i < this.count; i++) {
       const place = this.place[i]!;
-      const byteOffset = place >= 0 ? base + place : place === ZERO_PAGE ? zeroPageOffset : 0;
+      let byteOffset = base + place;
+      if (place <= SAME) byteOffset = base + (SAME - place);
+      else if (place === ELSEWHERE) byteOffset = this.elsewhere[i]!;
+      else if (place < 0) byteOffset = place === ZERO_PAGE ? zeroPageOffset : 0;
       const at = i * PageDescriptor.size;
-      view.writeUInt32LE(byteOffset % 2 ** 32, at + offset);
-      view.writeUInt32LE(Math.floor(byteOffset / 2 ** 32), at + offset + 4);
-      view.writeUInt32LE(this.size[i]!, at + size);
-      view.writeUInt32LE(this.flags[i]!, at + flags);
+      descriptors.setUint32(at + offset, byteOffset % 2 ** 32, true);
+      descriptors.setUint32(at + offset + 4, Math.floor(byteOffset / 2 ** 32), true);
+      descriptors.setUint32(at + size, this.size[i]!, true);
+      descriptors.setUint32(at + flags, this.flags[i]!, true);
+      if (place >= 0) this.onPlaced?.(i, byteOffset, this.size[i]!);
     }
-    const length = this.count * PageDescriptor.size;
-    writeFully(path, fd, view.subarray(0, length), descOffset + this.firstDescriptor * PageDescriptor.size);
+    const written = new Uint8Array(descriptors.buffer, 0, this.count * PageDescriptor.size);
+    writeFully(path, fd, written, descOffset + this.firstDescriptor * PageDescriptor.size);
     this.dataBytes += this.used;
     this.firstDescriptor += this.count;
     this.used = 0;

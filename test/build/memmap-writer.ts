@@ -5,7 +5,7 @@ import { type Run, runEnd } from './runs.ts';
 import type { SegmentWriter } from './segment-writer.ts';
 import type { StructPageFiller } from './struct-pages.ts';
 
-/** Writes every chunk once, also one that several sections share. */
+/** Writes every chunk. */
 export function writeMemmap(
   memmap: Memmap,
   filler: StructPageFiller,
@@ -13,11 +13,8 @@ export function writeMemmap(
   writer: SegmentWriter,
 ): void {
   const buffer = new Uint8Array(sectionPages * 64);
-  const written = new Set<number>();
   let from = 0;
   for (const chunk of memmap.chunks) {
-    if (written.has(chunk.pieces[0])) continue;
-    written.add(chunk.pieces[0]);
     while (from < runs.length && runEnd(runs[from]) <= chunk.firstPfn) from++;
     filler.fill(buffer, chunk.firstPfn, runs, from);
     const bytes = buffer.length / chunk.pieces.length;

@@ -25,8 +25,6 @@ export interface MemmapOptions {
   readonly allocator: PfnAllocator;
   readonly vmemmapBase: bigint;
   readonly pageOffset: bigint;
-  /** Sections for which the same key comes back have equal struct pages and may share their physical memory. */
-  readonly shareKey?: (firstPfn: number) => string | undefined;
 }
 
 export interface Memmap {
@@ -69,18 +67,12 @@ function sectionsOf(o: MemmapOptions): number[] {
 
 function plain(o: MemmapOptions, sections: readonly number[]): MemmapChunk[] {
   const flatStart = o.model === 'flatmem' ? o.allocator.take(sections.length * 512, 512, 'mem_map') : 0;
-  const shared = new Map<string, readonly number[]>();
   return sections.map((s) => {
     const firstPfn = s * sectionPages;
-    const key = o.shareKey?.(firstPfn);
-    const known = key === undefined ? undefined : shared.get(key);
-    const paddr = known
-      ? 0
-      : pageSize * (o.model === 'flatmem' ? flatStart + s * 512 : o.allocator.take(512, 512, 'struct pages'));
+    const paddr =
+      pageSize * (o.model === 'flatmem' ? flatStart + s * 512 : o.allocator.take(512, 512, 'struct pages'));
     const scattered = o.model === 'vmemmap' && o.leaf === '4k';
-    const pieces =
-      known ?? (scattered ? Array.from({ length: 512 }, (_, i) => paddr + (511 - i) * pageSize) : [paddr]);
-    if (key !== undefined) shared.set(key, pieces);
+    const pieces = scattered ? Array.from({ length: 512 }, (_, i) => paddr + (511 - i) * pageSize) : [paddr];
     const direct = o.pageOffset + BigInt(paddr);
     return {
       firstPfn,

@@ -96,15 +96,3 @@ export class PfnAllocator {
     else this.taken.push({ start, end });
   }
 }
-
-/** The run that a page frame is in, from runs sorted and apart. */
-export function runAt(runs: readonly Run[], pfn: number): Run | undefined {
-  let low = 0;
-  let high = runs.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (runEnd(runs[middle]) <= pfn) low = middle + 1;
-    else high = middle;
-  }
-  return runs[low]?.pfn <= pfn ? runs[low] : undefined;
-}

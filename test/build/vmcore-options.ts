@@ -70,6 +70,4 @@ export interface VmcoreOptions {
   /** NT_PRSTATUS notes, one a CPU; default 1. */
   readonly cpus?: number;
   readonly qemuNote?: boolean;
-  /** Sections of nothing but equal free blocks share one copy of struct pages: 1 TiB of RAM without 16 GiB of file. */
-  readonly shareMemmap?: boolean;
 }

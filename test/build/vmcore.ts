@@ -3,7 +3,7 @@ import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { mapDirect } from './direct-map.ts';
 import { type ElfCoreSpec, type Load, planElfCore } from './elf.ts';
 import { type Expected, expectationsOf } from './expected.ts';
-import { buddyRuns, uniformSections } from './fill.ts';
+import { buddyRuns } from './fill.ts';
 import { imageRuns, symbolsOf, writeImage } from './image-content.ts';
 import { KernelImage } from './kernel-image.ts';
 import { writeLogBuf, writeRingBuffer } from './kernel-log.ts';
@@ -142,7 +142,6 @@ export function buildVmcore(options: VmcoreOptions): BuiltVmcore {
     allocator,
     vmemmapBase,
     pageOffset,
-    ...(options.shareMemmap ? { shareKey: uniformSections(userRuns, usable) } : {}),
   };
   const memmap = placeMemmap(memmapOptions);
   const pgdat =
@@ -304,11 +303,10 @@ export function buildVmcore(options: VmcoreOptions): BuiltVmcore {
   const nonZero = content
     .filter(([, bytes]) => !isZero(bytes))
     .map(([pfn]) => ({ start: pfn, end: pfn + 1 }));
-  const memmapRanges = new Map(
-    memmap.chunks.flatMap((c) => c.pieces.map((p) => [p, (sectionPages * 64) / c.pieces.length] as const)),
-  );
-  for (const [paddr, bytes] of memmapRanges)
-    nonZero.push({ start: paddr / pageSize, end: (paddr + bytes) / pageSize });
+  for (const { pieces } of memmap.chunks) {
+    const bytes = (sectionPages * 64) / pieces.length;
+    for (const paddr of pieces) nonZero.push({ start: paddr / pageSize, end: (paddr + bytes) / pageSize });
+  }
 
   return {
     path: options.path,

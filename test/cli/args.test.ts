@@ -26,6 +26,8 @@ function failure(...words: string[]): string {
 const PLAIN: DumpRequest = {
   input: 'in',
   output: 'out',
+  dryRun: false,
+  dedup: false,
   dumpLevel: undefined,
   codec: undefined,
   compressionLevel: undefined,
@@ -252,7 +254,6 @@ describe('a wrong command line', () => {
     '--work-dir',
     '--xen-syms',
     '--xen_phys_start',
-    '--dry-run',
     '--check-params',
     '--extension',
     '--partial-dmesg',

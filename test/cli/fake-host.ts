@@ -1,6 +1,6 @@
 /** A world for the command line to run in: streams that remember, signals that a test sends, an engine that a test writes. */
 
-import type { Engine, Host, Sink } from '../../src/cli/host.ts';
+import type { BenchEngine, Engine, Host, Sink } from '../../src/cli/host.ts';
 import type { DumpReport, InputReport } from '../../src/workers/report.ts';
 
 export class RecordingSink implements Sink {
@@ -37,6 +37,7 @@ export interface FakeHost extends Host {
 
 export interface FakeHostOptions {
   engine?: Engine;
+  bench?: BenchEngine;
   /** Of a terminal on stderr; without it stderr is none. */
   columns?: number;
   env?: Record<string, string>;
@@ -54,6 +55,8 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
     exits,
     listeners,
     loadEngine: async () => options.engine ?? (async () => sampleReport()),
+    loadBench: async () => options.bench ?? (async () => Promise.reject(new Error('no bench in this test'))),
+    program: ['node', 'smelt'],
     onSignal: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);
@@ -90,6 +93,7 @@ export function sampleReport(change: Partial<DumpReport> = {}): DumpReport {
       path: 'dump',
       format: 'kdump-compressed',
       sizeBytes: 31_200_000,
+      estimated: false,
       dumpLevel: 31,
       codec: 'zstd',
       compressionLevel: 1,
@@ -112,6 +116,7 @@ export function sampleReport(change: Partial<DumpReport> = {}): DumpReport {
     kernelFreePages: 864_842,
     dataBytes: 30_400_000,
     storedPages: 38_679,
+    dedup: undefined,
     threads: 2,
     mmap: false,
     phases: [

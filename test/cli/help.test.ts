@@ -1,9 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { parseDump } from '../../src/cli/args.ts';
-import { dumpHelp, shortHelp } from '../../src/cli/help.ts';
-import { ALL_OPTIONS } from '../../src/cli/options.ts';
+import { parseBench } from '../../src/cli/bench-args.ts';
+import { COMMANDS, DEFAULT_COMMAND } from '../../src/cli/commands.ts';
+import { commandHelp, shortHelp } from '../../src/cli/help.ts';
+import { docOf, optionsOf } from '../../src/cli/options.ts';
 import { tokenise } from '../../src/cli/tokens.ts';
 
+const dumpHelp = (): string => commandHelp(DEFAULT_COMMAND);
+const benchHelp = (): string => commandHelp(COMMANDS.find(({ name }) => name === 'bench')!);
 const widest = (text: string): number => Math.max(...text.split('\n').map((line) => line.length));
 
 describe('smelt --help', () => {
@@ -21,13 +25,14 @@ describe('smelt --help', () => {
 
       Commands
         dump                       filter and compress a dump; the default
+        bench                      measure codecs, levels and threads on a dump
 
       Options used most
         -d, --dump-level LEVEL     pages to leave out: 0 none to 31 all (default 0)
         -z                         zstd: quick, small dumps
         -l                         lzo: quick, larger dumps
         -f                         overwrite DUMPFILE when it exists
-            --num-threads N        worker threads; 0 none (default: one a CPU)
+            --num-threads N        threads that work; 0 is 1 (default: one a CPU)
             --json                 a report for programs on stdout, errors too
 
       Examples
@@ -47,6 +52,27 @@ describe('smelt --help', () => {
   });
 });
 
+describe('smelt bench --help', () => {
+  test('fits a screen of 80 columns', () => {
+    expect(widest(benchHelp())).toBeLessThanOrEqual(80);
+    expect(benchHelp()).toMatch(/^[ -~\n]+$/);
+    expect(benchHelp().split('\n').length).toBeLessThanOrEqual(28);
+  });
+
+  test('names every option that only it takes', () => {
+    for (const option of optionsOf('bench').filter(({ of }) => of !== undefined)) {
+      const spelt = option.long === undefined ? `-${option.short}` : `--${option.long}`;
+      expect(benchHelp()).toContain(spelt);
+    }
+  });
+
+  test('has examples that work', () => {
+    const examples = [...benchHelp().matchAll(/^ {2}smelt bench (.*?) {2,}/gm)].map((match) => match[1]);
+    expect(examples.length).toBe(3);
+    for (const example of examples) parseBench(tokenise(example.split(' ')), ['smelt']);
+  });
+});
+
 describe('smelt dump --help', () => {
   test('fits 80 columns and asks nothing of the terminal but ASCII', () => {
     expect(widest(dumpHelp())).toBeLessThanOrEqual(80);
@@ -54,7 +80,9 @@ describe('smelt dump --help', () => {
   });
 
   test('has every option on a line of its own', () => {
-    for (const { long, short, doc } of ALL_OPTIONS) {
+    for (const option of optionsOf('dump')) {
+      const { long, short } = option;
+      const doc = docOf(option, 'dump');
       const line = dumpHelp()
         .split('\n')
         .filter((text) => text.endsWith(` ${doc}`));
@@ -88,6 +116,7 @@ describe('smelt dump --help', () => {
         -p                         snappy
             --compression-level N  zstd 1 to 19, zlib 1 to 12 (default 1)
             --codec-maker KIND     native (system library) or portable (in smelt)
+            --dedup                store identical pages once
 
         Without a letter pages are stored as they are; of several the last counts.
 
@@ -96,9 +125,10 @@ describe('smelt dump --help', () => {
             --keep-incomplete      keep DUMPFILE.incomplete when interrupted
 
       How to run
-            --num-threads N        worker threads; 0 none (default: one a CPU)
-            --mmap                 map VMCORE (default for /proc/vmcore)
-            --non-mmap             read VMCORE (default for files)
+            --dry-run              estimate only; DUMPFILE may be left out
+            --num-threads N        threads that work; 0 is 1 (default: one a CPU)
+            --mmap                 map VMCORE into memory (default)
+            --non-mmap             read VMCORE instead of mapping it
 
       What to tell
             --quiet                errors and warnings only (--message-level 4)

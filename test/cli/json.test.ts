@@ -6,9 +6,9 @@ import { sampleInput, sampleReport } from './fake-host.ts';
 describe('--json', () => {
   test('is one line with the whole report and exact numbers', () => {
     const report = sampleReport();
-    const text = jsonReport(report);
+    const text = jsonReport('dump', report);
     expect(text.indexOf('\n')).toBe(text.length - 1);
-    expect(JSON.parse(text)).toEqual({ smelt: 1, command: 'dump', report });
+    expect(JSON.parse(text)).toEqual({ smelt: 1, command: 'dump', report: { ...report, dedup: null } });
   });
 
   test('has every field, null where nothing is known', () => {
@@ -16,7 +16,7 @@ describe('--json', () => {
       input: sampleInput({ release: undefined, smeMask: undefined }),
       kernelFreePages: undefined,
     });
-    const parsed = JSON.parse(jsonReport(report));
+    const parsed = JSON.parse(jsonReport('dump', report));
     expect(parsed.report.kernelFreePages).toBeNull();
     expect(parsed.report.input.release).toBeNull();
     expect(parsed.report.input.smeMask).toBeNull();

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { barLine, plainLine, progressView } from '../../src/cli/progress.ts';
+import { type ProgressView, plainLine, progressView } from '../../src/cli/progress.ts';
+import { barLine } from '../../src/cli/progress-bar.ts';
 import type { Phase, Progress } from '../../src/workers/report.ts';
 import { fakeHost } from './fake-host.ts';
 
@@ -91,7 +92,7 @@ beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
 /** A run of two phases of the given length, with news ten times a second. */
-function play(view: ReturnType<typeof progressView>, secondsPerPhase: number): void {
+function play(view: ProgressView, secondsPerPhase: number): void {
   for (const phase of ['classify', 'compress'] as const) {
     const steps = secondsPerPhase * 10;
     for (let step = 0; step <= steps; step++) {
@@ -103,9 +104,9 @@ function play(view: ReturnType<typeof progressView>, secondsPerPhase: number): v
 }
 
 describe('progress that is not on a terminal', () => {
-  test('is at most one line a second, without carriage returns or escapes', () => {
+  test('is at most one line a second, without carriage returns or escapes', async () => {
     const host = fakeHost();
-    play(progressView(host), 2);
+    play(await progressView(host), 2);
     expect(`\n${host.stderr.text}`).toMatchInlineSnapshot(`
       "
         classify  50 %  10,000 of 20,000 pages  10,000 pages/s  eta 0:01
@@ -117,17 +118,17 @@ describe('progress that is not on a terminal', () => {
     expect(host.stderr.text).toMatch(/^[ -~\n]*$/);
   });
 
-  test('is silent in a run that is over within a second', () => {
+  test('is silent in a run that is over within a second', async () => {
     const host = fakeHost();
-    play(progressView(host), 0.4);
+    play(await progressView(host), 0.4);
     expect(host.stderr.text).toBe('');
   });
 });
 
 describe('progress on a terminal', () => {
-  test('leaves one line for each phase', () => {
+  test('leaves one line for each phase', async () => {
     const host = fakeHost({ columns: 80 });
-    play(progressView(host), 2);
+    play(await progressView(host), 2);
     expect(`\n${host.stderr.screen.join('\n')}`).toMatchInlineSnapshot(`
       "
         classify  ██████████████████████████████   78.1 MiB     20,000 pages    2.0 s
@@ -136,16 +137,16 @@ describe('progress on a terminal', () => {
     `);
   });
 
-  test('moves with carriage returns only, so that there is nothing to restore', () => {
+  test('moves with carriage returns only, so that there is nothing to restore', async () => {
     const host = fakeHost({ columns: 80 });
-    play(progressView(host), 1);
+    play(await progressView(host), 1);
     expect(host.stderr.text).not.toContain('\x1b');
     expect(host.stderr.text.split('\r').length).toBeGreaterThan(10);
   });
 
-  test('ends its line and its timer when the run fails in the middle', () => {
+  test('ends its line and its timer when the run fails in the middle', async () => {
     const host = fakeHost({ columns: 80 });
-    const view = progressView(host);
+    const view = await progressView(host);
     view.show(at(0, 1000, 0), PAGE);
     vi.advanceTimersByTime(100);
     view.show(at(500, 1000, 100), PAGE);
@@ -157,9 +158,9 @@ describe('progress on a terminal', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  test('ends the line of a phase as soon as it is done', () => {
+  test('ends the line of a phase as soon as it is done', async () => {
     const host = fakeHost({ columns: 80 });
-    const view = progressView(host);
+    const view = await progressView(host);
     view.show(at(0, 1000, 0), PAGE);
     view.show(at(1000, 1000, 100), PAGE);
     expect(host.stderr.text).toMatch(/1,000 pages {4}0\.1 s *\n$/);
@@ -169,29 +170,29 @@ describe('progress on a terminal', () => {
     expect(host.stderr.screen.length).toBe(2);
   });
 
-  test('says nothing when there was no progress', () => {
+  test('says nothing when there was no progress', async () => {
     const host = fakeHost({ columns: 80 });
-    progressView(host).end();
+    (await progressView(host)).end();
     expect(host.stderr.text).toBe('');
   });
 
-  test('draws in ASCII where the locale is not UTF-8', () => {
+  test('draws in ASCII where the locale is not UTF-8', async () => {
     for (const env of [
       { LANG: 'C', TERM: 'linux' },
       { TERM: 'linux' },
       { LANG: 'C.UTF-8', LC_ALL: 'POSIX', TERM: 'linux' },
     ]) {
       const host = fakeHost({ columns: 80, env });
-      play(progressView(host), 1);
+      play(await progressView(host), 1);
       expect(host.stderr.text).toMatch(/^[ -~\r\n]*$/);
       expect(host.stderr.text).toContain('####');
     }
   });
 
-  test('redraws a slow console once a second', () => {
-    const redraws = (options: Parameters<typeof fakeHost>[0]): number => {
+  test('redraws a slow console once a second', async () => {
+    const redraws = async (options: Parameters<typeof fakeHost>[0]): Promise<number> => {
       const host = fakeHost({ columns: 80, ...options });
-      const view = progressView(host);
+      const view = await progressView(host);
       for (let step = 0; step < 100; step++) {
         view.show(at(step * 1000, 200_000, step * 100), PAGE);
         vi.advanceTimersByTime(100);
@@ -199,19 +200,19 @@ describe('progress on a terminal', () => {
       view.end();
       return host.stderr.text.split('\r').length - 1;
     };
-    expect(redraws({ stderrDevice: '/dev/pts/3' })).toBeGreaterThan(40);
+    expect(await redraws({ stderrDevice: '/dev/pts/3' })).toBeGreaterThan(40);
     for (const slow of [
       { stderrDevice: '/dev/console' },
       { stderrDevice: '/dev/ttyS0' },
       { env: { TERM: 'dumb' } },
     ]) {
-      expect(redraws(slow)).toBeLessThanOrEqual(13);
+      expect(await redraws(slow)).toBeLessThanOrEqual(13);
     }
   });
 
-  test('covers what a longer line left behind', () => {
+  test('covers what a longer line left behind', async () => {
     const host = fakeHost({ columns: 80 });
-    const view = progressView(host);
+    const view = await progressView(host);
     view.show(at(1, 10_000_000, 100_000_000), PAGE);
     vi.advanceTimersByTime(1000);
     view.show(at(9_999_999, 10_000_000, 100_000_001), PAGE);

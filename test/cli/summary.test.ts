@@ -109,7 +109,7 @@ describe('the summary', () => {
 
         codec     none: 1,048,576 pages, 4.0 GiB
         compress  1,048,576 pages in 4.1 s, 1.0 GB/s
-        run       no worker threads, input mapped, at most 97.3 MiB of memory
+        run       0 threads, input mapped, at most 97.3 MiB of memory
       "
     `);
   });

@@ -57,7 +57,7 @@ describe('the plan', () => {
   it('has windows of 8 MiB to 1 GiB, of which no free block crosses a border', () => {
     expect(planWindows(fileOf([[0, 100]]), 1).windowPages).toBe(2048);
     expect(planWindows(fileOf([[0, 64 * GIB]]), 1).windowPages).toBe(GIB);
-    expect(planWindows(fileOf([[0, 64 * GIB]]), 64).windowPages).toBe(GIB / 16);
+    expect(planWindows(fileOf([[0, 64 * GIB]]), 64).windowPages).toBe(GIB / 64);
   });
 
   it('has one number a GiB for 16 TiB', () => {

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""elf-normalize.py IN OUT: a copy of a QEMU dump that makedumpfile can read.
+"""elf-normalize.py IN OUT: a copy of a QEMU dump that makedumpfile can read; OUT may be IN.
 
 QEMU since 7.2 puts the section headers first and the program headers behind them (e_ehsize 8, e_phoff 192). makedumpfile
 does not look at e_phoff: it expects the program headers right behind the ELF header. The copy has them there and no section
 headers; every byte of notes and memory stays where it is.
 """
 
+import os
 import shutil
 import struct
 import sys
@@ -14,7 +15,8 @@ EHDR_SIZE = 64
 
 
 def main(source: str, target: str) -> None:
-    shutil.copyfile(source, target)
+    if os.path.realpath(source) != os.path.realpath(target):
+        shutil.copyfile(source, target)
     with open(target, 'r+b') as file:
         ehdr = bytearray(file.read(EHDR_SIZE))
         order = '<' if ehdr[5] == 1 else '>'

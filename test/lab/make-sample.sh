@@ -13,18 +13,12 @@ name=${1:-x86_64-6.1-small}
 package=${KERNEL:-linux-image-6.1.0-56-cloud-amd64}
 memory=${MEMORY:-84}
 
-mkdir -p "$cache/debs" "$cache/k/$package"
-if [ ! -e "$cache/k/$package/boot" ]; then
-  (cd "$cache/debs" && ls "${package}"_*.deb > /dev/null 2>&1 || apt-get download "$package")
-  dpkg-deb -x "$cache/debs/${package}"_*.deb "$cache/k/$package"
-fi
-
+tree=$("$here/get-kernel.sh" "$package")
 work=$(mktemp -d "$cache/sample.XXXXXX")
-qemu_pid=
-trap '[ -z "$qemu_pid" ] || kill "$qemu_pid" 2> /dev/null || true; rm -rf "$work"' EXIT
+trap 'rm -rf "$work"' EXIT
 
 musl-gcc -Os -Wall -Wextra -static -s -pthread -o "$work/workload" "$here/workload.c"
-"$here/initramfs.sh" "$cache/k/$package" "$here/init-sample" "$work/initramfs.gz" 'qemu_fw_cfg virtio_pci virtio_blk' \
+"$here/initramfs.sh" "$tree" "$here/init-sample" "$work/initramfs.gz" 'qemu_fw_cfg virtio_pci virtio_blk' \
   "bin/workload=$work/workload"
 
 # The disk: a few files of text that says where it is. Fixed UUIDs, so that only the kernel's own randomness differs.
@@ -38,22 +32,9 @@ truncate -s 24M "$work/disk.img"
 uuid=5a4d454c-5400-4000-8000-000000000001
 E2FSPROGS_FAKE_TIME=1 mkfs.ext4 -q -F -U $uuid -E "hash_seed=$uuid,root_owner=0:0,lazy_itable_init=0" -d "$work/files" "$work/disk.img"
 
-timeout 180 qemu-system-x86_64 -accel tcg,thread=multi -cpu "${CPU:-qemu64}" -smp 2 -m "$memory" \
-  -nodefaults -vga none -display none -no-reboot -device vmcoreinfo \
-  -kernel "$cache/k/$package"/boot/vmlinuz-* -initrd "$work/initramfs.gz" \
-  -append 'console=ttyS0 panic=1 init_on_alloc=1 init_on_free=1 lockdown=confidentiality ipv6.disable=1' \
-  -drive "file=$work/disk.img,format=raw,if=none,id=disk" -device virtio-blk-pci,drive=disk \
-  -serial "file:$work/console" -qmp "unix:$work/qmp,server,nowait" &
-qemu_pid=$!
-until grep -q '^READY' "$work/console" 2> /dev/null; do
-  kill -0 $qemu_pid 2> /dev/null || { cat "$work/console"; echo "the guest ended before it was READY" >&2; exit 1; }
-  sleep 0.5
-done
+MEMORY=$memory "$here/boot-and-dump.sh" "$tree" "$work/initramfs.gz" "$work/disk.img" "$work/qemu.elf" "$work/console" \
+  'init_on_alloc=1 init_on_free=1 lockdown=confidentiality ipv6.disable=1'
 grep -E 'insmod .* failed|qemu_fw_cfg:|mount failed|workload|cannot|hog-[a-z]*:' "$work/console" >&2 || true
-python3 "$here/qemu-dump.py" "$work/qmp" "$work/qemu.elf"
-wait $qemu_pid || true
-
-grep -aq 'VMCOREINFO' <(head -c 65536 "$work/qemu.elf") || { echo 'QEMU wrote no VMCOREINFO note' >&2; exit 1; }
 python3 "$here/elf-normalize.py" "$work/qemu.elf" "$work/sample.elf"
 makedumpfile --message-level 4 -c -d 0 "$work/sample.elf" "$work/$name.kdump"
 python3 "$here/../peers/count.py" "$work/$name.kdump" --same-as "$work/sample.elf" > "$work/$name.json"

@@ -21,6 +21,10 @@ const LIBRARIES: readonly (readonly [
   ['libsnappy.so.1', /^libsnappy$/, () => openLibsnappy()],
 ];
 
+function compress(library: BlockLibrary, block: Uint8Array, out: Uint8Array): number {
+  return library.compress(block, 0, block.length, out, 0, out.length);
+}
+
 for (const [soname, named, open] of LIBRARIES) {
   const opened = open();
   if ('unavailable' in opened) {
@@ -35,7 +39,7 @@ for (const [soname, named, open] of LIBRARIES) {
     it('gives back what it was given', () => {
       const block = PAGE_KINDS.text(4096);
       const out = guarded(opened.bound(4096));
-      const written = opened.compress(embedded(block), out.view);
+      const written = compress(opened, embedded(block), out.view);
       expect(written).toBeGreaterThan(0);
       const back = guarded(4096);
       expect(opened.decompress(out.view.subarray(0, written), back.view)).toBe(4096);
@@ -45,7 +49,7 @@ for (const [soname, named, open] of LIBRARIES) {
 
     it('refuses a stream with something after it', () => {
       const out = new Uint8Array(opened.bound(4096) + 1);
-      const written = opened.compress(PAGE_KINDS.text(4096), out);
+      const written = compress(opened, PAGE_KINDS.text(4096), out);
       out[written] = 0;
       expect(opened.decompress(out.subarray(0, written + 1), new Uint8Array(8192))).toBe(-1);
     });
@@ -53,7 +57,7 @@ for (const [soname, named, open] of LIBRARIES) {
     it('has room enough in its bound for what does not compress', () => {
       for (const size of [1, 4096, 65536]) {
         const out = guarded(opened.bound(size));
-        opened.compress(randomBytes(size), out.view);
+        compress(opened, randomBytes(size), out.view);
         expect(out.intact()).toBe(true);
       }
     });
@@ -64,7 +68,7 @@ for (const [soname, named, open] of LIBRARIES) {
         const out = guarded(room);
         let written = -1;
         try {
-          written = opened.compress(block, out.view);
+          written = compress(opened, block, out.view);
         } catch {}
         expect(written).toBeLessThanOrEqual(room);
         expect(out.intact()).toBe(true);
@@ -88,7 +92,7 @@ describe('a closed library', () => {
       const out = new Uint8Array(opened.bound(4096));
       opened.close();
       opened.close();
-      expect(() => opened.compress(new Uint8Array(4096), out)).toThrow('was used after it was closed');
+      expect(() => compress(opened, new Uint8Array(4096), out)).toThrow('was used after it was closed');
       expect(() => opened.decompress(new Uint8Array(10), out)).toThrow('was used after it was closed');
     });
   }

@@ -1,4 +1,6 @@
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openSlidingWindow, type SlidingWindow } from '../../src/native/sliding-window.ts';
 import { needsNative, noNative } from '../native-parts.ts';
@@ -51,5 +53,21 @@ describe.skipIf(noNative !== undefined)(`a sliding window${needsNative}`, () => 
     expect(window.slide(fd, 0, 100, whole.length)).toBeUndefined();
     window.close();
     closeSync(fd);
+  });
+
+  it('refuses what is gone from a file that was cut short, where touching it would be the end', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'smelt-window-'));
+    const path = join(folder, 'file');
+    writeFileSync(path, Buffer.alloc(64 * 1024, 7));
+    const window = open();
+    const fd = openSync(path, 'r');
+    expect(window.slide(fd, 40_000, 1000, 64 * 1024)).toBeDefined();
+    truncateSync(path, 8192);
+    expect(window.slide(fd, 40_000, 1000, 64 * 1024)).toBeUndefined();
+    expect(window.slide(fd, 4096, 4096, 64 * 1024)).toBeDefined();
+    expect(window.bytes[window.slide(fd, 8191, 1, 64 * 1024)!]).toBe(7);
+    window.close();
+    closeSync(fd);
+    rmSync(folder, { recursive: true });
   });
 });

@@ -1,17 +1,57 @@
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import type { Pread } from '../../src/native/pread.ts';
+import type { SlidingWindow } from '../../src/native/sliding-window.ts';
 import type { BuiltVmcore } from '../build/vmcore.ts';
+import { noNative } from '../native-parts.ts';
 import { parseKdump } from '../program/parse-kdump.ts';
 import { checkPages } from './check-dump.ts';
 import { buildEveryKind, everyKind, KINDS_PFN } from './every-kind.ts';
 import { runDump, scratch } from './run-dump.ts';
 
 const dir = scratch();
+
+/** What stands between the engine and the input: every byte that is read or mapped of it goes through here. */
+const guard = vi.hoisted(() => ({
+  /** Throws for bytes that must not be touched. */
+  check: (_fd: number, _at: number, _length: number): void => {},
+}));
+vi.mock('../../src/native/pread.ts', async (original) => {
+  const real = await original<typeof import('../../src/native/pread.ts')>();
+  return {
+    openPread: (): Pread => {
+      const pread = real.openPread();
+      return (fd, into, offset, length, at) => {
+        guard.check(fd, at, length);
+        return pread(fd, into, offset, length, at);
+      };
+    },
+  };
+});
+vi.mock('../../src/native/sliding-window.ts', async (original) => {
+  const real = await original<typeof import('../../src/native/sliding-window.ts')>();
+  return {
+    openSlidingWindow: (...args: Parameters<typeof real.openSlidingWindow>) => {
+      const window = real.openSlidingWindow(...args);
+      if ('unavailable' in window) return window;
+      const slide: SlidingWindow['slide'] = (fd, at, length, fileBytes) => {
+        try {
+          guard.check(fd, at, length);
+        } catch {
+          return undefined;
+        }
+        return window.slide(fd, at, length, fileBytes);
+      };
+      return { ...window, slide };
+    },
+  };
+});
 const readSync = fs.readSync;
 
 afterEach(() => {
+  guard.check = () => {};
   fs.readSync = readSync;
   syncBuiltinESMExports();
 });
@@ -35,14 +75,16 @@ function bytesOf(path: string, pfns: readonly number[]): Range[] {
 function forbid(path: string, ranges: readonly Range[]): { touched: Range[]; reads: number } {
   const seen: { touched: Range[]; reads: number } = { touched: [], reads: 0 };
   const { ino, dev } = fs.statSync(path);
-  fs.readSync = ((fd: number, into: NodeJS.ArrayBufferView, offset: number, length: number, at: number) => {
+  guard.check = (fd, at, length) => {
     const stat = fs.fstatSync(fd);
-    if (stat.ino === ino && stat.dev === dev) {
-      seen.reads++;
-      const hit = ranges.filter((r) => r.from < at + length && at < r.to);
-      seen.touched.push(...hit);
-      if (hit.length > 0) throw Object.assign(new Error('EIO'), { code: 'EIO' });
-    }
+    if (stat.ino !== ino || stat.dev !== dev) return;
+    seen.reads++;
+    const hit = ranges.filter((r) => r.from < at + length && at < r.to);
+    seen.touched.push(...hit);
+    if (hit.length > 0) throw Object.assign(new Error('EIO'), { code: 'EIO' });
+  };
+  fs.readSync = ((fd: number, into: NodeJS.ArrayBufferView, offset: number, length: number, at: number) => {
+    guard.check(fd, at, length);
     return readSync(fd, into, offset, length, at);
   }) as typeof fs.readSync;
   syncBuiltinESMExports();
@@ -72,17 +114,22 @@ describe('pages that are offline or poisoned are never read, at level', () => {
   const core = buildEveryKind({ path: input, pages: [...everyKind('6.1'), ...more] });
   const forbidden = forbiddenPfns(core);
 
-  test.each(Array.from({ length: 32 }, (_, level) => level))('%i', async (level) => {
-    expect(forbidden.length).toBeGreaterThan(512 + 32);
-    const seen = forbid(input, bytesOf(input, forbidden));
-    const output = join(dir, `out.${level}`);
-    const { report } = await runDump({ input, output, dumpLevel: level, mmap: false });
-    expect(seen.touched).toEqual([]);
-    expect(seen.reads).toBeGreaterThan(10);
-    expect(report.missingPages).toBe(0);
-    checkPages(parseKdump(output), core, core.expected.kept(level));
-    fs.rmSync(output);
-  });
+  const levels = Array.from({ length: 32 }, (_, level) => level);
+  test.each(levels.flatMap((level) => [[level, 'read', false] as const, [level, 'mapped', true] as const]))(
+    '%i, input %s',
+    async (level, _how, mmap) => {
+      expect(forbidden.length).toBeGreaterThan(512 + 32);
+      const seen = forbid(input, bytesOf(input, forbidden));
+      const output = join(dir, `out.${level}`);
+      const { report } = await runDump({ input, output, dumpLevel: level, mmap });
+      expect(seen.touched).toEqual([]);
+      expect(report.mmap).toBe(mmap && noNative === undefined);
+      expect(seen.reads).toBeGreaterThan(10);
+      expect(report.missingPages).toBe(0);
+      checkPages(parseKdump(output), core, core.expected.kept(level));
+      fs.rmSync(output);
+    },
+  );
 });
 
 test('a kept page that cannot be read is marked missing, its neighbours are whole, and the dump says so', async () => {

@@ -25,6 +25,8 @@ type Asked = Pick<DumpRequest, 'input' | 'output'> & Partial<DumpRequest>;
 
 export function requestOf(asked: Asked): DumpRequest {
   return {
+    dryRun: false,
+    dedup: false,
     dumpLevel: undefined,
     codec: undefined,
     compressionLevel: undefined,

@@ -1,0 +1,80 @@
+/** From what was measured to a setting: an estimate for each codec and level, and the three that are worth a name. */
+
+import type {
+  AdviceReport,
+  ClassifyingReport,
+  CodecReport,
+  Estimate,
+  ReadingReport,
+  RunReport,
+  SampleReport,
+  Setting,
+  WritingReport,
+} from './report.ts';
+
+export interface Costs {
+  readonly threads: number;
+  readonly reading: readonly ReadingReport[];
+  readonly classifying: readonly ClassifyingReport[];
+  readonly sample: SampleReport;
+  readonly codecs: readonly CodecReport[];
+  readonly writing: WritingReport;
+  readonly runs: readonly RunReport[];
+  /** What the runs were made with. */
+  readonly used: Pick<Setting, 'codec' | 'level'>;
+}
+
+/** The model is described at AdviceReport. */
+export function advise(costs: Costs): AdviceReport {
+  const { threads, runs, used } = costs;
+  const estimates = usedByDefault(costs.codecs).map((codec) => estimate(codec, costs));
+  const least = (of: (estimate: Estimate) => number) =>
+    estimates.reduce((best, each) => (of(each) < of(best) ? each : best));
+  const same = estimates.find(({ codec, level }) => codec === used.codec && level === used.level);
+  return {
+    threads,
+    estimates,
+    fastest: least(({ ms }) => ms),
+    smallest: least(({ bytes }) => bytes),
+    between: least(({ ms, bytes }) => ms * bytes),
+    check: same && { estimatedMs: same.ms, measuredMs: nearestTo(threads, runs).wallMs.median },
+  };
+}
+
+/** What was measured with the number of threads that comes nearest. */
+function nearestTo<T extends { readonly threads: number }>(threads: number, measured: readonly T[]): T {
+  return measured.reduce((best, each) =>
+    Math.abs(each.threads - threads) < Math.abs(best.threads - threads) ? each : best,
+  );
+}
+
+/** Of each codec the maker that a dump takes when nobody chooses one: the native one where there is one. */
+function usedByDefault(codecs: readonly CodecReport[]): CodecReport[] {
+  const native = new Set(codecs.filter(({ kind }) => kind === 'native').map(({ codec }) => codec));
+  return codecs.filter(({ codec, kind }) => kind !== 'portable' || !native.has(codec));
+}
+
+function estimate(
+  { codec, level, kind, ratio, compressBytesPerSecond }: CodecReport,
+  { threads, reading, classifying, sample, writing, runs }: Costs,
+): Estimate {
+  const pageBytes = sample.storedPages * sample.pageSizeBytes;
+  const bytes = pageBytes / ratio;
+  const perSecond = (amount: number, rate: number) => (amount / rate) * 1000;
+  const read = reading.find(({ access }) => access === 'read')!.bytesPerSecond.median;
+  const pageMs =
+    perSecond(pageBytes, read) +
+    perSecond(pageBytes, compressBytesPerSecond.median) +
+    perSecond(bytes, writing.bytesPerSecond.median);
+  const classified = nearestTo(threads, classifying);
+  const classifyMs = (classified.nsPerPage.median * classified.pages) / 1e6;
+  const workMs = classifyMs + pageMs / Math.max(1, threads);
+  const diskMs = perSecond(bytes, writing.syncedBytesPerSecond.median);
+  return {
+    codec,
+    level,
+    kind,
+    ms: nearestTo(threads, runs).startMs.median + Math.max(workMs, diskMs),
+    bytes,
+  };
+}

@@ -1,0 +1,90 @@
+/** `smelt bench`: measurements on their way to a table, a picture, or a program. */
+
+import { lstatSync, writeFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import type { BenchObserver, BenchReport } from '../bench/report.ts';
+import { ExitCode, SmeltError, systemReason } from '../errors.ts';
+import { type BenchArgs, parseBench } from './bench-args.ts';
+import { drawChart } from './bench-chart.ts';
+import { NO_STEPS, stepView } from './bench-progress.ts';
+import { benchTable } from './bench-table.ts';
+import type { DisplayOptions } from './display.ts';
+import { reportFailure, reportWarnings } from './errors-out.ts';
+import type { Host } from './host.ts';
+import { jsonReport } from './json.ts';
+import { MessageLevel } from './options.ts';
+import { failureAfter, interruptible } from './signals.ts';
+import { inputLine } from './summary.ts';
+import { printable, widthOf } from './text.ts';
+import type { Token } from './tokens.ts';
+
+/** @throws SmeltError USAGE and TARGET, before anything is measured; what fails later is reported here. */
+export async function runBench(
+  tokens: readonly Token[],
+  display: DisplayOptions,
+  host: Host,
+): Promise<number> {
+  const { request, chart } = parseBench(tokens, host.program);
+  if (chart !== undefined) checkChart(chart);
+  const steps = display.level & MessageLevel.progress ? stepView(host.stderr) : NO_STEPS;
+  const warnings: string[] = [];
+  let workDir = request.workDir;
+  const observer: BenchObserver = {
+    onInput: (input) => {
+      steps.end();
+      if (display.level & MessageLevel.common)
+        host.stderr.write(`${inputLine(input, widthOf(host.stderr))}\n`);
+    },
+    onStep: (step) => steps.show(step),
+    onWarning: (sentence) => warnings.push(sentence),
+    onWorkDir: (path) => {
+      workDir = path;
+    },
+  };
+  using interruption = interruptible(host, () => {
+    steps.end();
+    host.stderr.write(`smelt: stopped at once; ${printable(workDir)} may be left behind\n`);
+  });
+  try {
+    const bench = await host.loadBench();
+    const report = await bench(request, observer, interruption.signal);
+    steps.end();
+    if (chart !== undefined) writeChart(chart, report);
+    host.stdout.write(display.json ? jsonReport('bench', report) : `${benchTable(report)}\n`);
+    reportWarnings(report.warnings, display, host);
+    return ExitCode.ok;
+  } catch (thrown) {
+    steps.end();
+    const error = failureAfter(thrown, interruption.signal);
+    reportFailure(error, warnings, display, host);
+    return error.exitCode;
+  }
+}
+
+type Chart = NonNullable<BenchArgs['chart']>;
+
+/** Hours of measuring must not end at a name that was taken from the beginning. */
+function checkChart({ path, overwrite }: Chart): void {
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  if (stat === undefined || (overwrite && stat.isFile())) return;
+  throw new SmeltError('TARGET', `${path}: ${stat.isFile() ? 'already exists' : 'is not a regular file'}`, {
+    hint: stat.isFile() ? '-f overwrites it.' : 'Give the name of a file to be made.',
+  });
+}
+
+function writeChart({ path, overwrite }: Chart, report: BenchReport): void {
+  const picture = drawChart(report.parts!, {
+    dump: basename(report.input.path),
+    dumpLevel: report.dumpLevel,
+    cpu: report.machine.cpu,
+    node: report.machine.node,
+  });
+  try {
+    writeFileSync(path, picture, { flag: overwrite ? 'w' : 'wx' });
+  } catch (cause) {
+    throw new SmeltError('WRITE', `${path}: cannot be written: ${systemReason(cause)}`, {
+      hint: 'Write it to another place.',
+      cause,
+    });
+  }
+}
