@@ -17,12 +17,15 @@ export interface Carry {
 
 /** A type rule that nothing matches. */
 const NEVER: TypeRule = { mask: 0, value: 1 };
-/** The largest compound pages are hugetlb pages of 16 GiB; a larger order is a damaged struct page. */
+/** The largest compound pages are hugetlb pages of 16 GiB, as are blocks; a larger order is a damaged struct page. */
 const MAX_COMPOUND_ORDER = 22;
 /** PAGE_POISON_PATTERN: with CONFIG_DEBUG_VM a struct page is all ones until it is set up (page_init_poison). */
 const NEVER_SET_UP = -1;
 /** No order: there is no second struct page to tell it, or it makes no sense. */
 const UNKNOWN = -1;
+
+/** No class that is dropped. */
+const KEPT = -1;
 
 /** How page frames of the kernel image are treated. */
 const Image = { outside: 0, all: 1, reserved: 2 } as const;
@@ -169,7 +172,7 @@ export class WindowClassifier {
     image: Image,
     rules: PageRules,
   ): number {
-    const { words, bits, windowPfn, dumpLevel } = this;
+    const { words, dumpLevel } = this;
     const stride = rules.sizeBytes >>> 2;
     const flagsWord = rules.flags >>> 2;
     const mappingWord = rules.mapping >>> 2;
@@ -194,45 +197,97 @@ export class WindowClassifier {
     // Bits that something other than "a kernel page" can follow from: most kernel pages have none of them.
     const telling = PG_lru | PG_swapcache | PG_hwpoison | PG_head;
 
+    // Blocks that end before it are in the window and reach into no image; beyond it, each is looked at by itself.
+    const limit = Math.min(this.untilImage(first, this.windowEnd), this.windowEnd) - first;
+    const alignment = first % (1 << MAX_COMPOUND_ORDER);
+
+    // What was decided last of a page by itself, and by what: pages of a kind mostly lie beside each other.
+    let lastFlags = 0;
+    let lastMapcount = 0;
+    let lastBits = -1;
+    let lastClass = KEPT;
+    // The run of such pages that are dropped and not told yet.
+    let runStart = 0;
+    let runEnd = 0;
+    let runClass = KEPT;
+
     let i = 0;
     while (i < count) {
       const at = base + i * stride;
       const flags = words[at + flagsWord]!;
+      const lowBits = ((words[at + headWord]! & 1) << 1) | (words[at + mappingWord]! & 1);
+      const mapcount = words[at + mapcountWord]!;
+      if (flags === lastFlags && mapcount === lastMapcount && lowBits === lastBits) {
+        if (lastClass !== KEPT) {
+          if (runEnd !== i || runClass !== lastClass) {
+            this.dropRun(first + runStart, first + runEnd, runClass);
+            runStart = i;
+            runClass = lastClass;
+          }
+          runEnd = i + 1;
+        }
+        i++;
+        continue;
+      }
       if (image !== Image.outside && (image === Image.all || (flags & PG_reserved) !== 0)) {
         if ((flags & PG_hwpoison) !== 0 && flags !== NEVER_SET_UP)
           this.drop(first + i, 1, ClassIndex.hwpoison);
         i++;
         continue;
       }
-      if ((words[at + headWord]! & 1) !== 0) {
+      if ((lowBits & 2) !== 0) {
         if (flags === NEVER_SET_UP) this.undecided(first + i, 1);
         // A tail page goes where its head goes, but a poisoned one must not be touched whatever its head says.
         else if ((flags & PG_hwpoison) !== 0) this.drop(first + i, 1, ClassIndex.hwpoison);
+        else {
+          lastFlags = flags;
+          lastMapcount = mapcount;
+          lastBits = lowBits;
+          lastClass = KEPT;
+        }
         i++;
         continue;
       }
-      const mapcount = words[at + mapcountWord]!;
       const isSlab = (flags & PG_slab) !== 0 || (mapcount & slabMask) === slabValue;
-      if (!isSlab && (mapcount & buddyMask) === buddyValue) {
+      const isBuddy = !isSlab && (mapcount & buddyMask) === buddyValue;
+      if (isBuddy || (mapcount & unacceptedMask) === unacceptedValue) {
         // page.private is a long; with anything in its upper half it is no order.
-        const order = words[at + privateWord + 1] === 0 ? words[at + privateWord]! : -1;
-        i += this.freeBlock(first + i, order, rules.buddyOrders);
+        const tooLarge = isBuddy && words[at + privateWord + 1] !== 0;
+        const order = !isBuddy ? rules.buddyOrders - 1 : words[at + privateWord]!;
+        const pages = !tooLarge && order >= 0 && order < rules.buddyOrders ? 1 << order : 0;
+        if (pages === 0 || ((alignment + i) & (pages - 1)) !== 0) {
+          this.undecided(first + i, 1);
+          i++;
+          continue;
+        }
+        this.freeFound += pages;
+        if (i + pages > limit) {
+          this.drop(first + i, pages, ClassIndex.free);
+        } else if (runEnd === i && runClass === ClassIndex.free) {
+          runEnd = i + pages;
+        } else {
+          this.dropRun(first + runStart, first + runEnd, runClass);
+          runStart = i;
+          runEnd = i + pages;
+          runClass = ClassIndex.free;
+        }
+        i += pages;
         continue;
       }
-      if ((mapcount & unacceptedMask) === unacceptedValue) {
-        i += this.freeBlock(first + i, rules.buddyOrders - 1, rules.buddyOrders);
-        continue;
-      }
-      const isAnon = !isSlab && (words[at + mappingWord]! & 1) !== 0;
+      const isAnon = !isSlab && (lowBits & 1) !== 0;
       if ((flags & telling) === 0 && !isAnon && (isSlab || (mapcount & offlineMask) !== offlineValue)) {
+        lastFlags = flags;
+        lastMapcount = mapcount;
+        lastBits = lowBits;
+        lastClass = KEPT;
         i++;
         continue;
       }
       let pageClass: number;
       const isHead = (flags & PG_head) !== 0;
       const hasSecond = i + 1 < count;
-      if (isHead && !hasSecond && more && i > 0) return i;
-      const order = !isHead ? 0 : hasSecond ? this.compoundOrder(at + stride, first + i, rules) : UNKNOWN;
+      if (isHead && !hasSecond && more && i > 0) break;
+      const order = !isHead ? 0 : hasSecond ? this.compoundOrder(at + stride, alignment + i, rules) : UNKNOWN;
       const isCache =
         (flags & PG_lru) !== 0 ||
         ((flags & PG_swapcache) !== 0 && (PG_swapbacked === 0 || (flags & PG_swapbacked) !== 0));
@@ -246,13 +301,13 @@ export class WindowClassifier {
       } else if (!isSlab && (mapcount & offlineMask) === offlineValue) {
         pageClass = ClassIndex.offline;
       } else {
+        if (!isHead) {
+          lastFlags = flags;
+          lastMapcount = mapcount;
+          lastBits = lowBits;
+          lastClass = KEPT;
+        }
         i++;
-        continue;
-      }
-      if (order > 0) {
-        const pages = 2 ** order;
-        this.drop(first + i, pages, pageClass);
-        i += pages;
         continue;
       }
       if (order === UNKNOWN && pageClass !== ClassIndex.hwpoison) {
@@ -260,34 +315,41 @@ export class WindowClassifier {
         i++;
         continue;
       }
-      const bit = first + i - windowPfn;
-      const mask = 1 << (bit & 7);
-      if ((bits[bit >>> 3]! & mask) !== 0) {
-        bits[bit >>> 3]! &= ~mask;
-        this.classes[pageClass]!++;
+      if (!isHead) {
+        lastFlags = flags;
+        lastMapcount = mapcount;
+        lastBits = lowBits;
+        lastClass = pageClass;
       }
-      i++;
+      const pages = order > 0 ? 1 << order : 1;
+      if (i + pages > limit) {
+        this.drop(first + i, pages, pageClass);
+      } else if (runEnd === i && runClass === pageClass) {
+        runEnd = i + pages;
+      } else {
+        this.dropRun(first + runStart, first + runEnd, runClass);
+        runStart = i;
+        runEnd = i + pages;
+        runClass = pageClass;
+      }
+      i += pages;
     }
+    this.dropRun(first + runStart, first + runEnd, runClass);
     return i;
   }
 
-  /** A block of the buddy allocator, or of unaccepted memory; returns how many page frames are done with. */
-  private freeBlock(pfn: number, order: number, orders: number): number {
-    const pages = order >= 0 && order < orders ? 2 ** order : 0;
-    if (pages === 0 || pfn % pages !== 0) {
-      this.undecided(pfn, 1);
-      return 1;
-    }
-    this.freeFound += pages;
-    this.drop(pfn, pages, ClassIndex.free);
-    return pages;
+  /** Drops page frames of the window, each for itself. */
+  private dropRun(pfn: number, end: number, pageClass: number): void {
+    if (end > pfn)
+      this.classes[pageClass]! += clearRange(this.bits, pfn - this.windowPfn, end - this.windowPfn);
   }
 
-  /** Order of a compound page by its second struct page. */
-  private compoundOrder(second: number, pfn: number, rules: PageRules): number {
+  /** Order of a compound page by its second struct page; `alignment` has the low bits of its page frame number. */
+  private compoundOrder(second: number, alignment: number, rules: PageRules): number {
     if (rules.compoundOrder === undefined) return UNKNOWN;
     const order = this.byteAt(second, rules.compoundOrder);
-    return order >= 1 && order <= MAX_COMPOUND_ORDER && pfn % 2 ** order === 0 ? order : UNKNOWN;
+    const fits = order >= 1 && order <= MAX_COMPOUND_ORDER && (alignment & ((1 << order) - 1)) === 0;
+    return fits ? order : UNKNOWN;
   }
 
   private isHugetlb(head: number, second: number, rules: PageRules): boolean {

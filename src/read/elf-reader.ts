@@ -8,6 +8,8 @@ import { isLive } from './live.ts';
 
 /** Small enough to stay in a core's cache between the read and the work on it, large enough that calls do not count. */
 const LOAD_BYTES = 256 * 1024;
+/** Bytes of a mapping that are asked for at once: few system calls, and work that is done in a moment. */
+const MAPPED_BYTES = 1024 * 1024;
 /** makedumpfile's map size too; the kernel fills a window's page tables at once on /proc/vmcore. */
 const WINDOW_BYTES = 4 * 1024 * 1024;
 /** Fewer pages than this are copied, where reading costs no more than that: a page fault maps sixteen pages at least. */
@@ -42,7 +44,7 @@ class ElfReader implements MemoryReader {
   }
 
   load(pfn: number, count: number): number {
-    const wanted = Math.min(count, this.maxPages);
+    const wanted = Math.min(count, this.copy.length / this.pageSize);
     this.bytes = this.copy;
     this.start = 0;
     const n = this.copyPages(pfn, wanted);
@@ -134,9 +136,12 @@ class MappedElfReader extends ElfReader {
   private readonly window: SlidingWindow;
   private readonly fewest: number;
 
+  override readonly maxPages: number;
+
   /** `fewest`: pages that are worth being mapped. */
   constructor(file: ElfDumpFile, window: SlidingWindow, fewest: number) {
     super(file);
+    this.maxPages = MAPPED_BYTES / this.pageSize;
     this.window = window;
     this.fewest = fewest;
   }
