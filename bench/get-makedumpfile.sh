@@ -33,6 +33,7 @@ mirror=${DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Created-B
 [ -n "$mirror" ] || { echo 'no Debian archive in the apt sources; give its URI in DEBIAN_MIRROR' >&2; exit 1; }
 
 # makedumpfile depends on perl for a script that makes VMCOREINFO files. It is not needed: apt is told that it is there.
+# pthread_exit loads libgcc_s at the end of its threads, and nothing depends on that.
 mkdir -p "$work/none" "$work"/{lists,archives}/partial
 printf '%s\n' 'Package: perl' 'Status: install ok installed' 'Version: 99' 'Architecture: amd64' 'Multi-Arch: allowed' \
   'Maintainer: nobody' 'Description: stands for perl' '' > "$work/status"
@@ -52,7 +53,7 @@ options=(
   -o "APT::Sandbox::User=$(id -un)" -o Dpkg::Use-Pty=false
 )
 apt-get "${options[@]}" -qq update >&2
-apt-get "${options[@]}" -qq --yes --download-only install makedumpfile >&2
+apt-get "${options[@]}" -qq --yes --download-only install makedumpfile libgcc-s1 >&2
 
 # apt has checked them already; this leaves the sums on record.
 for deb in "$work"/archives/*.deb; do

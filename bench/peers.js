@@ -46,7 +46,7 @@ function run([command, ...rest], timeoutSeconds) {
   const done = spawnSync(command, rest, {
     encoding: 'utf8',
     maxBuffer: 2 ** 26,
-    timeout: timeoutSeconds && timeoutSeconds * 1000,
+    timeout: timeoutSeconds && Math.ceil(timeoutSeconds * 1000),
   });
   const seconds = Number(process.hrtime.bigint() - began) / 1e9;
   if (done.error?.code === 'ETIMEDOUT') return undefined;
