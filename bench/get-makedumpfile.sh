@@ -7,6 +7,7 @@
 # What is there: $SMELT_CACHE/peers/makedumpfile-sid/ (default ~/.cache/smelt) with
 #   makedumpfile   a shell script that becomes sid's ld.so with sid's libraries: 0.8 ms more than calling ld.so directly
 #   root/          the packages, unpacked
+#   codecs/        its libzstd and liblzo2 by themselves, so that others can be measured with the same ones
 #   SHA256SUMS     of the packages, from the signed lists
 #   features       version, and which of -c, -l, -p, -z this build can do
 #
@@ -73,6 +74,10 @@ libraries=$(find "$work/root" -name 'lib*.so.*' -printf '%h\n' | grep -v -e gcon
 } | sed "s|$work|$home|g" > "$work/makedumpfile"
 chmod 755 "$work/makedumpfile"
 
+mkdir "$work/codecs"
+find "$work/root" -name 'libzstd.so.*' -exec cp -P {} "$work/codecs/" ';'
+find "$work/root" -name 'liblzo2.so.*' -exec cp -P {} "$work/codecs/" ';'
+
 about=$("$loader" --library-path "$libraries" "$binary" -v 2>&1)
 version=$(grep -m 1 -oE '[0-9]+(\.[0-9]+)+' <<< "$about" || true)
 [ "$(printf '%s\n' 1.7.8 "$version" | sort -V | head -n 1)" = 1.7.8 ] || { echo "makedumpfile is of version '$version': too old" >&2; exit 1; }
@@ -84,6 +89,6 @@ linked() { grep -qP "^$1\s+enabled" <<< "$about" && echo yes || echo no; }
 
 rm -rf "$home"
 mkdir "$home"
-mv "$work"/{root,makedumpfile,SHA256SUMS,features} "$home/"
+mv "$work"/{root,codecs,makedumpfile,SHA256SUMS,features} "$home/"
 cat "$home/features" >&2
 echo "$program"

@@ -2,7 +2,8 @@
  * Side by side with makedumpfile: each row runs smelt and the peer in turn on the same input in the page cache, whole
  * processes, output to the same file system, and prints the median of the ratios round by round beside its target.
  *
- *   npm run bench:peers -- [--rounds N] [ROW…]        env: SMELT_CACHE (~/.cache/smelt), BENCH_OUT (/dev/shm), PEER
+ *   npm run bench:peers -- [--rounds N] [ROW…]        env: SMELT_CACHE (~/.cache/smelt), BENCH_OUT (/dev/shm),
+ *                                                    PEER, SMALLEST (a dump; default: the sample)
  *
  * Needs what get-makedumpfile.sh and inputs.sh need, who make what is not there yet; 8 GB of room in BENCH_OUT; an hour for all
  * rows. It sleeps for nobody: other work on the machine spoils the figures. What it prints goes into RESULTS.md.
@@ -11,7 +12,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { cpus, homedir, release, totalmem } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
@@ -21,6 +22,11 @@ const inputs = join(cache, 'bench');
 const args = process.argv.slice(2);
 const roundsAt = args.indexOf('--rounds');
 const rounds = roundsAt < 0 ? 5 : Number(args.splice(roundsAt, 2)[1]);
+
+if (!(rounds > 0)) {
+  process.stderr.write('--rounds takes a number\n');
+  process.exit(1);
+}
 
 const out = mkdtempSync(join(process.env.BENCH_OUT ?? '/dev/shm', 'smelt-peers-'));
 const output = join(out, 'dump');
@@ -37,6 +43,9 @@ function script(name, ...rest) {
   return lastLine(stdout);
 }
 const peer = process.env.PEER ?? script('get-makedumpfile.sh');
+/** Both pack pages with the same libzstd and liblzo2, the peer's: programs are compared, not their libraries. */
+const codecs = join(dirname(peer), 'codecs');
+const smeltEnv = existsSync(codecs) ? { ...process.env, LD_LIBRARY_PATH: codecs } : process.env;
 const fixture = join(here, '../samples/x86_64-6.1-small.kdump');
 
 /** Runs a command; seconds, what it printed, and the size of its output, which goes away. */
@@ -45,6 +54,7 @@ function run([command, ...rest], timeoutSeconds) {
   const began = process.hrtime.bigint();
   const done = spawnSync(command, rest, {
     encoding: 'utf8',
+    env: command === process.execPath ? smeltEnv : process.env,
     maxBuffer: 2 ** 26,
     timeout: timeoutSeconds && Math.ceil(timeoutSeconds * 1000),
   });
@@ -112,8 +122,9 @@ const stepSeconds = (result, step) =>
     ),
   ].reduce((sum, [, value]) => sum + Number(value), 0);
 
-/** The peer with two threads, once: it is compared only where that is faster than with one. */
+/** The peer with two threads, once: it is compared only where that is faster than with one, the input in memory for both. */
 function peerThreads(rest, input) {
+  run(peerRun(rest, input, 1));
   const one = run(peerRun(rest, input, 1));
   const two = run(peerRun(rest, input, 2), one.seconds * 4 + 5);
   const text =

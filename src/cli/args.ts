@@ -138,7 +138,16 @@ function nearestOption(name: string, command: CommandName): string | undefined {
 export function toDumpRequest(raw: RawArgs): DumpRequest {
   const values = readValues(raw);
   const dryRun = values['dry-run'] ?? false;
-  const [input, output] = dryRun && raw.operands.length === 1 ? raw.operands : twoOperands(raw.operands);
+  const [input, output] = operandsOf(raw.operands, dryRun);
+  if (dryRun && values.dedup) {
+    throw new SmeltError(
+      'USAGE',
+      '--dedup cannot be estimated: a sample does not show which pages are the same',
+      {
+        hint: 'Leave out --dedup or --dry-run.',
+      },
+    );
+  }
   const codec = codecOf(values);
   checkCompression(codec, values);
   return {
@@ -216,7 +225,11 @@ function needsCodec(what: string, letters: string): SmeltError {
 
 const COUNT_WORDS = ['no', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine'];
 
-function twoOperands(operands: readonly string[]): readonly [input: string, output: string] {
+/** Of a dry run DUMPFILE may be missing. */
+function operandsOf(
+  operands: readonly string[],
+  dryRun: boolean,
+): readonly [input: string, output: string | undefined] {
   const [input, output] = operands;
   if (operands.length === 0) {
     throw new SmeltError('USAGE', 'no files are given: smelt needs VMCORE to read and DUMPFILE to write', {
@@ -224,7 +237,7 @@ function twoOperands(operands: readonly string[]): readonly [input: string, outp
     });
   }
   const command = nearestCommand(input);
-  if (operands.length === 1) {
+  if (operands.length === 1 && (!dryRun || command !== undefined)) {
     throw new SmeltError('USAGE', `one file is given, ${quote(input)}, and DUMPFILE is missing`, {
       hint:
         command === undefined

@@ -31,7 +31,9 @@ export async function runDump(
   using interruption = interruptible(host, () => {
     progress.end();
     const left =
-      request.output === undefined ? '' : `; ${printable(request.output)}.incomplete may be left behind`;
+      request.output === undefined || request.dryRun
+        ? ''
+        : `; ${printable(request.output)}.incomplete may be left behind`;
     host.stderr.write(`smelt: stopped at once${left}\n`);
   });
   try {

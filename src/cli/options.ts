@@ -280,7 +280,7 @@ export const OPTIONS = [
     doc: 'estimate only; DUMPFILE may be left out',
     docs: { bench: 'with --peer: both write nothing' },
     longDoc:
-      'Says what a dump would come to, and writes nothing. What depends on contents (sizes, pages of zeros) is estimated by a sample.',
+      'Says what a dump would come to, and writes nothing. What depends on contents (sizes, pages of zeros) is estimated by a sample, which cannot say what --dedup would save.',
   },
   {
     key: 'rounds',

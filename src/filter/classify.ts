@@ -201,7 +201,7 @@ export class WindowClassifier {
     const limit = Math.min(this.untilImage(first, this.windowEnd), this.windowEnd) - first;
     const alignment = first % (1 << MAX_COMPOUND_ORDER);
 
-    // What was decided last of a page by itself, and by what: pages of a kind mostly lie beside each other.
+    // What was decided last of a page by itself alone, and by what: pages of a kind mostly lie beside each other.
     let lastFlags = 0;
     let lastMapcount = 0;
     let lastBits = -1;
@@ -217,120 +217,81 @@ export class WindowClassifier {
       const flags = words[at + flagsWord]!;
       const lowBits = ((words[at + headWord]! & 1) << 1) | (words[at + mappingWord]! & 1);
       const mapcount = words[at + mapcountWord]!;
+      let pageClass = KEPT;
+      let pages = 1;
       if (flags === lastFlags && mapcount === lastMapcount && lowBits === lastBits) {
-        if (lastClass !== KEPT) {
-          if (runEnd !== i || runClass !== lastClass) {
-            this.dropRun(first + runStart, first + runEnd, runClass);
-            runStart = i;
-            runClass = lastClass;
-          }
-          runEnd = i + 1;
-        }
-        i++;
-        continue;
-      }
-      if (image !== Image.outside && (image === Image.all || (flags & PG_reserved) !== 0)) {
-        if ((flags & PG_hwpoison) !== 0 && flags !== NEVER_SET_UP)
-          this.drop(first + i, 1, ClassIndex.hwpoison);
-        i++;
-        continue;
-      }
-      if ((lowBits & 2) !== 0) {
+        pageClass = lastClass;
+      } else if (image !== Image.outside && (image === Image.all || (flags & PG_reserved) !== 0)) {
+        if ((flags & PG_hwpoison) !== 0 && flags !== NEVER_SET_UP) pageClass = ClassIndex.hwpoison;
+      } else if ((lowBits & 2) !== 0) {
         if (flags === NEVER_SET_UP) this.undecided(first + i, 1);
         // A tail page goes where its head goes, but a poisoned one must not be touched whatever its head says.
-        else if ((flags & PG_hwpoison) !== 0) this.drop(first + i, 1, ClassIndex.hwpoison);
-        else {
-          lastFlags = flags;
-          lastMapcount = mapcount;
-          lastBits = lowBits;
-          lastClass = KEPT;
+        else if ((flags & PG_hwpoison) !== 0) pageClass = ClassIndex.hwpoison;
+      } else {
+        const isSlab = (flags & PG_slab) !== 0 || (mapcount & slabMask) === slabValue;
+        const isBuddy = !isSlab && (mapcount & buddyMask) === buddyValue;
+        const isAnon = !isSlab && (lowBits & 1) !== 0;
+        const isHead = (flags & PG_head) !== 0;
+        if (isBuddy || (mapcount & unacceptedMask) === unacceptedValue) {
+          // page.private is a long; with anything in its upper half it is no order.
+          const tooLarge = isBuddy && words[at + privateWord + 1] !== 0;
+          const order = !isBuddy ? rules.buddyOrders - 1 : words[at + privateWord]!;
+          const block = !tooLarge && order >= 0 && order < rules.buddyOrders ? 1 << order : 0;
+          if (block !== 0 && ((alignment + i) & (block - 1)) === 0) {
+            pageClass = ClassIndex.free;
+            pages = block;
+            this.freeFound += block;
+          } else {
+            this.undecided(first + i, 1);
+          }
+        } else {
+          const isOffline = !isSlab && (mapcount & offlineMask) === offlineValue;
+          if ((flags & telling) !== 0 || isAnon || isOffline) {
+            const hasSecond = i + 1 < count;
+            if (isHead && !hasSecond && more && i > 0) break;
+            const isCache =
+              (flags & PG_lru) !== 0 ||
+              ((flags & PG_swapcache) !== 0 && (PG_swapbacked === 0 || (flags & PG_swapbacked) !== 0));
+            const isPrivate = (flags & PG_private) !== 0;
+            const isHuge = isHead && hasSecond && this.isHugetlb(at, at + stride, rules);
+            if (isCache && !isAnon && (isPrivate ? dropCachePrivate : dropCache)) {
+              pageClass = isPrivate ? ClassIndex.cachePrivate : ClassIndex.cache;
+            } else if (dropUser && (isAnon || isHuge)) {
+              pageClass = ClassIndex.user;
+            } else if ((flags & PG_hwpoison) !== 0) {
+              pageClass = ClassIndex.hwpoison;
+            } else if (isOffline) {
+              pageClass = ClassIndex.offline;
+            }
+            if (isHead && pageClass !== KEPT) {
+              const order = hasSecond ? this.compoundOrder(at + stride, alignment + i, rules) : UNKNOWN;
+              if (order !== UNKNOWN) {
+                pages = 1 << order;
+              } else if (pageClass !== ClassIndex.hwpoison) {
+                pageClass = KEPT;
+                this.undecided(first + i, 1);
+              }
+            }
+          }
+          if (!isHead) {
+            lastFlags = flags;
+            lastMapcount = mapcount;
+            lastBits = lowBits;
+            lastClass = pageClass;
+          }
         }
-        i++;
-        continue;
       }
-      const isSlab = (flags & PG_slab) !== 0 || (mapcount & slabMask) === slabValue;
-      const isBuddy = !isSlab && (mapcount & buddyMask) === buddyValue;
-      if (isBuddy || (mapcount & unacceptedMask) === unacceptedValue) {
-        // page.private is a long; with anything in its upper half it is no order.
-        const tooLarge = isBuddy && words[at + privateWord + 1] !== 0;
-        const order = !isBuddy ? rules.buddyOrders - 1 : words[at + privateWord]!;
-        const pages = !tooLarge && order >= 0 && order < rules.buddyOrders ? 1 << order : 0;
-        if (pages === 0 || ((alignment + i) & (pages - 1)) !== 0) {
-          this.undecided(first + i, 1);
-          i++;
-          continue;
-        }
-        this.freeFound += pages;
+      if (pageClass !== KEPT) {
         if (i + pages > limit) {
-          this.drop(first + i, pages, ClassIndex.free);
-        } else if (runEnd === i && runClass === ClassIndex.free) {
+          this.drop(first + i, pages, pageClass);
+        } else if (runEnd === i && runClass === pageClass) {
           runEnd = i + pages;
         } else {
           this.dropRun(first + runStart, first + runEnd, runClass);
           runStart = i;
           runEnd = i + pages;
-          runClass = ClassIndex.free;
+          runClass = pageClass;
         }
-        i += pages;
-        continue;
-      }
-      const isAnon = !isSlab && (lowBits & 1) !== 0;
-      if ((flags & telling) === 0 && !isAnon && (isSlab || (mapcount & offlineMask) !== offlineValue)) {
-        lastFlags = flags;
-        lastMapcount = mapcount;
-        lastBits = lowBits;
-        lastClass = KEPT;
-        i++;
-        continue;
-      }
-      let pageClass: number;
-      const isHead = (flags & PG_head) !== 0;
-      const hasSecond = i + 1 < count;
-      if (isHead && !hasSecond && more && i > 0) break;
-      const order = !isHead ? 0 : hasSecond ? this.compoundOrder(at + stride, alignment + i, rules) : UNKNOWN;
-      const isCache =
-        (flags & PG_lru) !== 0 ||
-        ((flags & PG_swapcache) !== 0 && (PG_swapbacked === 0 || (flags & PG_swapbacked) !== 0));
-      const isPrivate = (flags & PG_private) !== 0;
-      if (isCache && !isAnon && (isPrivate ? dropCachePrivate : dropCache)) {
-        pageClass = isPrivate ? ClassIndex.cachePrivate : ClassIndex.cache;
-      } else if (dropUser && (isAnon || (isHead && hasSecond && this.isHugetlb(at, at + stride, rules)))) {
-        pageClass = ClassIndex.user;
-      } else if ((flags & PG_hwpoison) !== 0) {
-        pageClass = ClassIndex.hwpoison;
-      } else if (!isSlab && (mapcount & offlineMask) === offlineValue) {
-        pageClass = ClassIndex.offline;
-      } else {
-        if (!isHead) {
-          lastFlags = flags;
-          lastMapcount = mapcount;
-          lastBits = lowBits;
-          lastClass = KEPT;
-        }
-        i++;
-        continue;
-      }
-      if (order === UNKNOWN && pageClass !== ClassIndex.hwpoison) {
-        this.undecided(first + i, 1);
-        i++;
-        continue;
-      }
-      if (!isHead) {
-        lastFlags = flags;
-        lastMapcount = mapcount;
-        lastBits = lowBits;
-        lastClass = pageClass;
-      }
-      const pages = order > 0 ? 1 << order : 1;
-      if (i + pages > limit) {
-        this.drop(first + i, pages, pageClass);
-      } else if (runEnd === i && runClass === pageClass) {
-        runEnd = i + pages;
-      } else {
-        this.dropRun(first + runStart, first + runEnd, runClass);
-        runStart = i;
-        runEnd = i + pages;
-        runClass = pageClass;
       }
       i += pages;
     }

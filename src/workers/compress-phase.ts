@@ -45,6 +45,7 @@ export function* compressWindows(
   if (target === undefined) throw new SmeltError('INTERNAL', 'pages were to be written without a target');
   const { path, fd, layout } = target;
   const { pageSize } = thread.reader;
+  /** Of a page that the codec made smaller. */
   const flag = codec === undefined ? 0 : CompressionFlag[codec.name];
   const dedup = shared.placedPages && new Dedup(thread.reader, shared.placedPages, MAX_PAGES, flag);
   const placer = new PagePlacer(
@@ -59,7 +60,7 @@ export function* compressWindows(
     Math.max(pageSize, codec?.outSize(pageSize) ?? 0),
     dedup && ((index, byteOffset, size) => dedup.placed(index, byteOffset, size)),
   );
-  const packer = new PagePacker(thread.reader, codec, placer, dedup);
+  const packer = new PagePacker(thread.reader, codec, flag, placer, dedup);
   const map = thread.memoryMap()?.map;
   const flush = () => {
     addDone(shared, 'compress', placer.count);
@@ -102,7 +103,7 @@ export function* compressWindows(
 }
 
 /** Page frames that have no struct page. */
-function unmappedBits(map: MemoryMap | undefined, pfn: number, count: number): Uint8Array {
+export function unmappedBits(map: MemoryMap | undefined, pfn: number, count: number): Uint8Array {
   const bits = new Uint8Array(Math.ceil(count / 8));
   if (map === undefined) return bits.fill(0xff);
   for (const piece of map.pieces(pfn, count)) {
@@ -132,6 +133,7 @@ class PagePacker {
   constructor(
     reader: MemoryReader,
     codec: PageCodec | undefined,
+    flag: number,
     placer: PagePlacer,
     dedup: Dedup | undefined,
   ) {
@@ -140,7 +142,7 @@ class PagePacker {
     this.placer = placer;
     this.dedup = dedup;
     this.isZero = openZeroTest(reader.pageSize);
-    this.flag = codec === undefined ? 0 : CompressionFlag[codec.name];
+    this.flag = flag;
   }
 
   result(): CompressResult {

@@ -10,11 +10,13 @@ import { type Plan, planWindows, urgencyOrder } from '../filter/plan.ts';
 import type { Machine } from '../kernel/machine.ts';
 import type { DumpFile } from '../read/dump-file.ts';
 import { comma } from '../read/file.ts';
+import { isInMemory } from '../read/live.ts';
 import { openDump } from '../read/open.ts';
 import { maskBit } from '../sme/mask.ts';
 import { dataOffset, encodeKdumpHeader, type KdumpLayout, layoutKdump } from '../write/kdump.ts';
 import { incompleteName, isSameFile, openTarget, type TargetFile, writeFully } from '../write/target-file.ts';
 import { cannotFilter, freePagesWarning, refuseOldKernel, whyNothingFound, whyUnreadable } from './checks.ts';
+import type { CompressResult } from './compress-phase.ts';
 import { type Description, describe } from './describe.ts';
 import { estimate } from './estimate.ts';
 import { headerOf, outputNotes } from './headers.ts';
@@ -110,7 +112,7 @@ class Dump {
     codec: PageCodec | undefined,
   ): Promise<DumpReport> {
     const { request, file } = this;
-    const reader = await openReader(file, request.mmap ?? true);
+    const reader = await openReader(file, request.mmap ?? !isInMemory(file));
     const search = searchWith(this.observer.onProgress.bind(this.observer), () => this.stopIfAborted());
     const description = await describe(file, reader, request, search).finally(() => reader.close());
     const { machine } = description;
@@ -158,11 +160,17 @@ class Dump {
 
   /** A dry run: all that is decided by the struct pages is found, and the rest estimated. */
   private async estimate(job: Job, layout: KdumpLayout, team: Team, about: About): Promise<DumpReport> {
-    const kept = keptBitsAgain(team.thread);
-    const { classified, keptPages } = await this.classify(job, team, kept, about.machine);
-    const compressed = await estimate(team.thread, kept, keptPages, () => this.stopIfAborted());
-    const sizeBytes = dataOffset(layout, keptPages) + layout.blockSize + compressed.dataBytes;
-    return this.report(job, about, classified, compressed, keptPages, sizeBytes, team);
+    try {
+      const kept = keptBitsAgain(team.thread);
+      const { classified, keptPages } = await this.classify(job, team, kept, about.machine);
+      const compressed = await estimate(team.thread, kept, keptPages, () => this.stopIfAborted());
+      if (team.fallback !== undefined) this.warn(team.fallback);
+      this.checkRead(compressed);
+      const sizeBytes = dataOffset(layout, keptPages) + layout.blockSize + compressed.dataBytes;
+      return this.report(job, about, classified, compressed, keptPages, sizeBytes, team);
+    } finally {
+      await team.close();
+    }
   }
 
   private async classify(
@@ -186,7 +194,6 @@ class Dump {
     header: ReturnType<typeof headerOf>,
     about: About,
   ): Promise<DumpReport> {
-    const { request } = this;
     const { plan, shared } = job;
     const { layout } = job.target;
     const writeHeader = (incomplete: boolean, eraseAt?: number) =>
@@ -213,22 +220,25 @@ class Dump {
       this.stopIfAborted();
       if (team.fallback !== undefined) this.warn(team.fallback);
 
-      this.refuseCutInput(compressed.cutPages);
-      const { missingPages } = compressed;
-      if (missingPages > 0) {
-        this.warn(
-          `${missingPages.toLocaleString('en-US')} pages could not be read from ${request.input}: they are marked as missing, and readers will call the dump incomplete`,
-        );
-      }
+      this.checkRead(compressed);
       const eraseAt = Number(Atomics.load(shared.nextByte, 0));
       const { eraseInfo } = header.source;
       writeFully(target.path, target.fd, eraseInfo, eraseAt);
-      await team.close();
       // All of it is on the disk before the header stops saying that it is not.
       target.sync();
-      writeHeader(missingPages > 0, eraseAt);
+      writeHeader(compressed.missingPages > 0, eraseAt);
       target.seal();
-      return this.report(job, about, classified, compressed, keptPages, eraseAt + eraseInfo.length, team);
+      const report = this.report(
+        job,
+        about,
+        classified,
+        compressed,
+        keptPages,
+        eraseAt + eraseInfo.length,
+        team,
+      );
+      await team.close().catch(() => {});
+      return report;
     } catch (error) {
       await team?.close().catch(() => {});
       // After a signal whatever else goes wrong follows from it.
@@ -313,10 +323,15 @@ class Dump {
     this.warn(cannotFilter(this.request, reason, this.level));
   }
 
-  /** What is there of the input is written all the same, but it is a part. */
-  private refuseCutInput(cutPages: number): void {
-    if (cutPages === 0) return;
+  /** Pages that could not be read are told; where the input is cut short, what is there of it is written, but it is a part. */
+  private checkRead({ missingPages, cutPages }: CompressResult): void {
     const { path, fileBytes } = this.file;
+    if (missingPages > 0 && cutPages === 0) {
+      this.warn(
+        `${comma(missingPages)} pages could not be read from ${path}: they are marked as missing, and readers will call the dump incomplete`,
+      );
+    }
+    if (cutPages === 0) return;
     throw new SmeltError(
       'TRUNCATED',
       `${path}: the data of ${comma(cutPages)} pages lie behind the end of the file, which has ${comma(fileBytes)} bytes`,

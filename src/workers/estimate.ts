@@ -3,18 +3,22 @@
 import { setImmediate as breathe } from 'node:timers/promises';
 import { windowSpan } from '../filter/plan.ts';
 import { openZeroTest } from '../native/zero-test.ts';
-import { runsOf } from '../read/bitmap.ts';
-import type { CompressResult } from './compress-phase.ts';
+import { runsOf, testBit } from '../read/bitmap.ts';
+import { type CompressResult, unmappedBits } from './compress-phase.ts';
 import type { KeptBits } from './sums.ts';
 import type { Thread } from './thread.ts';
 
 /** Windows that are looked at, spread evenly over the kept pages, and pages of each. */
 const WINDOWS = 64;
 const PAGES_OF_A_WINDOW = 64;
+/** Its multiples, without what stands before the point, are spread evenly and repeat nowhere. */
+const GOLDEN_RATIO = (Math.sqrt(5) - 1) / 2;
 
 interface Sample {
   pages: number;
   zeroPages: number;
+  /** Those of them without a struct page. */
+  undecidedZeroPages: number;
   missingPages: number;
   dataBytes: number;
 }
@@ -27,12 +31,18 @@ export async function estimate(
   stopIfAborted: () => void,
 ): Promise<CompressResult> {
   const measure = await pageMeasure(thread);
-  const sample: Sample = { pages: 0, zeroPages: 0, missingPages: 0, dataBytes: 0 };
-  for (const [index, times] of chosenWindows(thread.job.shared.keptPages, keptPages)) {
-    const { pfn, count } = windowSpan(thread.job.plan, index);
-    const inWindow = thread.job.shared.keptPages[index]!;
-    const step = Math.max(1, inWindow / (PAGES_OF_A_WINDOW * times));
-    for (const page of everyNth(kept.read(index), count, step)) measure(pfn + page, sample);
+  const map = thread.memoryMap()?.map;
+  const sample: Sample = { pages: 0, zeroPages: 0, undecidedZeroPages: 0, missingPages: 0, dataBytes: 0 };
+  const { plan, shared } = thread.job;
+  const cutBefore = thread.reader.cutPages;
+  for (const [index, times] of chosenWindows(shared.keptPages, keptPages)) {
+    const { pfn, count } = windowSpan(plan, index);
+    const step = Math.max(1, shared.keptPages[index]! / (PAGES_OF_A_WINDOW * times));
+    const unmapped = shared.undecidedPages[index] === 0 ? undefined : unmappedBits(map, pfn, count);
+    for (const page of oneOfEach(kept.read(index), count, step)) {
+      const isZero = measure(pfn + page, sample);
+      if (isZero && unmapped !== undefined && testBit(unmapped, page)) sample.undecidedZeroPages++;
+    }
     await breathe();
     stopIfAborted();
   }
@@ -42,9 +52,9 @@ export async function estimate(
     dataBytes: share(sample.dataBytes),
     storedPages: keptPages - zeroPages - missingPages,
     zeroPages,
-    undecidedZeroPages: 0,
+    undecidedZeroPages: share(sample.undecidedZeroPages),
     missingPages,
-    cutPages: 0,
+    cutPages: thread.reader.cutPages - cutBefore,
     dedup: undefined,
   };
 }
@@ -62,18 +72,27 @@ function chosenWindows(keptOf: Uint32Array, keptPages: number): Map<number, numb
   return chosen;
 }
 
-/** Set bits of the first `count`: each `step`-th, which need not be a whole number. */
-function* everyNth(bits: Uint8Array, count: number, step: number): Generator<number> {
+/**
+ * One of every `step` set bits among the first `count`, each time at another place among them: at the same place there
+ * would be a pattern, the first pages of large allocations for one.
+ */
+function* oneOfEach(bits: Uint8Array, count: number, step: number): Generator<number> {
   let seen = 0;
-  let next = 0;
+  let taken = 0;
+  const nextPlace = () => Math.floor((taken + ((taken * GOLDEN_RATIO) % 1)) * step);
+  let next = nextPlace();
   for (const [from, to] of runsOf(bits, 0, count)) {
-    for (; next < seen + (to - from); next += step) yield from + Math.floor(next) - seen;
+    while (next < seen + (to - from)) {
+      yield from + next - seen;
+      taken++;
+      next = nextPlace();
+    }
     seen += to - from;
   }
 }
 
-/** Looks at one page as the compress phase would. */
-async function pageMeasure(thread: Thread): Promise<(pfn: number, sample: Sample) => void> {
+/** Looks at one page as the compress phase would; whether it is a page of zeros. */
+async function pageMeasure(thread: Thread): Promise<(pfn: number, sample: Sample) => boolean> {
   const { reader } = thread;
   const { pageSize } = reader;
   const codec = await thread.openCodec();
@@ -81,8 +100,15 @@ async function pageMeasure(thread: Thread): Promise<(pfn: number, sample: Sample
   const isZero = openZeroTest(pageSize);
   return (pfn, sample) => {
     sample.pages++;
-    if (reader.load(pfn, 1) === 0) sample.missingPages++;
-    else if (isZero(reader.bytes, reader.start)) sample.zeroPages++;
-    else sample.dataBytes += codec?.compress(reader.bytes, out, reader.start, pageSize) || pageSize;
+    if (reader.load(pfn, 1) === 0) {
+      sample.missingPages++;
+      return false;
+    }
+    if (isZero(reader.bytes, reader.start)) {
+      sample.zeroPages++;
+      return true;
+    }
+    sample.dataBytes += codec?.compress(reader.bytes, out, reader.start, pageSize) || pageSize;
+    return false;
   };
 }

@@ -4,16 +4,19 @@ import type { Piscina } from 'piscina';
 import { SmeltError } from '../errors.ts';
 import type { ClassifyResult } from './classify-phase.ts';
 import type { CompressResult } from './compress-phase.ts';
-import { type Job, seatOf } from './job.ts';
+import { type Job, SEAT, seatOf } from './job.ts';
 import type { Outcome, Task } from './worker.ts';
 
 /** A worker's own heap holds little: its buffers lie outside of it, its work allocates almost nothing. */
 const WORKER_LIMITS = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 48 };
 
+type Result = ClassifyResult | CompressResult;
+
 export interface Helpers {
-  /** How many were asked for. */
+  /** How many were asked for, and how many of them failed. */
   readonly count: number;
-  /** Why they cannot be used, once that is known. */
+  readonly failed: number;
+  /** Why the first of them did. */
   readonly problem: unknown;
   /** Sets all to work on a phase; `onFailure` is told when one that had begun fails. */
   assist(job: Job, task: Task, onFailure: () => void): Assistance;
@@ -22,51 +25,65 @@ export interface Helpers {
 
 export interface Assistance {
   /**
-   * What those did who took a part of the work, when they are done with it; to be called when nothing is left to take.
+   * What those did who came, when they are done with it; to be called when nothing is left to take.
    * @throws SmeltError of the work, or what a thread died of; in either case after all are done.
    */
-  results(): Promise<(ClassifyResult | CompressResult)[]>;
+  results(): Promise<Result[]>;
 }
 
 export async function startHelpers(count: number): Promise<Helpers> {
+  const failed = new Set<number>();
   let problem: unknown;
   let closing: Promise<void> | undefined;
-  const lost = (error: unknown): undefined => {
+  const lost = (error: unknown, who: readonly number[]): undefined => {
     // What is still on its way when the work is done is sent home, and that is no problem.
-    if (closing === undefined) problem ??= error;
+    if (closing !== undefined) return;
+    problem ??= error;
+    for (const helper of who) failed.add(helper);
   };
-  const pool = await openPool(count).catch(lost);
-  // A thread that dies without a task, at its start or between two, is told nowhere else.
-  pool?.on('error', lost);
+  const everybody = Array.from({ length: count }, (_, helper) => helper);
+  const pool = await openPool(count).catch((error) => lost(error, everybody));
+  // A thread that dies without a task, at its start or between two, is told nowhere else. Another one takes its place.
+  pool?.on('error', () => {});
   return {
     count,
+    get failed() {
+      return failed.size;
+    },
     get problem() {
       return problem;
     },
     assist(job, task, onFailure) {
-      const seats = Array.from({ length: pool === undefined ? 0 : count }, (_, i) => seatOf(i, task.phase));
-      const isAtWork = (seat: number) => Atomics.load(job.shared.atWork, seat) !== 0;
-      const help = async (seat: number): Promise<ClassifyResult | CompressResult | undefined> => {
+      const { seats } = job.shared;
+      const help = async (helper: number, seat: number): Promise<Result | undefined> => {
         try {
           const outcome = (await pool?.run({ job, task, seat })) as Outcome;
           if ('result' in outcome) return outcome.result;
           const { code, message, options } = outcome.error;
           throw new SmeltError(code, message, options);
         } catch (error) {
+          lost(error, [helper]);
           // Who had not begun leaves nothing undone.
-          if (!isAtWork(seat)) return lost(error);
+          if (Atomics.load(seats, seat) !== SEAT.working) return undefined;
           onFailure();
           throw error;
         }
       };
-      const helping = seats.map(help);
-      for (const each of helping) each.catch(() => {});
+      const helping = (pool === undefined ? [] : everybody).map((helper) => {
+        const seat = seatOf(helper, task.phase);
+        const result = help(helper, seat);
+        result.catch(() => {});
+        return { seat, result };
+      });
       return {
         async results() {
           // Whoever has not come up yet would find nothing to do.
-          const done = await Promise.allSettled(helping.filter((_, i) => isAtWork(seats[i]!)));
-          const failed = done.find((result) => result.status === 'rejected');
-          if (failed) throw failed.reason;
+          const here = helping.filter(
+            ({ seat }) => Atomics.compareExchange(seats, seat, SEAT.empty, SEAT.closed) !== SEAT.empty,
+          );
+          const done = await Promise.allSettled(here.map(({ result }) => result));
+          const bad = done.find((result) => result.status === 'rejected');
+          if (bad) throw bad.reason;
           return done.flatMap((result) => ('value' in result && result.value ? [result.value] : []));
         },
       };

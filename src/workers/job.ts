@@ -44,8 +44,8 @@ export interface Shared {
   readonly keptPages: Uint32Array;
   readonly undecidedPages: Uint32Array;
   readonly firstDescriptor: Float64Array;
-  /** For each helper and phase, whether it took a window: then its result is waited for. Indexed by `seatOf`. */
-  readonly atWork: Int32Array;
+  /** What each helper does in each phase, one of SEAT. Indexed by `seatOf`. */
+  readonly seats: Int32Array;
   /** Undefined: identical pages are stored as often as they come. */
   readonly placedPages: Int32Array | undefined;
 }
@@ -66,7 +66,7 @@ export function createShared(windows: number, helpers: number, dedupPages: numbe
     keptPages: new Uint32Array(shared(4, windows)),
     undecidedPages: new Uint32Array(shared(4, windows)),
     firstDescriptor: new Float64Array(shared(8, windows)),
-    atWork: new Int32Array(shared(4, 2 * helpers)),
+    seats: new Int32Array(shared(4, 2 * helpers)),
     placedPages: dedupPages > 0 ? createPlacedPages(dedupPages) : undefined,
   };
 }
@@ -75,29 +75,32 @@ export function createShared(windows: number, helpers: number, dedupPages: numbe
 export function resetShared(shared: Shared): void {
   Atomics.store(shared.stop, 0, 0);
   shared.nextWindow.fill(0);
-  shared.atWork.fill(0);
+  shared.seats.fill(SEAT.empty);
   shared.donePages.fill(0n);
 }
 
-/**
- * The windows of a phase that nobody has taken, until there are none or work is to stop. `seat` is set while the caller
- * may have one: it is set before the first is taken, so that whoever sees no window left and no seat set has waited for all.
- */
+/** The windows of a phase that nobody has taken, until there are none or work is to stop; a helper gives its seat. */
 export function* takeWindows(
   { shared, plan, order }: Job,
   phase: SharedPhase,
   seat: number | undefined,
 ): Generator<number> {
-  if (seat !== undefined) Atomics.store(shared.atWork, seat, 1);
-  for (let taken = 0; Atomics.load(shared.stop, 0) === 0; taken++) {
+  // Before the first one is taken: who fails from here on leaves something undone.
+  if (seat !== undefined) Atomics.store(shared.seats, seat, SEAT.working);
+  while (Atomics.load(shared.stop, 0) === 0) {
     const turn = Atomics.add(shared.nextWindow, PHASE_INDEX[phase], 1);
-    if (turn < plan.starts.length) yield phase === 'compress' ? order[turn]! : turn;
-    else if (taken === 0 && seat !== undefined) return Atomics.store(shared.atWork, seat, 0);
-    else return;
+    if (turn >= plan.starts.length) return;
+    yield phase === 'compress' ? order[turn]! : turn;
   }
 }
 
-/** Where `atWork` says whether a helper works on a phase. */
+/**
+ * A helper's part in a phase. It takes its empty seat when it is up, before it loads anything; who finds nothing left to do
+ * closes the empty seats, waits for those that are taken, and for nobody else.
+ */
+export const SEAT = { empty: 0, taken: 1, working: 2, closed: 3 } as const;
+
+/** Where `seats` has a helper's part in a phase. */
 export function seatOf(helper: number, phase: SharedPhase): number {
   return helper * 2 + PHASE_INDEX[phase];
 }

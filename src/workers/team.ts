@@ -81,11 +81,14 @@ export async function assembleTeam(
     thread,
     phases,
     get threads() {
-      return alone || helpers?.problem !== undefined ? 1 : (helpers?.count ?? 0) + 1;
+      return alone ? 1 : 1 + helpers!.count - helpers!.failed;
     },
     get fallback() {
-      if (helpers?.problem === undefined) return undefined;
-      return `${helpers.count} worker thread${helpers.count === 1 ? '' : 's'} cannot be used (${systemReason(helpers.problem)}): all work is done in one thread`;
+      if (helpers === undefined || helpers.failed === 0) return undefined;
+      const { count, failed, problem } = helpers;
+      const some = failed < count && !alone ? `${failed} of ` : '';
+      const rest = some === '' ? 'all work is done in one thread' : 'the others do their work';
+      return `${some}${count} worker thread${count === 1 ? '' : 's'} cannot be used (${systemReason(problem)}): ${rest}`;
     },
     async close() {
       signal.removeEventListener('abort', stop);

@@ -3,7 +3,7 @@
 import { type ErrorCode, SmeltError, type SmeltErrorOptions } from '../errors.ts';
 import { type ClassifyResult, classifyWindows } from './classify-phase.ts';
 import { type CompressResult, compressWindows } from './compress-phase.ts';
-import type { Job } from './job.ts';
+import { type Job, SEAT } from './job.ts';
 import { Thread } from './thread.ts';
 
 export type Task =
@@ -14,19 +14,22 @@ export type Task =
 export interface Order {
   readonly job: Job;
   readonly task: Task;
-  /** Where the thread says that it took a part of the work. */
+  /** Of the helper, in this phase. */
   readonly seat: number;
 }
 
 let thread: Promise<Thread> | undefined;
 
-/** What a thread sends back: an error crosses to the main thread as plain data, because its class and code would be lost. */
+/** What a thread sends back; no result when it came too late. An error crosses to the main thread as plain data, because its class and code would be lost. */
 export type Outcome =
-  | { readonly result: ClassifyResult | CompressResult }
+  | { readonly result: ClassifyResult | CompressResult | undefined }
   | { readonly error: { code: ErrorCode; message: string; options: SmeltErrorOptions } };
 
 /** Piscina's entry: both phases run on the same threads, which keep their reader. */
 export async function work({ job, task, seat }: Order): Promise<Outcome> {
+  if (Atomics.compareExchange(job.shared.seats, seat, SEAT.empty, SEAT.taken) !== SEAT.empty) {
+    return { result: undefined };
+  }
   try {
     thread ??= Thread.open(job);
     return { result: drain(await phaseSteps(await thread, task, seat)) };

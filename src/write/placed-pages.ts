@@ -14,13 +14,13 @@ const MIN_BUCKETS = 2 ** 10;
 const STATE = 0;
 const PFN = 1;
 const OFFSET = 2;
-/** Bits 0 to 16 the size, 17 to 24 the upper bits of the offset, 25 to 31 those of the page frame number. */
+/** Bits 0 to 16 the size, 17 to 28 the upper bits of the offset, 29 to 31 those of the page frame number. */
 const REST = 3;
 
 const SIZE_BITS = 17;
-const OFFSET_BITS = 8;
-const PFN_BITS = 7;
-/** What does not fit is not remembered: 16 TiB of output, 2 PiB of memory. */
+const OFFSET_BITS = 12;
+const PFN_BITS = 3;
+/** What does not fit is not remembered: 16 TiB of output, 128 TiB of memory. */
 const MAX_OFFSET = 2 ** (32 + OFFSET_BITS);
 const MAX_PFN = 2 ** (32 + PFN_BITS);
 

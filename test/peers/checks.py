@@ -15,7 +15,7 @@ SMELT = os.environ.get('SMELT_BIN', str(PROJECT / 'bin' / 'smelt'))
 CACHE = pathlib.Path(os.environ.get('SMELT_CACHE', pathlib.Path.home() / '.cache' / 'smelt'))
 FIXTURES = pathlib.Path(os.environ.get('SMELT_FIXTURES', PROJECT.parent / 'shared' / 'fixtures'))
 #: What a run with two threads may take.
-MOST_MEMORY = 140_000_000
+MOST_MEMORY = 120_000_000
 LEVELS = (0, 1, 2, 4, 8, 16, 31)
 CODEC_LETTERS = {'raw': None, 'zlib': '-c', 'lzo': '-l', 'snappy': '-p', 'zstd': '-z'}
 

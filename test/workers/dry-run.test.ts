@@ -1,8 +1,8 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { buildEveryKind, everyKind } from './every-kind.ts';
-import { runDump, scratch } from './run-dump.ts';
+import { failureOf, runDump, scratch } from './run-dump.ts';
 
 const dir = scratch();
 const input = join(dir, 'core');
@@ -42,4 +42,21 @@ test('a dry run of few pages looks at all of them', async () => {
   const { report: dry } = await runDump({ input: small, output: undefined, dryRun: true, dumpLevel: 31 });
   const { report: real } = await runDump({ input: small, output: join(dir, 'small.out'), dumpLevel: 31 });
   expect(dry.classes.zero / real.classes.zero).toBeCloseTo(1, 1);
+});
+
+test('a dry run counts no page twice where nothing can be classified', async () => {
+  const plain = join(dir, 'no-vmcoreinfo');
+  buildEveryKind({ path: plain, vmcoreinfo: 'none' });
+  const { report: dry } = await runDump({ input: plain, output: undefined, dryRun: true, dumpLevel: 31 });
+  const { report: real } = await runDump({ input: plain, output: join(dir, 'plain.out'), dumpLevel: 31 });
+  expect(dry.classes.kernel).toBe(real.classes.kernel);
+  expect(dry.classes.undecided + dry.classes.zero).toBe(real.classes.undecided + real.classes.zero);
+});
+
+test('a dry run of a dump that was cut short says so as a run does', async () => {
+  const whole = join(dir, 'whole');
+  await runDump({ input, output: whole, dumpLevel: 0 });
+  truncateSync(whole, Math.floor(statSync(whole).size / 2));
+  const error = await failureOf({ input: whole, output: undefined, dryRun: true, dumpLevel: 31 });
+  expect(error.code).toBe('TRUNCATED');
 });
