@@ -1,7 +1,7 @@
 /** `smelt bench`: measurements on their way to a table, a picture, or a program. */
 
-import { lstatSync, writeFileSync } from 'node:fs';
-import { basename } from 'node:path';
+import { lstatSync, statSync, writeFileSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
 import type { BenchObserver, BenchReport } from '../bench/report.ts';
 import { ExitCode, SmeltError, systemReason } from '../errors.ts';
 import { type BenchArgs, parseBench } from './bench-args.ts';
@@ -49,8 +49,9 @@ export async function runBench(
     const bench = await host.loadBench();
     const report = await bench(request, observer, interruption.signal);
     steps.end();
-    if (chart !== undefined) writeChart(chart, report);
+    // What was measured is told before anything that can still fail.
     host.stdout.write(display.json ? jsonReport('bench', report) : `${benchTable(report)}\n`);
+    if (chart !== undefined) writeChart(chart, report);
     reportWarnings(report.warnings, display, host);
     return ExitCode.ok;
   } catch (thrown) {
@@ -65,6 +66,12 @@ type Chart = NonNullable<BenchArgs['chart']>;
 
 /** Hours of measuring must not end at a name that was taken from the beginning. */
 function checkChart({ path, overwrite }: Chart): void {
+  const directory = dirname(path);
+  if (!statSync(directory, { throwIfNoEntry: false })?.isDirectory()) {
+    throw new SmeltError('TARGET', `${path}: there is no directory ${directory}`, {
+      hint: 'Make it first, or give another place.',
+    });
+  }
   const stat = lstatSync(path, { throwIfNoEntry: false });
   if (stat === undefined || (overwrite && stat.isFile())) return;
   throw new SmeltError('TARGET', `${path}: ${stat.isFile() ? 'already exists' : 'is not a regular file'}`, {
