@@ -2,40 +2,13 @@
 
 import { closeSync, ftruncateSync, openSync } from 'node:fs';
 import { SmeltError, systemReason } from '../errors.ts';
+import { Elf64Ehdr, Elf64Phdr } from '../read/elf.ts';
 import { comma } from '../read/file.ts';
 import { encodeNote, NT_PRSTATUS } from '../read/notes.ts';
-import { bytes, size64, struct, u16, u32, u64 } from '../struct.ts';
 import { writeFully } from '../write/target-file.ts';
 import { directVaddr } from './synthetic-kernel.ts';
 import { PAGE_BYTES, type PfnRange } from './synthetic-machine.ts';
 
-/** Source: elf.h. */
-const Elf64Ehdr = struct('Elf64_Ehdr', {
-  e_ident: bytes(16),
-  e_type: u16,
-  e_machine: u16,
-  e_version: u32,
-  e_entry: u64,
-  e_phoff: size64,
-  e_shoff: size64,
-  e_flags: u32,
-  e_ehsize: u16,
-  e_phentsize: u16,
-  e_phnum: u16,
-  e_shentsize: u16,
-  e_shnum: u16,
-  e_shstrndx: u16,
-});
-const Elf64Phdr = struct('Elf64_Phdr', {
-  p_type: u32,
-  p_flags: u32,
-  p_offset: size64,
-  p_vaddr: u64,
-  p_paddr: size64,
-  p_filesz: size64,
-  p_memsz: size64,
-  p_align: u64,
-});
 const ELF64_LITTLE_ENDIAN = Uint8Array.of(0x7f, 0x45, 0x4c, 0x46, 2, 1, 1);
 const ET_CORE = 4;
 const EM_X86_64 = 62;

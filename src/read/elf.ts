@@ -10,7 +10,7 @@ import { checkMemory, MAX_EXTENTS, MAX_NOTE_BYTES } from './limits.ts';
 /** Source: elf.h, e_ident. */
 const ElfIdent = struct('e_ident', { magic: u32, ei_class: u8, ei_data: u8, ei_version: u8, rest: bytes(9) });
 /** Source: elf.h, Elf64_Ehdr. */
-const Elf64Ehdr = struct('Elf64_Ehdr', {
+export const Elf64Ehdr = struct('Elf64_Ehdr', {
   e_ident: bytes(16),
   e_type: u16,
   e_machine: u16,
@@ -27,7 +27,7 @@ const Elf64Ehdr = struct('Elf64_Ehdr', {
   e_shstrndx: u16,
 });
 /** Source: elf.h, Elf64_Phdr. */
-const Elf64Phdr = struct('Elf64_Phdr', {
+export const Elf64Phdr = struct('Elf64_Phdr', {
   p_type: u32,
   p_flags: u32,
   p_offset: size64,
