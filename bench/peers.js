@@ -253,6 +253,7 @@ const ROWS = {
       ['full', full(), '31', true],
       ['synthetic 64 GiB', synthetic('64G'), '31', true],
       ['synthetic 64 GiB', synthetic('64G'), '8', false],
+      ['synthetic 1 TiB', synthetic('1T'), '31', false],
     ]) {
       const rest = ['--dry-run', '-d', level];
       const variants = { one: smeltRun(rest, file, 1), two: smeltRun(rest, file, 2) };

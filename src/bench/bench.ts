@@ -48,7 +48,7 @@ export async function bench(
     const synthetic = request.synthetic && (await makeSynthetic(request, workDir, pace));
     const input = synthetic?.file ?? request.input!;
     const measured = await measure({ request, input, version, workDir, pace, observer, warn });
-    if (workDir.report.inMemory) {
+    if (workDir.report.inMemory && request.rounds > 0) {
       warn(
         `${request.workDir} is a file system in memory: speeds of writing are not those of a disk; --work-dir gives another place`,
       );
@@ -92,11 +92,11 @@ async function measure(context: Context): Promise<Measured> {
   try {
     refuseLive(file);
     const look = await lookAt(context);
+    const about = { input: look.input, dumpLevel: look.output.dumpLevel };
+    if (request.rounds === 0) return { ...about, parts: undefined, peer: undefined };
     // With a peer there are two at a time. What a sample estimates may be off.
     const outputs = request.dryRun ? 0 : version === undefined ? 1 : 2;
     workDir.require(Math.ceil(look.output.sizeBytes * outputs * 1.5), 'what is written here');
-    const about = { input: look.input, dumpLevel: look.output.dumpLevel };
-    if (request.rounds === 0) return { ...about, parts: undefined, peer: undefined };
     const threads = Math.max(1, request.threads ?? defaultThreads());
     if (version !== undefined) {
       if (request.compressionLevel !== undefined)

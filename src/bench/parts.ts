@@ -40,7 +40,7 @@ export async function measureParts(context: PartsContext): Promise<PartsReport> 
   const output = workDir.file('dump');
   const counts = request.threads === undefined ? threadCountsUpTo(cpus) : [Math.max(1, request.threads)];
   const threads = Math.max(1, request.threads ?? context.defaultThreads);
-  const sample = await takeSample(context, output, threads);
+  const { sample, storedPages } = await takeSample(context, output, threads);
   const memory = await measureMemory(pace);
   const reading = await measureReading(pace, file);
   const classifying = await measureClassifying(
@@ -58,8 +58,8 @@ export async function measureParts(context: PartsContext): Promise<PartsReport> 
     level: request.compressionLevel,
   });
   const writing = await measureWriting(pace, workDir);
-  const runs = await measureRuns(pace, request, file.path, workDir, counts);
-  const { pages, pageSize: pageSizeBytes, keptPages, storedPages } = sample;
+  const runs = await measureRuns(pace, request, file.path, workDir, counts, context.warn);
+  const { pages, pageSize: pageSizeBytes, keptPages } = sample;
   const about = { pages, pageSizeBytes, seed: SEED, keptPages, storedPages };
   const advice = advise({
     threads,
@@ -85,17 +85,25 @@ function warnOfShortPhase({ warn }: PartsContext, classifying: readonly Classify
   );
 }
 
-/** Of the pages that a run of smelt kept: its second bitmap says which. */
-async function takeSample(context: PartsContext, output: string, threads: number): Promise<Sample> {
+/** Of the pages that a run of smelt kept: its second bitmap says which, and its report how many of them are not zero. */
+async function takeSample(
+  context: PartsContext,
+  output: string,
+  threads: number,
+): Promise<{ sample: Sample; storedPages: number }> {
   const { request, file, pace } = context;
   pace.onStep({ part: 'sampling', detail: 'kept pages', round: 0, rounds: pace.rounds });
-  await runSmelt(request, ['--num-threads', String(threads), '--', file.path, output], pace.signal);
+  const args = ['--num-threads', String(threads), '--', file.path, output];
+  const { report } = await runSmelt(request, args, pace.signal);
   const dump = openDump(output);
   try {
     if (dump.format !== 'kdump') throw new SmeltError('INTERNAL', `${output}: is no kdump-compressed file`);
     const reader = await openReader(file, false);
     try {
-      return samplePages(dump, reader, SAMPLE_PAGES, SEED);
+      return {
+        sample: samplePages(dump, reader, SAMPLE_PAGES, SEED),
+        storedPages: report.storedPages,
+      };
     } finally {
       reader.close();
     }

@@ -4,12 +4,13 @@ import { closeSync, fsyncSync, openSync, rmSync, statSync } from 'node:fs';
 import type { CodecName } from '../codec/codec.ts';
 import { SmeltError, systemReason } from '../errors.ts';
 import { type Finished, lastWords, runProgram } from './child.ts';
+import { threadsText } from './classify-speed.ts';
 import { lackedCodecs, type PeerStep, stepsOf, versionLine } from './peer-output.ts';
 import type { BenchRequest, PeerReport, PhaseSpread, SideReport } from './report.ts';
 import { type Pace, timed } from './rounds.ts';
 import { comparePages } from './same-pages.ts';
 import { spreadOf } from './spread.ts';
-import { LETTER_OF_CODEC, runSmelt } from './whole-runs.ts';
+import { LETTER_OF_CODEC, runSmelt, warnOfFewerThreads } from './whole-runs.ts';
 import type { WorkDir } from './work-dir.ts';
 
 /** makedumpfile's report (16) has its steps, its errors (4) the reason of a failure. */
@@ -61,25 +62,39 @@ function refuseLackedCodec(program: string, codec: CodecName, text: string): voi
 
 export async function measurePeer(context: PeerContext, version: string): Promise<PeerReport> {
   const { request, pace, threads, dryRun, workDir } = context;
-  // Alone, smelt works in one thread, which is what makedumpfile does without the option.
-  const { program, threads: peerThreads = threads > 1 ? threads : 0 } = request.peer!;
+  const { program, threads: given } = request.peer!;
   const files = { smelt: workDir.file('by-smelt'), peer: workDir.file('by-peer') };
-  const runs: { smelt: SideRun; peer: SideRun }[] = [];
+  const clear = () => {
+    for (const path of Object.values(files)) rmSync(path, { force: true });
+  };
+  const step = (detail: string, round: number) =>
+    pace.onStep({ part: 'side by side', detail, round, rounds: pace.rounds });
+
+  step('smelt', 0);
+  const warmUp = { smelt: await runOurs(context, files.smelt) };
+  const trials: { threads: number; run: SideRun }[] = [];
   let samePages: PeerReport['samePages'];
-  for (let round = 0; round <= pace.rounds; round++) {
-    pace.onStep({ part: 'side by side', detail: 'smelt', round, rounds: pace.rounds });
-    const smelt = await runOurs(context, files.smelt);
-    pace.onStep({ part: 'side by side', detail: program, round, rounds: pace.rounds });
-    const peer = await runTheirs(context, program, peerThreads, files.peer, round === 0);
-    runs.push({ smelt, peer });
-    if (round === 0 && !dryRun) {
-      pace.onStep({ part: 'comparing', detail: 'the pages of both', round, rounds: pace.rounds });
+  for (const tried of given === undefined ? threadsToTry(threads) : [given]) {
+    step(tried === 0 ? program : `${program}, ${threadsText(tried)}`, 0);
+    trials.push({ threads: tried, run: await runTheirs(context, program, tried, files.peer, true) });
+    if (trials.length === 1 && !dryRun) {
+      pace.onStep({ part: 'comparing', detail: 'the pages of both', round: 0, rounds: pace.rounds });
       samePages = await comparePages(context.input, files.smelt, files.peer, pace.signal);
     }
-    for (const path of Object.values(files)) rmSync(path, { force: true });
+    clear();
   }
-  warnOfPeersWays(context, peerThreads, runs[0]!.peer);
-  const [warmUp, ...rounds] = runs;
+  const best = trials.reduce((one, other) => (other.run.wallMs < one.run.wallMs ? other : one));
+
+  const rounds: { smelt: SideRun; peer: SideRun }[] = [];
+  for (let round = 1; round <= pace.rounds; round++) {
+    step('smelt', round);
+    const smelt = await runOurs(context, files.smelt);
+    step(program, round);
+    const peer = await runTheirs(context, program, best.threads, files.peer, false);
+    rounds.push({ smelt, peer });
+    clear();
+  }
+  warnOfPeersWays(context, best.run);
   const pairs = rounds.map(({ smelt, peer }) => ({
     smeltMs: smelt.wallMs,
     peerMs: peer.wallMs,
@@ -90,14 +105,15 @@ export async function measurePeer(context: PeerContext, version: string): Promis
       rounds.map((run) => run[which]),
       dryRun,
     ),
-    peakRssBytes: warmUp![which].peakRssBytes,
+    peakRssBytes: { smelt: warmUp.smelt, peer: best.run }[which].peakRssBytes,
   });
   return {
     program,
     version,
     dryRun,
     threads,
-    peerThreads,
+    peerThreads: best.threads,
+    peerTrials: trials.map(({ threads: tried, run }) => ({ threads: tried, ms: run.wallMs })),
     pairs,
     smelt: side('smelt'),
     peer: side('peer'),
@@ -106,16 +122,21 @@ export async function measurePeer(context: PeerContext, version: string): Promis
   };
 }
 
+/**
+ * Threads of makedumpfile wait by spinning, and come on top of its main thread: as many as smelt has may be much slower than
+ * none, and which number is best depends on the machine and the dump. Alone, smelt works in one thread, which is what
+ * makedumpfile does without the option.
+ */
+function threadsToTry(threads: number): number[] {
+  return threads === 1 ? [0] : [...new Set([0, 1, threads - 1, threads])];
+}
+
 /** What makedumpfile does so differently that the numbers would mislead. */
-function warnOfPeersWays(
-  { request, cpus, dryRun, warn }: PeerContext,
-  threads: number,
-  { steps }: SideRun,
-): void {
-  const { program } = request.peer!;
-  if (threads > 0 && threads >= cpus) {
+function warnOfPeersWays({ request, cpus, dryRun, warn }: PeerContext, { steps }: SideRun): void {
+  const { program, threads } = request.peer!;
+  if (threads !== undefined && threads > 0 && threads >= cpus) {
     warn(
-      `threads of makedumpfile wait by spinning, and its main thread comes on top: on ${cpus} CPUs it may be faster with fewer; --peer-threads 0 and 1 tell`,
+      `threads of makedumpfile wait by spinning, and its main thread comes on top: on ${cpus === 1 ? '1 CPU' : `${cpus} CPUs`} it may be faster with fewer; without --peer-threads its best is found`,
     );
   }
   const copying = steps.find(({ name }) => name === 'Copying data');
@@ -127,7 +148,7 @@ function warnOfPeersWays(
 }
 
 async function runOurs(
-  { request, input, threads, dryRun, pace }: PeerContext,
+  { request, input, threads, dryRun, pace, warn }: PeerContext,
   output: string,
 ): Promise<SideRun> {
   const { wallMs, report } = await runSmelt(
@@ -135,6 +156,7 @@ async function runOurs(
     [...(dryRun ? ['--dry-run'] : []), '--num-threads', String(threads), '--', input, output],
     pace.signal,
   );
+  warnOfFewerThreads(threads, report, warn);
   return {
     wallMs,
     ...settle(output, dryRun),

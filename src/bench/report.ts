@@ -132,7 +132,7 @@ export interface SampleReport {
   readonly seed: number;
   /** Page frames that the level keeps, pages of zeros among them. */
   readonly keptPages: number;
-  /** About how many of them are not zero. */
+  /** How many of them are not zero. */
   readonly storedPages: number;
 }
 
@@ -185,6 +185,8 @@ export interface RunReport {
   /** Kept pages by wall time. */
   readonly keptBytesPerSecond: Spread;
   readonly sizeBytes: number;
+  /** Of it, the pages; the rest are headers, bitmaps and page descriptors. */
+  readonly dataBytes: number;
   /** The largest of all rounds. */
   readonly peakRssBytes: number;
 }
@@ -195,19 +197,27 @@ export interface Estimate extends Setting {
 }
 
 /**
- * A model, not a measurement: `ms` is what it takes to start smelt, and the larger of (a) classifying and then reading,
- * compressing and writing each stored page, divided among the threads, and (b) bringing the compressed bytes to the disk
- * at its measured speed.
+ * Whole runs with each codec and level, estimated from one that was measured (`anchor`) and a model of how much longer or
+ * shorter the others take: what it takes to start smelt, and the larger of (a) classifying and then reading, compressing
+ * and writing each stored page, divided among the threads, and (b) bringing the compressed bytes to the disk at its
+ * measured speed. `bytes` is the size of the whole file.
  */
 export interface AdviceReport {
   readonly threads: number;
   readonly estimates: readonly Estimate[];
   readonly fastest: Estimate;
+  /** Of those measured: there are higher levels. */
   readonly smallest: Estimate;
   /** The least product of time and size. */
   readonly between: Estimate;
-  /** The setting that whole runs were measured with: what the model says of it, and what they took. */
-  readonly check: { readonly estimatedMs: number; readonly measuredMs: number } | undefined;
+  /** The setting and number of threads of the run that all are estimated from, what it took, and what the model alone says of it. */
+  readonly anchor: {
+    readonly codec: CodecName;
+    readonly level: number | undefined;
+    readonly threads: number;
+    readonly measuredMs: number;
+    readonly modelledMs: number;
+  };
 }
 
 export interface PeerReport {
@@ -219,6 +229,8 @@ export interface PeerReport {
   readonly threads: number;
   /** What --num-threads told it; 0: it was not told. */
   readonly peerThreads: number;
+  /** What each number of threads took in the warm-up, the quickest of which was taken; a single one where it was asked for. */
+  readonly peerTrials: readonly { readonly threads: number; readonly ms: number }[];
   readonly pairs: readonly PairReport[];
   readonly smelt: SideReport;
   readonly peer: SideReport;

@@ -12,8 +12,6 @@ export interface Sample {
   readonly pages: number;
   readonly pageSize: number;
   readonly keptPages: number;
-  /** About how many of them are not zero. */
-  readonly storedPages: number;
 }
 
 /** Pages that are looked at for each one wanted: many kept pages may be zero. */
@@ -42,10 +40,8 @@ export function samplePages(dump: KdumpDumpFile, reader: MemoryReader, wanted: n
   for (const { bits } of keptSlices(dump)) keptPages += popcount(bits);
   const zeros = Buffer.alloc(pageSize);
   const found: Buffer[] = [];
-  let looked = 0;
   for (const pfn of pfnsOf(dump, spreadRanks(keptPages, wanted * LOOKS, random))) {
     if (reader.load(pfn, 1) === 0) continue;
-    looked++;
     const page = reader.bytes.subarray(reader.start, reader.start + pageSize);
     if (!page.equals(zeros)) found.push(Buffer.from(page));
   }
@@ -56,13 +52,7 @@ export function samplePages(dump: KdumpDumpFile, reader: MemoryReader, wanted: n
   }
   const picked = spreadRanks(found.length, wanted, random).map((i) => found[i]!);
   shuffle(picked, random);
-  return {
-    bytes: Buffer.concat(picked),
-    pages: picked.length,
-    pageSize,
-    keptPages,
-    storedPages: Math.round((keptPages * found.length) / looked),
-  };
+  return { bytes: Buffer.concat(picked), pages: picked.length, pageSize, keptPages };
 }
 
 /** The page frames that have these ranks among the kept ones; `ranks` ascend. */

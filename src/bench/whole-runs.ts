@@ -51,6 +51,16 @@ export async function runSmelt(
   return { wallMs: finished.wallMs, report };
 }
 
+/** A dump that is small has no work for many threads. */
+export function warnOfFewerThreads(
+  asked: number,
+  { threads }: DumpReport,
+  warn: (sentence: string) => void,
+): void {
+  if (threads < asked)
+    warn(`of ${threadsText(asked)} asked for, ${threads} worked: the dump is too small for more`);
+}
+
 function failureOf(finished: Finished): SmeltError {
   try {
     const { error } = JSON.parse(finished.stdout);
@@ -71,6 +81,7 @@ export async function measureRuns(
   input: string,
   workDir: WorkDir,
   threadCounts: readonly number[],
+  warn: (sentence: string) => void,
 ): Promise<RunReport[]> {
   const output = workDir.file('dump');
   const results = await takeTurns(pace, 'whole runs', threadCounts, threadsText, async (threads) => {
@@ -81,6 +92,7 @@ export async function measureRuns(
   });
   return results.map(({ variant: threads, rounds }) => {
     const { report } = rounds[0]!;
+    warnOfFewerThreads(threads, report, warn);
     const phase = (name: string) =>
       spreadOf(rounds.map((run) => run.report.phases.find((each) => each.phase === name)?.ms ?? 0));
     const wallMs = rounds.map((run) => run.wallMs);
@@ -92,6 +104,7 @@ export async function measureRuns(
       compressMs: phase('compress'),
       keptBytesPerSecond: rateOf(report.keptPages * report.input.pageSizeBytes, wallMs),
       sizeBytes: report.output.sizeBytes,
+      dataBytes: report.dataBytes,
       peakRssBytes: Math.max(...rounds.map((run) => run.report.peakRssBytes)),
     };
   });

@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync, statfsSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { errnoName, SmeltError, systemReason } from '../errors.ts';
-import { comma } from '../read/file.ts';
+import { fileSize } from '../units.ts';
 import type { WorkDirReport } from './report.ts';
 
 export interface WorkDir {
@@ -45,7 +45,7 @@ export function openWorkDir(parent: string): WorkDir {
       if (free >= bytes) return;
       throw new SmeltError(
         'TARGET',
-        `${parent}: has ${comma(free)} bytes free, and ${what} may need ${comma(bytes)}`,
+        `${parent}: has ${fileSize(free)} free, and ${what} may need ${fileSize(bytes)}`,
         { hint: 'Give a directory with more room with --work-dir.' },
       );
     },

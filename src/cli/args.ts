@@ -7,13 +7,12 @@ import { SmeltError } from '../errors.ts';
 import type { DumpRequest } from '../workers/report.ts';
 import { COMMANDS } from './commands.ts';
 import { nearest } from './nearest.ts';
+import type { CommandName, Option } from './option.ts';
 import {
   ALL_OPTIONS,
   belongsTo,
   CODEC_OF_LETTER,
-  type CommandName,
   codecLetters,
-  type Option,
   type OptionKey,
   type OptionValues,
   optionsOf,
@@ -237,7 +236,7 @@ function operandsOf(
     });
   }
   const command = nearestCommand(input);
-  if (operands.length === 1 && (!dryRun || command !== undefined)) {
+  if (operands.length === 1 && !dryRun) {
     throw new SmeltError('USAGE', `one file is given, ${quote(input)}, and DUMPFILE is missing`, {
       hint:
         command === undefined

@@ -42,9 +42,15 @@ export function parseBench(tokens: readonly Token[], program: readonly string[])
       hint: 'Leave one of both out.',
     });
   }
-  if (values.rounds === 0 && (values.synthetic === undefined || input === undefined)) {
+  const measures = values.chart ?? values.peer;
+  if (values.rounds === 0 && (values.synthetic === undefined || input === undefined || measures)) {
     throw new SmeltError('USAGE', '--rounds 0 measures nothing', {
-      hint: 'It makes a dump that is kept: smelt bench --rounds 0 --synthetic 64G VMCORE.',
+      hint: 'It only makes a dump that is kept: smelt bench --rounds 0 --synthetic 64G VMCORE.',
+    });
+  }
+  if (values.chart !== undefined && !/\.svg$/i.test(values.chart)) {
+    throw new SmeltError('USAGE', `--chart ${values.chart}: a chart is drawn as SVG, and nothing else`, {
+      hint: 'Give a name that ends in .svg; browsers show it, and rsvg-convert makes a PNG of it.',
     });
   }
   const codec = codecOf(values) ?? DEFAULT_CODEC;

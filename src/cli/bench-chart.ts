@@ -2,10 +2,10 @@
 
 import type { CodecReport, PartsReport } from '../bench/report.ts';
 import type { CodecName } from '../codec/codec.ts';
-import { settingOptions } from './bench-format.ts';
+import { count } from '../units.ts';
+import { namedSettings, settingOptions } from './bench-format.ts';
 import { LABEL_SIZE, placeLabels } from './chart-labels.ts';
 import { linearScale, logScale, type Scale } from './chart-scale.ts';
-import { count } from './format.ts';
 import { type Attributes, element, escapeXml, line, polyline, text } from './svg.ts';
 
 export interface ChartTitle {
@@ -19,6 +19,7 @@ export interface ChartTitle {
 const WIDTH = 960;
 const HEIGHT = 640;
 const PLOT = { left: 78, right: 930, top: 130, bottom: 530 } as const;
+const LONGEST_NAME = 46;
 const INK = '#1a1a1a';
 const FAINT = '#d9d9d9';
 const QUIET = '#595959';
@@ -97,10 +98,9 @@ export function drawChart(parts: PartsReport, title: ChartTitle): string {
 }
 
 function titleLines({ sample, advice }: PartsReport, { dump, dumpLevel, cpu, node }: ChartTitle): string[] {
-  const { fastest, smallest, between } = advice;
-  const named = `whole dumps, estimated: fastest ${settingOptions(fastest)}, in between ${settingOptions(between)}, smallest ${settingOptions(smallest)}`;
+  const named = namedSettings(advice, (one) => settingOptions({ ...one, kind: undefined }));
   return [
-    text(24, 34, `What compression costs: ${dump}`, { 'font-size': 20, 'font-weight': 'bold' }),
+    text(24, 34, `What compression costs: ${endOf(dump)}`, { 'font-size': 20, 'font-weight': 'bold' }),
     text(
       24,
       58,
@@ -110,8 +110,13 @@ function titleLines({ sample, advice }: PartsReport, { dump, dumpLevel, cpu, nod
         fill: QUIET,
       },
     ),
-    text(24, 78, named, { 'font-size': 13, fill: QUIET }),
+    text(24, 78, `estimated: ${named.join(', ')}`, { 'font-size': 13, fill: QUIET }),
   ];
+}
+
+/** As much of a long name as there is room for in the title. */
+function endOf(name: string): string {
+  return name.length > LONGEST_NAME ? `…${name.slice(1 - LONGEST_NAME)}` : name;
 }
 
 function axes(x: Scale, y: Scale, pageSizeBytes: number): string[] {

@@ -8,11 +8,11 @@ import { type BenchArgs, parseBench } from './bench-args.ts';
 import { drawChart } from './bench-chart.ts';
 import { NO_STEPS, stepView } from './bench-progress.ts';
 import { benchTable } from './bench-table.ts';
-import type { DisplayOptions } from './display.ts';
+import { type DisplayOptions, MessageLevel } from './display.ts';
 import { reportFailure, reportWarnings } from './errors-out.ts';
+import { withInputHint } from './hints.ts';
 import type { Host } from './host.ts';
 import { jsonReport } from './json.ts';
-import { MessageLevel } from './options.ts';
 import { failureAfter, interruptible } from './signals.ts';
 import { inputLine } from './summary.ts';
 import { printable, widthOf } from './text.ts';
@@ -28,12 +28,16 @@ export async function runBench(
   if (chart !== undefined) checkChart(chart);
   const steps = display.level & MessageLevel.progress ? stepView(host.stderr) : NO_STEPS;
   const warnings: string[] = [];
+  // Where both end on one terminal, the table need not say again what stands above it, and has the warnings.
+  const together = host.stdout.isTTY && host.stderr.isTTY && !display.json;
+  let inputShown = false;
   let workDir = request.workDir;
   const observer: BenchObserver = {
     onInput: (input) => {
       steps.end();
-      if (display.level & MessageLevel.common)
-        host.stderr.write(`${inputLine(input, widthOf(host.stderr))}\n`);
+      if (!(display.level & MessageLevel.common)) return;
+      host.stderr.write(`${inputLine(input, widthOf(host.stderr))}\n`);
+      inputShown = together;
     },
     onStep: (step) => steps.show(step),
     onWarning: (sentence) => warnings.push(sentence),
@@ -50,13 +54,14 @@ export async function runBench(
     const report = await bench(request, observer, interruption.signal);
     steps.end();
     // What was measured is told before anything that can still fail.
-    host.stdout.write(display.json ? jsonReport('bench', report) : `${benchTable(report)}\n`);
+    const table = () => benchTable(report, { inputShown });
+    host.stdout.write(display.json ? jsonReport('bench', report) : `${table()}\n`);
     if (chart !== undefined) writeChart(chart, report);
-    reportWarnings(report.warnings, display, host);
+    if (!together) reportWarnings(report.warnings, display, host);
     return ExitCode.ok;
   } catch (thrown) {
     steps.end();
-    const error = failureAfter(thrown, interruption.signal);
+    const error = withInputHint(failureAfter(thrown, interruption.signal), request.input);
     reportFailure(error, warnings, display, host);
     return error.exitCode;
   }

@@ -1,9 +1,9 @@
 /** Numbers of a benchmark as its tables and its picture show them. */
 
-import type { Setting } from '../bench/report.ts';
+import type { AdviceReport, Estimate, Setting } from '../bench/report.ts';
 import type { Spread } from '../bench/spread.ts';
 import { LETTER_OF_CODEC } from '../bench/whole-runs.ts';
-import { count } from './format.ts';
+import { count } from '../units.ts';
 
 export const WIDTH = 80;
 export const INDENT = '  ';
@@ -41,4 +41,20 @@ export function settingOptions({ codec, level, kind }: Setting): string {
     ...(level === undefined || level === 1 ? [] : ['--compression-level', level]),
     ...(kind === 'portable' ? ['(portable)'] : []),
   ].join(' ');
+}
+
+/** What the advice names: "fastest -l", each setting once and as `told`. */
+export function namedSettings(
+  { fastest, between, smallest }: AdviceReport,
+  told: (one: Estimate) => string,
+): string[] {
+  const names = new Map<Estimate, string[]>();
+  for (const [name, one] of [
+    ['fastest', fastest],
+    ['in between', between],
+    ['smallest of those measured', smallest],
+  ] as const) {
+    names.set(one, [...(names.get(one) ?? []), name]);
+  }
+  return [...names].map(([one, all]) => `${all.join(' and ')} ${told(one)}`);
 }

@@ -3,9 +3,10 @@
 import { basename } from 'node:path';
 import type { BenchReport, PeerReport, SamePagesReport, SideReport } from '../bench/report.ts';
 import { LETTER_OF_CODEC } from '../bench/whole-runs.ts';
+import { count, fileSize, memory } from '../units.ts';
 import { INDENT, range, seconds, shortTime, WIDTH } from './bench-format.ts';
 import { columns } from './columns.ts';
-import { count, fileSize, memory, pages } from './format.ts';
+import { pages } from './format.ts';
 import { hang, printable } from './text.ts';
 
 const ratio = (value: number): string => value.toFixed(2);
@@ -14,9 +15,12 @@ export function peerTable(peer: PeerReport, { codec, dumpLevel }: BenchReport): 
   const name = printable(basename(peer.program));
   const options = `${LETTER_OF_CODEC[codec]} -d ${dumpLevel}${peer.dryRun ? ' --dry-run' : ''}`;
   const threads = (n: number) => (n === 0 ? 'none' : String(n));
+  const tried = peer.peerTrials.map((trial) => threads(trial.threads));
+  const best = tried.length > 1 ? `, its best of ${tried.slice(0, -1).join(', ')} and ${tried.at(-1)}` : '';
+  const how = `${options}; threads: smelt ${peer.threads}, ${name} ${threads(peer.peerThreads)}${best}`;
   return [
     ...hang(INDENT, printable(peer.version).split(' '), WIDTH),
-    `${INDENT}${options}; threads: smelt ${threads(peer.threads)}, ${name} ${threads(peer.peerThreads)}`,
+    ...hang(INDENT, how.split(' '), WIDTH),
     '',
     ...columns(
       ['left', 'right', 'right', 'right', 'left'],

@@ -1,33 +1,40 @@
-/** What a person is told of a benchmark: tables of at most 80 columns, and the advice in the end. */
+/** What a person is told of a benchmark: tables of at most 80 columns, and in the end the advice and what makes numbers misleading. */
 
 import { threadsText } from '../bench/classify-speed.ts';
-import type { BenchReport, Estimate, PartsReport } from '../bench/report.ts';
+import type { BenchReport, Estimate, PartsReport, SyntheticReport } from '../bench/report.ts';
 import type { Spread } from '../bench/spread.ts';
-import { INDENT, inMb, range, seconds, settingOptions, short, WIDTH } from './bench-format.ts';
+import { count, fileSize, memory } from '../units.ts';
+import { INDENT, inMb, namedSettings, range, seconds, settingOptions, short, WIDTH } from './bench-format.ts';
 import { peerTable } from './bench-peer-table.ts';
 import { columns } from './columns.ts';
-import { count, duration, fileSize, memory, percent } from './format.ts';
+import { warningLines } from './errors-out.ts';
+import { duration, percent } from './format.ts';
 import { inputLine } from './summary.ts';
 import { hang, printable } from './text.ts';
 
-export function benchTable(report: BenchReport): string {
-  const { parts, peer } = report;
-  const body = parts ? partTables(parts, report.input.format !== 'ELF') : peer ? peerTable(peer, report) : [];
-  return [...head(report), ...body].join('\n');
+/** `inputShown`: the line about the input stands above it already. */
+export function benchTable(report: BenchReport, { inputShown = false } = {}): string {
+  const { input, synthetic, parts, peer } = report;
+  return [
+    ...(inputShown ? [] : [inputLine(input, WIDTH)]),
+    ...(synthetic === undefined ? [] : [syntheticLine(synthetic)]),
+    ...(parts ? [...conditions(report), ...partTables(parts, input.format !== 'ELF')] : []),
+    ...(peer ? [...conditions(report), ...peerTable(peer, report)] : []),
+    ...(report.warnings.length > 0 ? [''] : []),
+    ...report.warnings.flatMap((warning) => warningLines(warning, WIDTH)),
+  ].join('\n');
 }
 
-function head({ input, machine, dumpLevel, rounds, workDir, synthetic }: BenchReport): string[] {
+function syntheticLine({ path, writtenBytes, ms }: SyntheticReport): string {
+  const where = path === undefined ? '' : ` to ${printable(path)}`;
+  return `${INDENT}synthetic: ${fileSize(writtenBytes)} written${where} in ${duration(ms)}`;
+}
+
+function conditions({ machine, dumpLevel, rounds, workDir }: BenchReport): string[] {
   const cpus = machine.cpus === 1 ? '1 CPU' : `${count(machine.cpus)} CPUs`;
   const facts = `${machine.cpu}, ${cpus}, ${memory(machine.memoryBytes)} of memory, Node ${machine.node}, Linux ${machine.kernel}`;
-  const made =
-    synthetic && `synthetic: ${fileSize(synthetic.writtenBytes)} written in ${duration(synthetic.ms)}`;
   const how = `dump level ${dumpLevel}; median and (least … most) of ${rounds === 1 ? '1 round' : `${count(rounds)} rounds`}; outputs in ${printable(workDir.path)}${workDir.inMemory ? ' (memory)' : ''}, removed`;
-  return [
-    inputLine(input, WIDTH),
-    ...(made === undefined ? [] : [`${INDENT}${made}`]),
-    ...hang(INDENT, printable(facts).split(' '), WIDTH),
-    ...hang(INDENT, how.split(' '), WIDTH),
-  ];
+  return [...hang(INDENT, printable(facts).split(' '), WIDTH), ...hang(INDENT, how.split(' '), WIDTH)];
 }
 
 const mb = (spread: Spread): [median: string, range: string] => [inMb(spread.median), range(spread, inMb)];
@@ -136,20 +143,10 @@ function runTable({ runs }: PartsReport): string[] {
 }
 
 function adviceLines({ advice }: PartsReport): string[] {
-  const { fastest, smallest, between, threads, check } = advice;
+  const { threads, anchor } = advice;
   const told = (one: Estimate) => `${settingOptions(one)} (${duration(one.ms)}, ${fileSize(one.bytes)})`;
-  const names = new Map<Estimate, string[]>();
-  for (const [name, one] of [
-    ['fastest', fastest],
-    ['in between', between],
-    ['smallest', smallest],
-  ] as const) {
-    names.set(one, [...(names.get(one) ?? []), name]);
-  }
-  const parts = [...names].map(([one, all]) => `${all.join(' and ')} ${told(one)}`);
-  const checked =
-    check &&
-    `; the runs above took ${duration(check.measuredMs)}, by the same estimate ${duration(check.estimatedMs)}`;
-  const text = `advice: ${parts.join('; ')}; estimated for ${threadsText(threads)}${checked ?? ''}`;
+  const parts = namedSettings(advice, told);
+  const from = settingOptions({ ...anchor, kind: undefined });
+  const text = `advice: ${parts.join('; ')}; for ${threadsText(threads)}, estimated from the run above with ${from} (${duration(anchor.measuredMs)})`;
   return hang('', text.split(' '), WIDTH, 8);
 }

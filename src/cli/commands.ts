@@ -1,8 +1,9 @@
 /** The table of commands: what `smelt --help` lists and what the first operand may name. */
 
+import { existsSync } from 'node:fs';
 import type { DisplayOptions } from './display.ts';
 import type { Host } from './host.ts';
-import type { CommandName } from './options.ts';
+import type { CommandName } from './option.ts';
 import type { Token } from './tokens.ts';
 
 export interface Command {
@@ -79,14 +80,27 @@ export interface Chosen {
   readonly command: Command;
   /** Whether it was named and not just the default. */
   readonly named: boolean;
+  /** `smelt help` or `smelt help COMMAND`. */
+  readonly help: boolean;
   /** The tokens without the command's name. */
   readonly rest: readonly Token[];
 }
 
 /** The first operand names the command when it is the name of one; a file of that name is written ./dump. */
 export function chooseCommand(tokens: readonly Token[]): Chosen {
-  const first = tokens.find((token) => token.kind === 'operand');
-  const command = first?.commandPossible ? COMMANDS.find(({ name }) => name === first.text) : undefined;
-  if (command === undefined) return { command: DEFAULT_COMMAND, named: false, rest: tokens };
-  return { command, named: true, rest: tokens.filter((token) => token !== first) };
+  const [first, second, ...more] = tokens.filter((token) => token.kind === 'operand');
+  const commandOf = (token: typeof first | undefined) =>
+    token?.commandPossible ? COMMANDS.find(({ name }) => name === token.text) : undefined;
+  const command = commandOf(first);
+  if (command !== undefined)
+    return { command, named: true, help: false, rest: tokens.filter((token) => token !== first) };
+  const subject = commandOf(second);
+  // `smelt help small` may be meant to filter a file of that name.
+  const help =
+    first?.text === 'help' &&
+    first.commandPossible &&
+    (second === undefined || (subject !== undefined && more.length === 0)) &&
+    !existsSync('help');
+  if (help && subject !== undefined) return { command: subject, named: true, help, rest: [] };
+  return { command: DEFAULT_COMMAND, named: false, help, rest: tokens };
 }

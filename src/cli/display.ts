@@ -1,7 +1,11 @@
 /** What the person wants to be told: from the tokens alone, because it has to be known when the rest of the command line is wrong. */
 
-import { DEFAULT_MESSAGE_LEVEL, MessageLevel, OPTIONS } from './options.ts';
+import { OPTIONS } from './options.ts';
 import { given, type Token } from './tokens.ts';
+
+/** Bits of --message-level, as makedumpfile(8) numbers them. */
+export const MessageLevel = { progress: 1, common: 2, error: 4, debug: 8, report: 16 } as const;
+export const DEFAULT_MESSAGE_LEVEL = MessageLevel.progress | MessageLevel.common | MessageLevel.error;
 
 export interface DisplayOptions {
   /** One JSON object on stdout. */

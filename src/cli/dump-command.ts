@@ -3,11 +3,11 @@
 import { ExitCode } from '../errors.ts';
 import type { DumpObserver, DumpReport, InputReport } from '../workers/report.ts';
 import { parseDump } from './args.ts';
-import type { DisplayOptions } from './display.ts';
+import { type DisplayOptions, MessageLevel } from './display.ts';
 import { reportFailure, reportWarnings } from './errors-out.ts';
+import { withInputHint, withSpaceHint } from './hints.ts';
 import type { Host } from './host.ts';
 import { jsonReport } from './json.ts';
-import { MessageLevel } from './options.ts';
 import { NO_PROGRESS, type ProgressView, progressView } from './progress.ts';
 import { failureAfter, interruptible } from './signals.ts';
 import { inputLine, summary } from './summary.ts';
@@ -40,18 +40,25 @@ export async function runDump(
     const engine = await host.loadEngine();
     const report = await engine(request, observer, interruption.signal);
     progress.end();
-    tell(report, display, host);
+    tell(report, request.threads, display, host);
     return ExitCode.ok;
   } catch (thrown) {
     progress.end();
-    const error = failureAfter(thrown, interruption.signal);
+    const failure = failureAfter(thrown, interruption.signal);
+    const error = withSpaceHint(withInputHint(failure, request.input), request);
     reportFailure(error, observer.warnings, display, host);
     return error.exitCode;
   }
 }
 
-function tell(report: DumpReport, display: DisplayOptions, host: Host): void {
-  if (display.level & (MessageLevel.common | MessageLevel.report)) host.stderr.write(`${summary(report)}\n`);
+function tell(
+  report: DumpReport,
+  askedThreads: number | undefined,
+  display: DisplayOptions,
+  host: Host,
+): void {
+  if (display.level & (MessageLevel.common | MessageLevel.report))
+    host.stderr.write(`${summary(report, askedThreads)}\n`);
   reportWarnings(report.warnings, display, host);
   if (display.json) host.stdout.write(jsonReport('dump', report));
 }

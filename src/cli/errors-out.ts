@@ -1,10 +1,9 @@
 /** How an error and a warning look: what is wrong in one sentence, what to do in the next, a stack only when asked for. */
 
 import type { SmeltError } from '../errors.ts';
-import type { DisplayOptions } from './display.ts';
+import { type DisplayOptions, MessageLevel } from './display.ts';
 import type { Host } from './host.ts';
 import { jsonFailure } from './json.ts';
-import { MessageLevel } from './options.ts';
 import { coloured, hang, printable, Style, widthOf } from './text.ts';
 
 const ERROR_PREFIX = 'smelt: ';
@@ -43,10 +42,14 @@ export function reportWarnings(
 ): void {
   if (!(display.level & (MessageLevel.common | MessageLevel.error))) return;
   for (const warning of new Set(warnings)) {
-    const [first, ...more] = hang(WARNING_PREFIX, printable(warning).split(' '), widthOf(stderr));
+    const [first, ...more] = warningLines(warning, widthOf(stderr));
     const head = coloured(first, WARNING_PREFIX.length - 1, Style.warning, stderr, env);
     stderr.write(`${[head, ...more].join('\n')}\n`);
   }
+}
+
+export function warningLines(warning: string, width: number): string[] {
+  return hang(WARNING_PREFIX, printable(warning).split(' '), width);
 }
 
 /** Causes go round in no known case; the limit is for the unknown one. */

@@ -1,7 +1,8 @@
 /** `smelt --help` on one screen and `smelt COMMAND --help` with every option, both made from the tables. */
 
 import { COMMANDS, type Command, DEFAULT_COMMAND, DUMP_EXAMPLES, type Example } from './commands.ts';
-import { ALL_OPTIONS, CATEGORIES, type Category, docOf, type Option, optionsOf } from './options.ts';
+import { CATEGORIES, type Category, type Option } from './option.ts';
+import { ALL_OPTIONS, docOf, optionsOf } from './options.ts';
 
 const SPELLING_WIDTH = 28;
 

@@ -3,11 +3,10 @@
 import manifest from '../../package.json' with { type: 'json' };
 import { asSmeltError, ExitCode } from '../errors.ts';
 import { chooseCommand } from './commands.ts';
-import { displayOf } from './display.ts';
+import { displayOf, MessageLevel } from './display.ts';
 import { reportFailure } from './errors-out.ts';
 import { commandHelp, shortHelp } from './help.ts';
 import type { Host } from './host.ts';
-import { MessageLevel } from './options.ts';
 import { processHost } from './process-host.ts';
 import { given, tokenise } from './tokens.ts';
 
@@ -23,8 +22,8 @@ export async function run(argv: readonly string[], host: Host): Promise<number> 
   const tokens = tokenise(argv);
   const display = displayOf(tokens);
   try {
-    const { command, named, rest } = chooseCommand(tokens);
-    if (given(tokens, 'help')) {
+    const { command, named, help, rest } = chooseCommand(tokens);
+    if (help || given(tokens, 'help')) {
       host.stdout.write(named ? commandHelp(command) : shortHelp(version()));
       return ExitCode.ok;
     }

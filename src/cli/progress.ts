@@ -1,7 +1,8 @@
 /** Progress on stderr: a bar on a terminal, a plain line now and then anywhere else. */
 
+import { count, memory } from '../units.ts';
 import type { Progress } from '../workers/report.ts';
-import { clock, count, duration, memory, pages, phaseRate } from './format.ts';
+import { clock, duration, pages, phaseRate } from './format.ts';
 import type { Host, Sink } from './host.ts';
 
 /** What is told of a run's progress. `end` may be called at any time and more than once; it leaves whole lines. */

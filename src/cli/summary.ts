@@ -1,8 +1,9 @@
 /** What a person is told about the input before the work and about the dump after it. */
 
 import { DumpLevel, type PageClass } from '../filter/page-class.ts';
+import { count, fileSize, memory } from '../units.ts';
 import type { DumpReport, InputReport, PhaseReport } from '../workers/report.ts';
-import { count, duration, fileSize, memory, pages, percent, phaseRate } from './format.ts';
+import { duration, pages, percent, phaseRate } from './format.ts';
 import { hang, printable } from './text.ts';
 
 const INDENT = 2;
@@ -32,21 +33,28 @@ export function inputLine(input: InputReport, width: number): string {
   return hang(`${printable(input.path)}  `, words, width, 2 * INDENT).join('\n');
 }
 
-/** Lines of at most 80 columns, where names and libraries do not make them longer. Warnings are not among them. */
-export function summary(report: DumpReport): string {
-  return [...headLines(report), '', ...classLines(report), '', ...workLines(report)].join('\n');
+/**
+ * Lines of at most 80 columns, where names do not make them longer. Warnings are not among them.
+ * @param askedThreads as --num-threads says; undefined: nobody asked
+ */
+export function summary(report: DumpReport, askedThreads?: number): string {
+  return [...headLines(report), '', ...classLines(report), '', ...workLines(report, askedThreads)].join('\n');
 }
 
 function headLines({ input, output, missingPages, totalMs }: DumpReport): string[] {
   const ratio = input.ramBytes > 0 ? ` (${percent(output.sizeBytes, input.ramBytes)})` : '';
   const { path } = output;
-  const head = output.estimated
-    ? `dry run: nothing was written${path === undefined ? '' : ` to ${printable(path)}`}; sizes are estimated`
-    : `dump ${missingPages > 0 ? 'incomplete' : 'complete'}: ${printable(path ?? '')}`;
-  return [
-    head,
-    `  ${fileSize(output.sizeBytes)} of ${memory(input.ramBytes)} of RAM${ratio}, dump level ${output.dumpLevel}, ${duration(totalMs)}`,
-  ];
+  const size = `${fileSize(output.sizeBytes)} of ${memory(input.ramBytes)} of RAM${ratio}, dump level ${output.dumpLevel}, ${duration(totalMs)}`;
+  if (output.estimated) {
+    return [
+      `dry run: nothing was written${path === undefined ? '' : ` to ${printable(path)}`}`,
+      `  about ${size}`,
+      missingPages > 0 || (output.dumpLevel & DumpLevel.zero) !== 0
+        ? '  sizes and what is marked are estimated from a sample; other counts are exact'
+        : '  sizes are estimated from a sample; counts of pages are exact',
+    ];
+  }
+  return [`dump ${missingPages > 0 ? 'incomplete' : 'complete'}: ${printable(path ?? '')}`, `  ${size}`];
 }
 
 const CLASS_NAMES: Readonly<Record<PageClass, string>> = {
@@ -60,6 +68,15 @@ const CLASS_NAMES: Readonly<Record<PageClass, string>> = {
   hwpoison: 'hwpoison',
   offline: 'offline',
 };
+
+/** Every kind of page that has a struct page and is not the kernel's. */
+const ALL_BUT_KERNEL = DumpLevel.cachePrivate | DumpLevel.user | DumpLevel.free;
+
+/** What is kept because nothing says that it may go is the kernel's where everything else was looked for. */
+function nameOf(name: PageClass, dumpLevel: number): string {
+  if (name !== 'kernel' || (dumpLevel & ALL_BUT_KERNEL) === ALL_BUT_KERNEL) return CLASS_NAMES[name];
+  return dumpLevel === 0 ? 'all kinds' : 'all else';
+}
 
 /** Bits of the dump level of which one is enough to drop the class; 0: kept at any level; undefined: dropped at any. */
 const DROPPED_BY: Readonly<Record<PageClass, number | undefined>> = {
@@ -102,7 +119,7 @@ function classLines(report: DumpReport): string[] {
     return bits === undefined || (output.dumpLevel & bits) !== 0;
   };
   const rowOf = (name: PageClass): Row => ({
-    name: CLASS_NAMES[name],
+    name: nameOf(name, output.dumpLevel),
     pages: classes[name],
     note: noteOf(name, report),
   });
@@ -115,7 +132,9 @@ function classLines(report: DumpReport): string[] {
   ).map(rowOf);
   const absent: Row[] = absentPages > 0 ? [{ name: '', pages: absentPages, note: 'not in the input' }] : [];
   const missing: Row[] =
-    missingPages > 0 ? [{ name: '', pages: missingPages, note: 'could not be read' }] : [];
+    missingPages > 0
+      ? [{ name: '', pages: missingPages, note: `could not be read${output.estimated ? ', estimated' : ''}` }]
+      : [];
   const sections: Section[] = [
     ['kept', kept],
     ['dropped', dropped],
@@ -139,9 +158,10 @@ function isExpected(name: PageClass, dumpLevel: number): boolean {
 function noteOf(name: PageClass, { classes, kernelFreePages, output }: DumpReport): string {
   if (name === 'free' && kernelFreePages !== undefined)
     return `kernel's own count: ${count(kernelFreePages)}`;
-  if (name === 'zero' && (output.dumpLevel & DumpLevel.zero) !== 0 && classes.zero > 0)
-    return 'one stands for all';
-  return '';
+  // Only their contents tell pages of zeros from others that are kept, and a dry run looks at a sample of them.
+  if ((output.dumpLevel & DumpLevel.zero) === 0 || classes[name] === 0) return '';
+  if (output.estimated) return DROPPED_BY[name] === 0 || name === 'zero' ? 'estimated' : '';
+  return name === 'zero' ? 'one stands for all' : '';
 }
 
 function table(
@@ -165,7 +185,7 @@ function table(
   );
 }
 
-function workLines(report: DumpReport): string[] {
+function workLines(report: DumpReport, askedThreads = 0): string[] {
   const { output, input, dataBytes, storedPages, dedup, threads, mmap, peakRssBytes, phases } = report;
   const rows: string[][] = [];
   const storedBytes = storedPages * input.pageSizeBytes;
@@ -180,11 +200,14 @@ function workLines(report: DumpReport): string[] {
   for (const phase of phases) rows.push([phase.phase, phaseText(phase, input.pageSizeBytes)]);
   if (dedup !== undefined) rows.push(['dedup', dedupText(dedup)]);
   const workers = threads === 1 ? '1 thread' : `${count(threads)} threads`;
+  const fewer = threads < askedThreads ? ` (${count(askedThreads)} asked for)` : '';
   rows.push([
     'run',
-    `${workers}, input ${mmap ? 'mapped' : 'read'}, at most ${memory(peakRssBytes)} of memory`,
+    `${workers}${fewer}, input ${mmap ? 'mapped' : 'read'}, at most ${memory(peakRssBytes)} of memory`,
   ]);
-  return rows.map(([label, text]) => `${' '.repeat(INDENT)}${label.padEnd(LABEL_WIDTH)}${text}`);
+  return rows.flatMap(([label, text]) =>
+    hang(`${' '.repeat(INDENT)}${label.padEnd(LABEL_WIDTH)}`, text.split(' '), LINE_WIDTH),
+  );
 }
 
 function dedupText({ pages: same, savedBytes, ms }: NonNullable<DumpReport['dedup']>): string {

@@ -15,10 +15,9 @@ export function printable(text: string): string {
   });
 }
 
-/** The width to lay text out for: that of the terminal; Infinity elsewhere, so that a log keeps one line a sentence. */
+/** The width to lay text out for: that of the terminal, 80 columns in a log. */
 export function widthOf(sink: Sink): number {
-  if (!sink.isTTY) return Number.POSITIVE_INFINITY;
-  return sink.columns > 0 ? sink.columns : 80;
+  return sink.isTTY && sink.columns > 0 ? sink.columns : 80;
 }
 
 /** The words in lines of at most `width`, the first behind `first`, the others below it. A word longer than a line stays whole. */

@@ -1,6 +1,7 @@
 /** Cuts a command line into options with their values and operands, the way getopt_long does. It never fails: what is wrong is a token too. */
 
-import { ALL_OPTIONS, type Option, type OptionKey } from './options.ts';
+import type { Option } from './option.ts';
+import { ALL_OPTIONS, type OptionKey } from './options.ts';
 
 export type Token =
   | {

@@ -1,6 +1,8 @@
 /** Readers for the values of options: each checks the text and converts it, or says what would make sense. */
 
+import { MAKER_KINDS, type MakerKind } from '../codec/codec.ts';
 import { SmeltError } from '../errors.ts';
+import { MAX_DUMP_LEVEL } from '../filter/page-class.ts';
 
 export function isWholeNumber(text: string, least: number, most: number): boolean {
   return /^[0-9]{1,9}$/.test(text) && Number(text) >= least && Number(text) <= most;
@@ -31,6 +33,12 @@ export function wholeNumber(
   };
 }
 
+const MAX_THREADS = 4096;
+
+export function readThreads(label: string, command?: string): (text: string) => number {
+  return wholeNumber(label, 'the number of threads', 0, MAX_THREADS, command);
+}
+
 export function readName(label: string, valueName: string, kind = 'file'): (text: string) => string {
   return (text) => {
     if (text !== '') return text;
@@ -57,4 +65,42 @@ export function readSize(label: string, least: string, most: string): (text: str
 function sizeOf(text: string): number | undefined {
   const [, digits, unit] = /^([0-9]{1,12})([KMGT])(?:i?B)?$/i.exec(text) ?? [];
   return digits === undefined ? undefined : Number(digits) * SIZE_UNITS[unit.toUpperCase()];
+}
+
+export function readDumpLevel(text: string): number {
+  if (isWholeNumber(text, 0, MAX_DUMP_LEVEL)) return Number(text);
+  const levels = text.split(',');
+  const first = levels.find((level) => isWholeNumber(level, 0, MAX_DUMP_LEVEL));
+  const hint =
+    levels.length > 1 && first !== undefined
+      ? `Give one of them alone, the one to filter with: -d ${first}.`
+      : 'Add up what to leave out: 1 zero pages, 2 page cache, 4 private cache too, 8 user data, 16 free pages; -d 31 is all of them.';
+  throw new SmeltError(
+    'USAGE',
+    `-d ${quoted(text)}: a dump level is one number from 0 to ${MAX_DUMP_LEVEL}`,
+    {
+      hint,
+    },
+  );
+}
+
+const SME_MASK_BITS = { least: 32, most: 51 } as const;
+
+export function readSmeMask(text: string): bigint {
+  const mask = /^(0[xX][0-9a-fA-F]{1,16}|[0-9]{1,20})$/.test(text) ? BigInt(text) : 0n;
+  for (let bit = SME_MASK_BITS.least; bit <= SME_MASK_BITS.most; bit++)
+    if (mask === 1n << BigInt(bit)) return mask;
+  throw new SmeltError(
+    'USAGE',
+    `--sme-mask ${quoted(text)}: the mask is a number with exactly one bit set, from bit ${SME_MASK_BITS.least} to bit ${SME_MASK_BITS.most}`,
+    { hint: 'Bit 47 is 0x800000000000, bit 51 is 0x8000000000000.' },
+  );
+}
+
+export function readMakerKind(text: string): MakerKind {
+  const kind = MAKER_KINDS.find((known) => known === text);
+  if (kind !== undefined) return kind;
+  throw new SmeltError('USAGE', `--codec-maker ${quoted(text)}: a maker is ${MAKER_KINDS.join(' or ')}`, {
+    hint: 'Without the option smelt takes the native one where it is installed.',
+  });
 }

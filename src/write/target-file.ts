@@ -19,6 +19,7 @@ import {
 import { dirname } from 'node:path';
 import { errnoName, SmeltError, systemReason } from '../errors.ts';
 import { reserveSpace } from '../native/reserve-space.ts';
+import { fileSize } from '../units.ts';
 
 /** Owner only: a dump has the secrets of the whole machine in it. */
 const MODE = 0o600;
@@ -237,11 +238,10 @@ export function writeFully(path: string, fd: number, bytes: Uint8Array, byteOffs
     try {
       n = writeSync(fd, bytes, done, bytes.length - done, byteOffset + done);
     } catch (cause) {
-      throw writeError(
-        path,
-        `${bytes.length - done} bytes cannot be written at byte ${byteOffset + done}`,
-        cause,
-      );
+      const rest = fileSize(bytes.length - done);
+      const at = byteOffset + done;
+      const what = at === 0 ? `the first ${rest}` : `${rest} behind the first ${fileSize(at)}`;
+      throw writeError(path, `${what} cannot be written`, cause);
     }
     // A write of nothing without an error would go on for ever.
     if (n === 0) throw writeError(path, 'the system writes nothing', undefined);
@@ -251,9 +251,7 @@ export function writeFully(path: string, fd: number, bytes: Uint8Array, byteOffs
 
 function writeError(path: string, what: string, cause: unknown): SmeltError {
   const free = errnoName(cause) === 'ENOSPC' || errnoName(cause) === 'EDQUOT';
-  const hint = free
-    ? 'Make room or write to another place; -d 31 with -z makes the smallest dump.'
-    : 'Write to another place.';
+  const hint = free ? 'Make room or write to another place.' : 'Write to another place.';
   return new SmeltError(
     'WRITE',
     `${path}: ${what}: ${cause === undefined ? 'no reason given' : systemReason(cause)}`,

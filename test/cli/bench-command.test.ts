@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -31,11 +31,26 @@ describe('smelt bench', () => {
   test('shows the table on stdout, and the input, what is measured, and warnings on stderr', async () => {
     const { code, stdout, stderr, screen } = await smelt('bench vmcore', { columns: 80 });
     expect(code).toBe(0);
-    expect(stdout).toMatch(/\nadvice: .*\n$/s);
+    expect(stdout).toMatch(/\nadvice: .*\n\nwarning: [^\n]*\n$/s);
     expect(screen[0]).toMatch(/^vmcore {2}ELF/);
     expect(stderr).toContain('\r  codecs        round 2 of 5    zstd 3, native');
     expect(screen.join('\n')).not.toContain('zstd 3');
     expect(stderr.endsWith(`warning: ${WARNING}\n`)).toBe(true);
+  });
+
+  test('says the input and warnings once where both streams end on one terminal, and in the table at least', async () => {
+    const times = (text: string, part: string) => text.split(part).length - 1;
+    const both = await smelt('bench vmcore', { columns: 80, stdoutColumns: 80 });
+    expect(times(both.stdout + both.stderr, ' of RAM')).toBe(1);
+    expect(both.stderr).toMatch(/^vmcore {2}ELF/);
+    expect(times(both.stdout, WARNING) + times(both.stderr, WARNING)).toBe(1);
+    for (const options of [{}, { columns: 80 }, { stdoutColumns: 80 }]) {
+      const { stdout, stderr } = await smelt('bench vmcore', options);
+      for (const text of [stdout, stderr])
+        expect([times(text, ' of RAM'), times(text, WARNING)]).toEqual([1, 1]);
+    }
+    const quiet = await smelt('bench --quiet vmcore', { columns: 80, stdoutColumns: 80 });
+    expect([times(quiet.stdout, ' of RAM'), times(quiet.stdout, WARNING), quiet.stderr]).toEqual([1, 1, '']);
   });
 
   test('has one object on stdout with --json, with each round in it', async () => {
@@ -57,7 +72,9 @@ describe('smelt bench', () => {
     expect(readFileSync(path, 'utf8')).toBe('mine');
     expect((await smelt(`bench vmcore -f --chart ${path}`)).code).toBe(0);
     expect(readFileSync(path, 'utf8')).toMatch(/^<svg/);
-    expect((await smelt(`bench vmcore -f --chart ${dir}`)).stderr).toContain('is not a regular file');
+    mkdirSync(join(dir, 'd.svg'));
+    expect((await smelt(`bench vmcore -f --chart ${dir}/d.svg`)).stderr).toContain('is not a regular file');
+    expect((await smelt(`bench vmcore --chart ${dir}/c.png`)).stderr).toContain('ends in .svg');
     expect((await smelt(`bench vmcore --chart ${dir}/no/b.svg`)).stderr).toContain('there is no directory');
     expect(existsSync(`${dir}/no`)).toBe(false);
   });

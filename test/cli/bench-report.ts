@@ -27,9 +27,9 @@ function codec(
 
 export function samplePart(change: Partial<PartsReport> = {}): PartsReport {
   const estimates = [
-    { codec: 'zstd', level: 1, kind: 'native', ms: 593, bytes: 102_400_000 },
-    { codec: 'zlib', level: 9, kind: 'native', ms: 5280, bytes: 91_022_222 },
-    { codec: 'lzo', level: undefined, kind: 'native', ms: 380, bytes: 163_840_000 },
+    { codec: 'zstd', level: 1, kind: 'native', ms: 600, bytes: 106_400_000 },
+    { codec: 'zlib', level: 9, kind: 'native', ms: 5287, bytes: 95_022_222 },
+    { codec: 'lzo', level: undefined, kind: 'native', ms: 387, bytes: 167_840_000 },
   ] as const;
   return {
     memory: { by: 'memcmp of two buffers', bytes: 2 ** 29, bytesPerSecond: around(12.5e9) },
@@ -85,6 +85,7 @@ export function samplePart(change: Partial<PartsReport> = {}): PartsReport {
       compressMs: around(1000 / threads),
       keptBytesPerSecond: around(421e6 * threads),
       sizeBytes: 104_000_000,
+      dataBytes: 100_000_000,
       peakRssBytes: (70 + 18 * threads) * 2 ** 20,
     })),
     advice: {
@@ -93,7 +94,7 @@ export function samplePart(change: Partial<PartsReport> = {}): PartsReport {
       fastest: estimates[2],
       smallest: estimates[1],
       between: estimates[0],
-      check: { estimatedMs: 593, measuredMs: 600 },
+      anchor: { codec: 'zstd', level: 1, threads: 2, measuredMs: 600, modelledMs: 593 },
     },
     ...change,
   };
@@ -107,6 +108,11 @@ export function samplePeer(change: Partial<PeerReport> = {}): PeerReport {
     dryRun: false,
     threads: 2,
     peerThreads: 0,
+    peerTrials: [
+      { threads: 0, ms: 900 },
+      { threads: 1, ms: 950 },
+      { threads: 2, ms: 2900 },
+    ],
     pairs: [
       { smeltMs: 400, peerMs: 800, ratio: 0.5 },
       { smeltMs: 440, peerMs: 1100, ratio: 0.4 },

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { SyntheticReport } from '../../src/bench/report.ts';
 import { benchTable } from '../../src/cli/bench-table.ts';
 import { columns } from '../../src/cli/columns.ts';
 import { sampleBench, samplePart, samplePeer } from './bench-report.ts';
@@ -44,9 +45,9 @@ describe('the table of a benchmark', () => {
               1          1.20  (1.08 … 1.44)        421  104.0 MB     88.0 MiB
               2          0.60  (0.54 … 0.72)        842  104.0 MB    106.0 MiB
 
-      advice: fastest -l (0.4 s, 163.8 MB); in between -z (0.6 s, 102.4 MB); smallest
-              -c --compression-level 9 (5.3 s, 91.0 MB); estimated for 2 threads; the
-              runs above took 0.6 s, by the same estimate 0.6 s
+      advice: fastest -l (0.4 s, 167.8 MB); in between -z (0.6 s, 106.4 MB); smallest
+              of those measured -c --compression-level 9 (5.3 s, 95.0 MB); for 2
+              threads, estimated from the run above with -z (0.6 s)
       "
     `);
   });
@@ -61,7 +62,7 @@ describe('the table of a benchmark', () => {
         dump level 31; median and (least … most) of 3 rounds; outputs in
         /tmp/smelt-bench-abc123, removed
         makedumpfile: version 1.7.2 (released on 20 Oct 2022)
-        -z -d 31; threads: smelt 2, makedumpfile none
+        -z -d 31; threads: smelt 2, makedumpfile none, its best of none, 1 and 2
 
         pair    smelt, s  makedumpfile, s  smelt / peer
         1           0.40             0.80          0.50
@@ -83,6 +84,14 @@ describe('the table of a benchmark', () => {
         same contents: yes, 22,489 pages compared
       "
     `);
+  });
+
+  test('says of a dump that was only made where it is, and nothing of measuring', () => {
+    const synthetic = { path: 'made', writtenBytes: 53e6, ms: 900 } as SyntheticReport;
+    const report = sampleBench({ rounds: 0, parts: undefined, synthetic });
+    expect(benchTable(report).split('\n').slice(2)).toEqual([
+      '  synthetic: 53.0 MB written to made in 0.9 s',
+    ]);
   });
 
   test('fits 80 columns', () => {
@@ -109,7 +118,7 @@ describe('the table of a benchmark', () => {
     const { advice } = samplePart();
     const text = benchTable(
       sampleBench({
-        parts: samplePart({ advice: { ...advice, between: advice.fastest, check: undefined } }),
+        parts: samplePart({ advice: { ...advice, between: advice.fastest } }),
       }),
     );
     expect(text.replace(/\s+/g, ' ')).toContain('advice: fastest and in between -l (');

@@ -23,17 +23,9 @@ function shown(
 }
 
 describe('an error', () => {
-  test('is two lines in a log: what and where, and what to do', () => {
+  test('says what and where, and what to do, wrapped on a terminal and at 80 columns in a log', () => {
+    expect(shown(CUT)).toBe(shown(CUT, DISPLAY, { columns: 80 }));
     expect(shown(CUT)).toMatchInlineSnapshot(`
-      "
-      smelt: vmcore: program header 3 says its data end at byte 553,781,315 but the file has 402,653,184 bytes
-             The file is cut short: copy it again.
-      "
-    `);
-  });
-
-  test('is wrapped on a terminal', () => {
-    expect(shown(CUT, DISPLAY, { columns: 80 })).toMatchInlineSnapshot(`
       "
       smelt: vmcore: program header 3 says its data end at byte 553,781,315 but the
              file has 402,653,184 bytes
@@ -80,7 +72,8 @@ describe('what is not a SmeltError', () => {
     expect(shown(asSmeltError(new TypeError('x is not a function')))).toMatchInlineSnapshot(`
       "
       smelt: a mistake in smelt itself: TypeError: x is not a function
-             Please report it, with the command line and what the same command says with --debug.
+             Please report it, with the command line and what the same command says
+             with --debug.
       "
     `);
   });

@@ -40,6 +40,8 @@ export interface FakeHostOptions {
   bench?: BenchEngine;
   /** Of a terminal on stderr; without it stderr is none. */
   columns?: number;
+  /** The same of stdout. */
+  stdoutColumns?: number;
   env?: Record<string, string>;
   stderrDevice?: string;
 }
@@ -48,7 +50,7 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
   const listeners = new Set<(name: string) => void>();
   const exits: number[] = [];
   return {
-    stdout: new RecordingSink(),
+    stdout: new RecordingSink(options.stdoutColumns),
     stderr: new RecordingSink(options.columns),
     env: options.env ?? { LANG: 'C.UTF-8', TERM: 'xterm', NO_COLOR: '1' },
     stderrDevice: options.stderrDevice,

@@ -1,15 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import {
-  clock,
-  count,
-  duration,
-  fileSize,
-  memory,
-  pages,
-  percent,
-  phaseRate,
-  speed,
-} from '../../src/cli/format.ts';
+import { clock, duration, pages, percent, phaseRate, speed } from '../../src/cli/format.ts';
+import { count, fileSize, memory } from '../../src/units.ts';
 
 describe('numbers', () => {
   test.each([

@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Engine } from '../../src/cli/host.ts';
@@ -59,6 +60,33 @@ describe('smelt', () => {
     }
   });
 
+  test('helps those who ask for help as for a command, where no file is called so', async () => {
+    expect(await smelt('help')).toMatchObject({ code: 0, stdout: (await smelt('--help')).stdout });
+    for (const name of ['bench', 'dump']) {
+      const { code, stdout } = await smelt(`help ${name}`);
+      expect({ code, stdout }).toEqual({ code: 0, stdout: (await smelt(`${name} --help`)).stdout });
+    }
+    // These name files.
+    const asked: string[] = [];
+    const engine: Engine = async ({ input, output }) => {
+      asked.push(`${input} ${output}`);
+      return sampleReport();
+    };
+    for (const line of ['help small', './help dump', '-- help dump']) await smelt(line, { engine });
+    expect(asked).toEqual(['help small', './help dump', 'help dump']);
+    const here = process.cwd();
+    const elsewhere = mkdtempSync(join(tmpdir(), 'smelt-test-'));
+    try {
+      process.chdir(elsewhere);
+      writeFileSync('help', '');
+      await smelt('help dump', { engine });
+    } finally {
+      process.chdir(here);
+      rmSync(elsewhere, { recursive: true });
+    }
+    expect(asked.at(-1)).toBe('help dump');
+  });
+
   test('loads neither the parser nor the engine before there is work', () => {
     const seen = new Set<string>();
     const packages = new Set<string>();
@@ -99,7 +127,7 @@ describe('a dump that is done', () => {
     const { code, stdout, stderr } = await smelt('-zd31 vmcore dump');
     expect(code).toBe(0);
     expect(stdout).toBe('');
-    expect(stderr).toMatch(/^vmcore {2}ELF, [^\n]*\ndump complete: dump\n/);
+    expect(stderr).toMatch(/^vmcore {2}ELF, [^\n]*\n {4}SME on[^\n]*\ndump complete: dump\n/);
     expect(stderr.endsWith(`\nwarning: ${WARNING}\nwarning: another.\n`)).toBe(true);
     expect(stderr.split(WARNING).length).toBe(2);
   });
@@ -159,7 +187,8 @@ describe('a dump that fails', () => {
     expect(stdout).toBe('');
     expect(`\n${stderr}`).toMatchInlineSnapshot(`
       "
-      vmcore  ELF, 4.0 GiB of RAM, Linux 6.12.117 x86_64, 5-level paging, SME on (bit 51)
+      vmcore  ELF, 4.0 GiB of RAM, Linux 6.12.117 x86_64, 5-level paging,
+          SME on (bit 51)
       warning: the page cache could not be told apart and is kept.
       smelt: info is of Linux 5.4
              Take the right one.
@@ -168,7 +197,7 @@ describe('a dump that fails', () => {
   });
 
   test('tells programs the same on stdout', async () => {
-    const error = new SmeltError('WRITE', 'out: no space left on the device (ENOSPC)');
+    const error = new SmeltError('WRITE', 'out: input/output error (EIO)');
     const { code, stdout } = await smelt('--json in out', { engine: failing(error) });
     expect(code).toBe(1);
     expect(JSON.parse(stdout)).toMatchObject({
@@ -176,6 +205,42 @@ describe('a dump that fails', () => {
       error: { code: 'WRITE', exitCode: 1, hint: null },
       warnings: [WARNING],
     });
+  });
+
+  test.each([
+    ['in out', '-d 31 -z --dedup.'],
+    ['-l -d 31 in out', 'with -z --dedup.'],
+    ['-c -d 1 in out', 'with -d 31 --dedup.'],
+    ['-z -d 31 in out', 'with --dedup.'],
+    ['-z -d 31 --dedup in out', undefined],
+  ])('for want of room names what the run did not use: `%s`', async (line, expected) => {
+    const error = new SmeltError('WRITE', 'out: no space left on the device (ENOSPC)', {
+      hint: 'Make room.',
+    });
+    const { stderr } = await smelt(line, { engine: failing(error) });
+    if (expected === undefined) expect(stderr).toMatch(/Make room\.\n$/);
+    else expect(stderr).toContain(expected);
+  });
+
+  test('for want of the input says what to do', async () => {
+    const missing = (path: string) =>
+      new SmeltError('INPUT_OPEN', `${path}: cannot be opened: no such file (ENOENT)`, {
+        cause: Object.assign(new Error(), { code: 'ENOENT' }),
+      });
+    const hintOf = async (line: string, path: string) =>
+      (await smelt(line, { engine: failing(missing(path)) })).stderr
+        .split('(ENOENT)')[1]!
+        .trim()
+        .replace(/\s+/g, ' ');
+    expect(await hintOf('/proc/vmcore out', '/proc/vmcore')).toBe(
+      'It is there only in the kdump kernel; elsewhere give the path of a saved dump.',
+    );
+    expect(await hintOf('vmcor out', 'vmcor')).toBe('Check the path.');
+    expect(await hintOf('-i info in out', 'info')).toBe('Check the path.');
+    expect(await hintOf('benhc vmcore', 'benhc')).toBe(
+      'Did you mean `smelt bench VMCORE`? If it is a file, check the path.',
+    );
+    expect(await hintOf('help small', 'help')).toContain('`smelt --help`');
   });
 
   test("shows a stack of smelt's own mistakes under --debug alone", async () => {
@@ -223,7 +288,7 @@ describe('a wrong command line', () => {
     const { code, stdout, stderr } = await smelt(line);
     expect(code).toBe(1);
     expect(stdout).toBe('');
-    expect(stderr).toMatch(/^smelt: .*\n {7}.*\n$/);
+    expect(stderr).toMatch(/^smelt: .*\n( {7}.*\n)+$/);
   });
 
   test('is told to programs too', async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { ALL_OPTIONS, belongsTo, CATEGORIES } from '../../src/cli/options.ts';
+import { CATEGORIES } from '../../src/cli/option.ts';
+import { ALL_OPTIONS, belongsTo } from '../../src/cli/options.ts';
 import { findRefused } from '../../src/cli/refused.ts';
 
 describe('the table of options', () => {

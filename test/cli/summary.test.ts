@@ -103,7 +103,7 @@ describe('the summary', () => {
       dump complete: dump
         4.3 GB of 4.0 GiB of RAM (100.1 %), dump level 0, 4.2 s
 
-        kept      kernel    1,048,576 pages  4.0 GiB
+        kept      all kinds 1,048,576 pages  4.0 GiB
                   undecided         0
         dropped   nothing
 
@@ -145,7 +145,7 @@ describe('the summary', () => {
       dump incomplete: dump
         31.2 MB of 4.0 GiB of RAM (0.7 %), dump level 17, 0.4 s
 
-        kept      kernel             1 page     4.0 KiB
+        kept      all else           1 page     4.0 KiB
                   undecided         12         48.0 KiB
                   page cache     5,000         19.5 MiB
                   private cache    300          1.2 MiB
@@ -178,10 +178,10 @@ describe('the summary', () => {
         .map((line) => line.trim().replace(/ +/g, ' '))
         .join('; ');
     expect(rows(2)).toMatchInlineSnapshot(
-      `"kept kernel 0 pages; private cache 7 28.0 KiB; dropped page cache 5 pages 20.0 KiB"`,
+      `"kept all else 0 pages; private cache 7 28.0 KiB; dropped page cache 5 pages 20.0 KiB"`,
     );
     expect(rows(4)).toMatchInlineSnapshot(
-      `"kept kernel 0 pages; dropped page cache 5 pages 20.0 KiB; private cache 7 28.0 KiB"`,
+      `"kept all else 0 pages; dropped page cache 5 pages 20.0 KiB; private cache 7 28.0 KiB"`,
     );
   });
 
@@ -269,6 +269,44 @@ describe('the summary', () => {
       "
     `);
     expect(widest(summary(report))).toBeLessThanOrEqual(80);
+  });
+
+  test('says which numbers of a dry run are estimated', () => {
+    const { output } = sampleReport();
+    const report = sampleReport({ output: { ...output, path: undefined, estimated: true } });
+    expect(`\n${summary(report)}\n`).toMatchInlineSnapshot(`
+      "
+      dry run: nothing was written
+        about 31.2 MB of 4.0 GiB of RAM (0.7 %), dump level 31, 0.4 s
+        sizes and what is marked are estimated from a sample; other counts are exact
+
+        kept      kernel         38,678 pages  151.1 MiB  estimated
+                  undecided           0
+        dropped   free          864,842 pages    3.3 GiB  kernel's own count: 864,842
+                  page cache     93,100        363.7 MiB
+                  private cache       0
+                  user           27,311        106.7 MiB
+                  zero           24,645         96.3 MiB  estimated
+                  offline             0
+
+        codec     zstd level 1, libzstd 1.5.4 (native): 151.1 MiB in 30.4 MB, 5.2 to 1
+        classify  1,048,576 pages in 0.01 s, 87.4 M pages/s
+        compress  63,323 pages in 0.4 s, 683 MB/s
+        run       2 threads, input read, at most 97.3 MiB of memory
+      "
+    `);
+    const counted = sampleReport({ output: { ...output, estimated: true, dumpLevel: 16 } });
+    expect(summary(counted).match(/.*estimated.*/g)).toEqual([
+      '  sizes are estimated from a sample; counts of pages are exact',
+    ]);
+  });
+
+  test('says it where fewer threads worked than were asked for', () => {
+    const run = (threads: number, asked: number | undefined) =>
+      /run +(.*), input/.exec(summary(sampleReport({ threads }), asked))?.[1];
+    expect(run(33, 1000)).toBe('33 threads (1,000 asked for)');
+    expect(run(1, 2)).toBe('1 thread (2 asked for)');
+    expect([run(2, 2), run(1, 0), run(2, undefined)]).toEqual(['2 threads', '1 thread', '2 threads']);
   });
 
   test('does not divide by an empty input', () => {

@@ -13,8 +13,8 @@ describe('a long sentence', () => {
     expect(hang('so: ', words, 12)).toEqual(['so: one two', '    three', '    four']);
     expect(hang('so: ', words, 12, 2)).toEqual(['so: one two', '  three four']);
   });
-  test('stays one line where there is no width', () => {
-    expect(hang('so: ', words, widthOf(new RecordingSink()))).toEqual(['so: one two three four']);
+  test('has the width of the terminal, and 80 columns elsewhere', () => {
+    expect([120, 40, 0].map((columns) => widthOf(new RecordingSink(columns)))).toEqual([120, 40, 80]);
   });
   test('keeps a word whole that is longer than a line', () => {
     expect(hang('so: ', ['a', 'b'.repeat(20), 'c'], 10)).toEqual(['so: a', `    ${'b'.repeat(20)}`, '    c']);

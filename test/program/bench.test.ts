@@ -4,7 +4,7 @@ import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { JsonReport } from '../../src/cli/json.ts';
-import { checkFailure, namesIn, scratch, smelt, start, until } from './smelt.ts';
+import { checkFailure, namesIn, SMELT, scratch, smelt, start, until } from './smelt.ts';
 
 const SAMPLE = 'samples/x86_64-6.1-small.kdump';
 const hasPeer = spawnSync('makedumpfile', ['-v']).status === 0;
@@ -65,6 +65,27 @@ describe('the built program', () => {
     expect(checkFailure(smelt('bench', '--synthetic', '1G', file))).toContain('already exists');
     if (existsSync('/proc/vmcore'))
       expect(checkFailure(smelt('bench', '/proc/vmcore'))).toContain('not a file');
+  });
+
+  test('finds the number of threads at which a peer is quickest, and takes that', () => {
+    // smelt itself, slow with any number of threads but one.
+    const peer = join(dir, 'peer');
+    const script = `#!/bin/sh
+case "$*" in
+  -v | --version) echo 'slow smelt, version 1.0'; exit ;;
+  *'--num-threads 1 '*) ;;
+  *) sleep 1 ;;
+esac
+exec '${process.execPath}' '${SMELT}' "$@"
+`;
+    writeFileSync(peer, script, { mode: 0o755 });
+    const args = ['bench', SAMPLE, '--work-dir', dir, '--rounds', '1', '--num-threads', '2', '--dry-run'];
+    const { status, stdout } = smelt(...args, '--peer', peer);
+    expect(status).toBe(0);
+    expect(stdout.replace(/\s+/g, ' ')).toContain('threads: smelt 2, peer 1, its best of none, 1 and 2');
+    const asked = smelt(...args, '--peer', peer, '--peer-threads', '0', '--json');
+    expect(report(asked.stdout).peer).toMatchObject({ peerThreads: 0, peerTrials: [{ threads: 0 }] });
+    expect(report(asked.stdout).peer!.peerTrials[0]!.ms).toBeGreaterThan(1000);
   });
 
   test.skipIf(!hasPeer)('runs beside makedumpfile (skipped: makedumpfile is not installed)', () => {

@@ -61,12 +61,12 @@ const wholePages = () => wholePagesOf(parseKdump(left), core);
 describe.each(['0', '2'])('where there is no room, with %s threads,', (threads) => {
   test.for([
     // One page of memory holds the main header alone; two both headers; five the bitmaps; descriptors take 786,432 bytes.
-    { part: 'the headers', size: '4k', what: /bytes cannot be written at byte/, parsed: false, pages: 0 },
-    { part: 'the first bitmap', size: '8k', what: /bytes cannot be written at byte/, parsed: true, pages: 0 },
+    { part: 'the headers', size: '4k', what: /cannot be written/, parsed: false, pages: 0 },
+    { part: 'the first bitmap', size: '8k', what: /cannot be written/, parsed: true, pages: 0 },
     {
       part: 'the second bitmap',
       size: '12k',
-      what: /bytes cannot be written at byte/,
+      what: /[kM]?B behind the first .*B cannot be written/,
       parsed: true,
       pages: 0,
     },
@@ -80,14 +80,14 @@ describe.each(['0', '2'])('where there is no room, with %s threads,', (threads) 
     {
       part: 'the first pages',
       size: '792k',
-      what: /bytes cannot be written at byte/,
+      what: /[kM]?B behind the first .*B cannot be written/,
       parsed: true,
       pages: 0,
     },
     {
       part: 'the last pages',
       size: '12m',
-      what: /bytes cannot be written at byte/,
+      what: /[kM]?B behind the first .*B cannot be written/,
       parsed: true,
       pages: 1000,
     },
@@ -100,6 +100,7 @@ describe.each(['0', '2'])('where there is no room, with %s threads,', (threads) 
       const said = checkFailure(result);
       expect(said).toMatch(what);
       expect(said).toContain('no space left on the device (ENOSPC) Make room or write to another place');
+      expect(said).toContain('A smaller dump is made with -d 31 --dedup.');
       expect(said.match(/smelt: /g)).toHaveLength(1);
       expect(failureOf(result).error).toMatchObject({ code: 'WRITE', exitCode: 1 });
       expect(namesIn(out)).toEqual(['dump.incomplete']);
@@ -139,9 +140,9 @@ describe('what is left of a dump that had no room', () => {
 
 describe('a limit on the size of files ends in a sentence, not in a signal', () => {
   test.for([
-    { blocks: 1, what: /bytes cannot be written at byte 1024/ },
+    { blocks: 1, what: /kB behind the first 1\.0 kB cannot be written/ },
     { blocks: 100, what: /room for the page descriptors cannot be had/ },
-    { blocks: 5000, what: /bytes cannot be written at byte/ },
+    { blocks: 5000, what: /[kM]?B behind the first .*B cannot be written/ },
   ])('of $blocks KiB', ({ blocks, what }, context) => {
     if (noNative && blocks === 100) context.skip(`no room is reserved: ${noNative}`);
     for (const threads of ['0', '2']) {

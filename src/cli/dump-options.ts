@@ -1,0 +1,186 @@
+/** Options that say what is dumped and how; `smelt bench` takes most of them too. */
+
+import { CODEC_NAMES } from '../codec/codec.ts';
+import { levelRange } from '../codec/levels.ts';
+import type { Option } from './option.ts';
+import { readDumpLevel, readMakerKind, readName, readSmeMask, readThreads, wholeNumber } from './values.ts';
+
+/** Of any codec; whether this one has it is asked when the codec is known. */
+const HIGHEST_LEVEL = Math.max(...CODEC_NAMES.map((name) => levelRange(name)?.most ?? 0));
+
+export const DUMP_OPTIONS = [
+  {
+    key: 'dump-level',
+    long: 'dump-level',
+    short: 'd',
+    valueName: 'LEVEL',
+    category: 'keep',
+    of: ['dump', 'bench'],
+    common: true,
+    doc: 'pages to leave out: 0 none to 31 all (default 0)',
+    docs: { bench: 'pages to leave out: 0 none to 31 all (default 31)' },
+    longDoc:
+      'The sum of what to leave out: 1 zero pages, 2 page cache without private data, 4 all page cache, 8 user data, 16 free pages. ' +
+      'Pages that are offline or broken (hwpoison) are left out at any level. The default is 0.',
+    read: readDumpLevel,
+  },
+  {
+    key: 'strict',
+    long: 'strict',
+    category: 'keep',
+    of: ['dump'],
+    doc: 'fail where the memory map cannot be read at all',
+    longDoc:
+      'Without this option everything but pages of zeros is dumped then, with a warning, because a dump that is too big beats none. Single pages that cannot be classified are kept and counted in any case.',
+  },
+  {
+    key: 'i',
+    short: 'i',
+    valueName: 'VMCOREINFO',
+    category: 'keep',
+    of: ['dump', 'bench'],
+    doc: 'read VMCOREINFO from this file (text lines)',
+    longDoc:
+      'For dumps that have no VMCOREINFO of their own. Exit code 2 says that the file belongs to another kernel.',
+    read: readName('-i', 'VMCOREINFO'),
+  },
+  {
+    key: 'sme-mask',
+    long: 'sme-mask',
+    valueName: 'MASK',
+    category: 'keep',
+    of: ['dump', 'bench'],
+    doc: 'encryption bit of page-table entries, 0x or decimal',
+    longDoc:
+      'Overrides what VMCOREINFO says (sme_mask). Hexadecimal with 0x or decimal; exactly one bit, 32 to 51.',
+    read: readSmeMask,
+  },
+  {
+    key: 'z',
+    short: 'z',
+    category: 'compress',
+    of: ['dump', 'bench'],
+    group: 'codec',
+    common: true,
+    doc: 'zstd: quick, small dumps',
+    longDoc: 'Compress each page with zstd. Of -z, -c, -l and -p the last one given counts.',
+  },
+  {
+    key: 'c',
+    short: 'c',
+    category: 'compress',
+    of: ['dump', 'bench'],
+    group: 'codec',
+    doc: 'zlib: every reader knows it',
+    longDoc: 'Compress each page with zlib. Of -z, -c, -l and -p the last one given counts.',
+  },
+  {
+    key: 'l',
+    short: 'l',
+    category: 'compress',
+    of: ['dump', 'bench'],
+    group: 'codec',
+    common: true,
+    doc: 'lzo: quick, larger dumps',
+    longDoc: 'Compress each page with lzo. Of -z, -c, -l and -p the last one given counts.',
+  },
+  {
+    key: 'p',
+    short: 'p',
+    category: 'compress',
+    of: ['dump', 'bench'],
+    group: 'codec',
+    doc: 'snappy',
+    longDoc: 'Compress each page with snappy. Of -z, -c, -l and -p the last one given counts.',
+  },
+  {
+    key: 'compression-level',
+    long: 'compression-level',
+    valueName: 'N',
+    category: 'compress',
+    of: ['dump', 'bench'],
+    doc: 'zstd 1 to 19, zlib 1 to 12 (default 1)',
+    longDoc:
+      'Higher is smaller and slower. zlib 10 to 12 need the native maker (libdeflate). lzo and snappy have no level.',
+    read: wholeNumber('--compression-level', 'a compression level', 1, HIGHEST_LEVEL),
+  },
+  {
+    key: 'codec-maker',
+    long: 'codec-maker',
+    valueName: 'KIND',
+    category: 'compress',
+    of: ['dump'],
+    doc: 'native (system library) or portable (in smelt)',
+    longDoc: 'Without it smelt takes the native one where it is installed. The summary says which one ran.',
+    read: readMakerKind,
+  },
+  {
+    key: 'dedup',
+    long: 'dedup',
+    category: 'compress',
+    of: ['dump'],
+    doc: 'store identical pages once',
+    longDoc:
+      'A page whose bytes were stored before gets a descriptor that points there, after both were compared byte by byte. Takes up to 16 MiB of memory. The summary says what it saved and what it cost.',
+  },
+  {
+    key: 'f',
+    short: 'f',
+    category: 'write',
+    of: ['dump', 'bench'],
+    common: true,
+    doc: 'overwrite DUMPFILE when it exists',
+    docs: { bench: 'overwrite FILE.svg when it exists' },
+    longDoc: 'Without it a DUMPFILE that exists is left alone and smelt fails.',
+  },
+  {
+    key: 'keep-incomplete',
+    long: 'keep-incomplete',
+    category: 'write',
+    of: ['dump'],
+    doc: 'keep DUMPFILE.incomplete when interrupted',
+    longDoc:
+      'Without it nothing is left of a dump that was interrupted. A dump that failed to be written is always left, as DUMPFILE.incomplete.',
+  },
+  {
+    key: 'dry-run',
+    long: 'dry-run',
+    category: 'run',
+    of: ['dump', 'bench'],
+    doc: 'estimate only; DUMPFILE may be left out',
+    docs: { bench: 'with --peer: both write nothing' },
+    longDoc:
+      'Says what a dump would come to, and writes nothing. What depends on contents (sizes, pages of zeros) is estimated by a sample, which cannot say what --dedup would save.',
+  },
+  {
+    key: 'num-threads',
+    long: 'num-threads',
+    valueName: 'N',
+    category: 'run',
+    of: ['dump', 'bench'],
+    common: true,
+    doc: 'threads that work; 0 is 1 (default: one a CPU)',
+    docs: { bench: 'runs with N threads only (default: 1, 2 .. CPUs)' },
+    longDoc:
+      'The main thread is one of them. On one CPU, or where memory is short, it works alone by default. Never more than there are pieces of 8 MiB in memory: the summary says so.',
+    read: readThreads('--num-threads'),
+  },
+  {
+    key: 'mmap',
+    long: 'mmap',
+    category: 'run',
+    of: ['dump'],
+    group: 'access',
+    doc: 'map VMCORE into memory (default)',
+    longDoc: 'Of --mmap and --non-mmap the last one given counts. Where VMCORE cannot be mapped it is read.',
+  },
+  {
+    key: 'non-mmap',
+    long: 'non-mmap',
+    category: 'run',
+    of: ['dump'],
+    group: 'access',
+    doc: 'read VMCORE instead of mapping it',
+    longDoc: 'Of --mmap and --non-mmap the last one given counts.',
+  },
+] as const satisfies readonly Option[];

@@ -1,0 +1,47 @@
+/** What to do about a failure of the engine, where that depends on the command line: the engine does not know what was typed. */
+
+import { errnoName, SmeltError } from '../errors.ts';
+import { MAX_DUMP_LEVEL } from '../filter/page-class.ts';
+import type { DumpRequest } from '../workers/report.ts';
+import { meantCommand, nearestCommand } from './args.ts';
+
+/** For an input that cannot be opened: it may be missing, or be a mistyped command. */
+export function withInputHint(error: SmeltError, input: string | undefined): SmeltError {
+  if (error.code !== 'INPUT_OPEN' || error.hint !== undefined) return error;
+  const name = errnoName(error.cause);
+  if (name === 'EACCES' || name === 'EPERM')
+    return hinted(error, 'Most dumps are for root alone: run smelt as root.');
+  if (name !== 'ENOENT' && name !== 'ENOTDIR') return error;
+  // What is missing may be the file with VMCOREINFO.
+  if (input === undefined || !error.message.startsWith(`${input}: `)) return hinted(error, 'Check the path.');
+  const command = nearestCommand(input);
+  if (command !== undefined)
+    return hinted(error, `${meantCommand(command)} If it is a file, check the path.`);
+  if (input === 'help') return hinted(error, '`smelt --help` lists the commands, and has examples.');
+  if (input === '/proc/vmcore')
+    return hinted(error, 'It is there only in the kdump kernel; elsewhere give the path of a saved dump.');
+  return hinted(error, 'Check the path.');
+}
+
+/** An error that comes from another thread has no cause, but always the system's name for it in its message. */
+const NO_SPACE = /\((ENOSPC|EDQUOT)\)/;
+
+/** For a dump that did not fit: what would make it smaller and was not asked for. */
+export function withSpaceHint(error: SmeltError, { dumpLevel, codec, dedup }: DumpRequest): SmeltError {
+  if (error.code !== 'WRITE' || !NO_SPACE.test(error.message)) return error;
+  const unused = [
+    ...((dumpLevel ?? 0) < MAX_DUMP_LEVEL ? [`-d ${MAX_DUMP_LEVEL}`] : []),
+    ...(codec === 'zstd' || codec === 'zlib' ? [] : ['-z']),
+    ...(dedup ? [] : ['--dedup']),
+  ];
+  if (unused.length === 0) return error;
+  return hinted(error, `A smaller dump is made with ${unused.join(' ')}.`);
+}
+
+function hinted({ code, message, hint, exitCode, cause }: SmeltError, more: string): SmeltError {
+  return new SmeltError(code, message, {
+    hint: hint === undefined ? more : `${hint} ${more}`,
+    exitCode,
+    cause,
+  });
+}

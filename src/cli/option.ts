@@ -1,0 +1,40 @@
+/** What the table of options says of each. */
+
+/** The first one is what smelt does when no command is named. */
+export const COMMAND_NAMES = ['dump', 'bench'] as const;
+export type CommandName = (typeof COMMAND_NAMES)[number];
+
+export const CATEGORIES = {
+  measure: 'What to measure',
+  keep: 'What to keep',
+  compress: 'How to compress',
+  write: 'Where to write',
+  run: 'How to run',
+  tell: 'What to tell',
+  compatible: 'Compatibility with makedumpfile',
+} as const;
+export type Category = keyof typeof CATEGORIES;
+
+export interface Option {
+  /** The name inside smelt: the long name where there is one, else the letter. */
+  readonly key: string;
+  readonly long?: string;
+  readonly short?: string;
+  /** What its value is called in the help; absent: the option takes none. */
+  readonly valueName?: string;
+  readonly category: Category;
+  /** The commands that take it; absent: every command does. */
+  readonly of?: readonly CommandName[];
+  /** One line of `--help`, without a full stop. */
+  readonly doc: string;
+  /** The same for a command to which it means something else. */
+  readonly docs?: Partial<Record<CommandName, string>>;
+  /** Sentences for a manual. */
+  readonly longDoc: string;
+  /** Of the options of one group only the last given counts. */
+  readonly group?: 'codec' | 'access' | 'messages';
+  /** Stands in the short `smelt --help` as well. */
+  readonly common?: true;
+  /** Checks and converts the text of the value. @throws SmeltError USAGE */
+  readonly read?: (text: string) => unknown;
+}

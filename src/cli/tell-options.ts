@@ -1,0 +1,73 @@
+/** Options that say what a person or a program is told: every command takes them. */
+
+import type { Option } from './option.ts';
+import { wholeNumber } from './values.ts';
+
+export const TELL_OPTIONS = [
+  {
+    key: 'quiet',
+    long: 'quiet',
+    category: 'tell',
+    group: 'messages',
+    doc: 'errors and warnings only (--message-level 4)',
+    longDoc: 'Of --quiet and --message-level the last one given counts.',
+  },
+  {
+    key: 'json',
+    long: 'json',
+    category: 'tell',
+    common: true,
+    doc: 'a report for programs on stdout, errors too',
+    longDoc:
+      'One JSON object on stdout, whether the dump succeeds or fails. What goes to stderr stays the same.',
+  },
+  {
+    key: 'debug',
+    long: 'debug',
+    category: 'tell',
+    doc: 'add the stack trace to an error',
+    longDoc: 'For reports about smelt itself.',
+  },
+  {
+    key: 'help',
+    long: 'help',
+    short: 'h',
+    category: 'tell',
+    doc: 'show this and exit',
+    longDoc: '`smelt --help` is the short form, `smelt dump --help` the whole list.',
+  },
+  {
+    key: 'version',
+    long: 'version',
+    short: 'v',
+    category: 'tell',
+    doc: 'show the version and exit',
+    longDoc: 'One line: smelt and its version.',
+  },
+  {
+    key: 'message-level',
+    long: 'message-level',
+    valueName: 'N',
+    category: 'compatible',
+    group: 'messages',
+    doc: '1 progress, 2 common, 4 error, 8 debug, 16 report',
+    longDoc:
+      'The sum of what to show on stderr, 0 to 31. The default is 7. Common is the line about VMCORE and the summary.',
+    read: wholeNumber('--message-level', 'a message level', 0, 31),
+  },
+  {
+    key: 'D',
+    short: 'D',
+    category: 'compatible',
+    doc: 'debug messages too (--message-level +8)',
+    longDoc: 'Adds 8 to the message level.',
+  },
+  {
+    key: 'show-stats',
+    long: 'show-stats',
+    category: 'compatible',
+    doc: 'the summary, at any message level (+16)',
+    longDoc:
+      'The summary is part of the common messages and is shown by default; this shows it with --quiet too.',
+  },
+] as const satisfies readonly Option[];
