@@ -16,6 +16,7 @@ export type ErrorCode =
   | 'CANNOT_LOWER' // the asked-for dump level keeps what the input no longer has
   | 'WRONG_RELEASE' // -i is of another kernel
   | 'UNDECIDABLE' // --strict: the memory map cannot be read
+  | 'CIPHERTEXT' // the memory in the input was not read through the right mapping, or is not in it
   | 'TARGET' // the target may not be written (exists, is a link, is no regular file)
   | 'WRITE' // a write failed (ENOSPC, EIO …)
   | 'INTERRUPTED' // SIGINT, SIGTERM

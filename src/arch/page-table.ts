@@ -1,4 +1,4 @@
-/** Walks the page tables of the crashed kernel. The encryption mask is stripped here, in one function, and nowhere else. */
+/** Walks the page tables of the crashed kernel. The encryption mask is stripped in this file and nowhere else. */
 
 import type { CachedMemory } from './memory.ts';
 
@@ -22,6 +22,35 @@ export interface PageTableFormat {
   isLeaf(entryLow: number, level: number): boolean;
   /** Physical address bits of an entry. */
   readonly addressMask: bigint;
+  /** Entries of the top-level table from this one on map kernel addresses. */
+  readonly firstKernelEntry: number;
+}
+
+/**
+ * An entry taken apart as two 32-bit words, for loops over millions of entries: without a bigint for each. The walker
+ * below does the same one entry at a time.
+ */
+export class EntryWords {
+  /** The encryption mask in the upper word; 0 where there is none. */
+  readonly maskHigh: number;
+  private readonly addressHigh: number;
+  private readonly addressLow: number;
+  private readonly pageShift: number;
+  private readonly framesPerHigh: number;
+
+  constructor(format: PageTableFormat, encryptionMask: bigint) {
+    const address = format.addressMask & ~encryptionMask;
+    this.maskHigh = Number(encryptionMask >> 32n);
+    this.addressHigh = Number(address >> 32n);
+    this.addressLow = Number(BigInt.asIntN(32, address));
+    this.pageShift = format.pageShift;
+    this.framesPerHigh = 2 ** (32 - format.pageShift);
+  }
+
+  /** The page frame in an entry, with the encryption mask stripped. */
+  pfn(low: number, high: number): number {
+    return (high & this.addressHigh) * this.framesPerHigh + ((low & this.addressLow) >>> this.pageShift);
+  }
 }
 
 export interface Mapping {

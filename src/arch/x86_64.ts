@@ -1,5 +1,6 @@
 /** x86-64: 4- and 5-level tables, 4 KiB, 2 MiB and 1 GiB leaves, KASLR. Source: arch/x86/include/asm/{pgtable_types,page_64_types}.h. */
 
+import { qemuCpus } from '../read/qemu-note.ts';
 import type { Arch, SymbolSource, VirtualRange } from './arch.ts';
 import type { PageTableFormat, PageTableWalker } from './page-table.ts';
 
@@ -8,6 +9,12 @@ const START_KERNEL_MAP = 0xffffffff80000000n;
 /** KERNEL_IMAGE_SIZE with KASLR, and the most that it can be. */
 const LARGEST_KERNEL_IMAGE_SIZE = 1n << 30n;
 const LARGE_PAGE = 1n << 21n;
+/** Source: arch/x86/include/asm/pgtable_64_types.h. */
+const MODULES_END = 0xffffffffff000000n;
+/** Top-level tables of CPUs, at most: enough to find one that makes sense. */
+const MAX_CPU_TABLES = 16;
+/** With page-table isolation a user's top-level table stands in the page behind the kernel's (PTI_PGTABLE_SWITCH_BIT). */
+const PTI_USER_TABLE = 0x1000;
 
 const _PAGE_PRESENT = 0x1;
 const _PAGE_PSE = 0x80;
@@ -19,6 +26,7 @@ const tableFormat: PageTableFormat = {
   isLeaf: (low, level) => (level === 2 || level === 3) && (low & _PAGE_PSE) !== 0,
   // Bits 51:12: the encryption bit may be the topmost of them, so it is the walker that takes it out.
   addressMask: 0x000f_ffff_ffff_f000n,
+  firstKernelEntry: 256,
 };
 
 const physBase = (info: SymbolSource) => info.number('phys_base') ?? 0n;
@@ -26,6 +34,14 @@ const physBase = (info: SymbolSource) => info.number('phys_base') ?? 0n;
 function imageAddress(info: SymbolSource, vaddr: bigint): number | undefined {
   const paddr = vaddr - START_KERNEL_MAP + physBase(info);
   return vaddr >= START_KERNEL_MAP && paddr >= 0n && paddr < 1n << 52n ? Number(paddr) : undefined;
+}
+
+/** End of the image's region. */
+function imageLimit(info: SymbolSource): bigint {
+  const size = info.number('KERNEL_IMAGE_SIZE') ?? LARGEST_KERNEL_IMAGE_SIZE;
+  return (
+    START_KERNEL_MAP + (size > 0n && size < LARGEST_KERNEL_IMAGE_SIZE ? size : LARGEST_KERNEL_IMAGE_SIZE)
+  );
 }
 
 export const x86_64: Arch = {
@@ -56,14 +72,35 @@ export const x86_64: Arch = {
     };
   },
 
+  cpuPageTables(notes) {
+    const tables: { root: number; levels: number }[] = [];
+    const add = (root: number, levels: number) => {
+      if (tables.every((known) => known.root !== root)) tables.push({ root, levels });
+    };
+    for (const { cr3, paging, levels } of qemuCpus(notes)) {
+      if (!paging) continue;
+      if (tables.length >= MAX_CPU_TABLES) break;
+      const root = Number(cr3);
+      add(root, levels);
+      if (root % (2 * PTI_USER_TABLE) !== 0) add(root - PTI_USER_TABLE, levels);
+    }
+    return tables;
+  },
+
+  imageRegions(info) {
+    const limit = imageLimit(info);
+    return {
+      image: { start: START_KERNEL_MAP, end: limit },
+      modules: { start: limit, end: MODULES_END },
+    };
+  },
+
   /** The kernel clears what it mapped beyond `_brk_end` early in boot, in steps of 2 MiB (cleanup_highmap). */
   mappedImage(info: SymbolSource, walker: PageTableWalker): VirtualRange | undefined {
     const stext = info.symbol('_stext');
     if (stext === undefined || stext < START_KERNEL_MAP) return undefined;
     const start = stext & ~(LARGE_PAGE - 1n);
-    const imageSize = info.number('KERNEL_IMAGE_SIZE') ?? LARGEST_KERNEL_IMAGE_SIZE;
-    const limit =
-      START_KERNEL_MAP + (imageSize < LARGEST_KERNEL_IMAGE_SIZE ? imageSize : LARGEST_KERNEL_IMAGE_SIZE);
+    const limit = imageLimit(info);
     let end = start;
     // The last 4 KiB of each step: the first may have been unmapped (freed init memory, with page-table isolation).
     while (

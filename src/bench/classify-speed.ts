@@ -26,6 +26,8 @@ export function dryRun(
     threads,
     mmap: undefined,
     overwrite: true,
+    excludeShared: false,
+    allowCiphertext: false,
     keepIncomplete: false,
     strict: false,
     smeMask,

@@ -4,7 +4,7 @@ import { Parser } from 'yargs/helpers';
 import type { CodecName } from '../codec/codec.ts';
 import { levelRange } from '../codec/levels.ts';
 import { SmeltError } from '../errors.ts';
-import type { DumpRequest } from '../workers/report.ts';
+import type { DumpRequest, InputRequest } from '../workers/report.ts';
 import { COMMANDS } from './commands.ts';
 import { nearest } from './nearest.ts';
 import type { CommandName, Option } from './option.ts';
@@ -158,11 +158,20 @@ export function toDumpRequest(raw: RawArgs): DumpRequest {
     codec,
     compressionLevel: values['compression-level'],
     codecMaker: values['codec-maker'],
-    threads: values['num-threads'],
-    mmap: values.mmap ? true : values['non-mmap'] ? false : undefined,
+    ...accessOf(values),
     overwrite: values.f ?? false,
     keepIncomplete: values['keep-incomplete'] ?? false,
     strict: values.strict ?? false,
+    excludeShared: values['exclude-shared'] ?? false,
+    allowCiphertext: values['allow-ciphertext'] ?? false,
+  };
+}
+
+/** How the input is looked at. */
+export function accessOf(values: OptionValues): Omit<InputRequest, 'input'> {
+  return {
+    threads: values['num-threads'],
+    mmap: values.mmap ? true : values['non-mmap'] ? false : undefined,
     smeMask: values['sme-mask'],
     vmcoreinfoFile: values.i,
   };

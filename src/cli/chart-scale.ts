@@ -25,7 +25,9 @@ export function logScale(values: readonly number[], from: number, to: number): S
 /** Linear, its ends at round values outside of the given ones; at most ten marks or so. */
 export function linearScale(values: readonly number[], from: number, to: number): Scale {
   const [low, high] = [Math.min(...values), Math.max(...values)];
-  const step = roundStep((high - low) / 8 || high / 8 || 1);
+  // Values that differ by less than anybody measures count as one: their difference may be no step that they can be counted in.
+  const span = high - low > high * 1e-9 ? high - low : high;
+  const step = roundStep(span / 8 || 1);
   const first = Math.max(0, Math.floor((low - step * 0.1) / step));
   const last = Math.max(first + 1, Math.ceil((high + step * 0.1) / step));
   const at = (value: number) => from + ((value / step - first) / (last - first)) * (to - from);

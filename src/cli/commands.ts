@@ -57,6 +57,28 @@ export const COMMANDS: readonly Command[] = [
     run: async (tokens, display, host) => (await import('./dump-command.ts')).runDump(tokens, display, host),
   },
   {
+    name: 'sme',
+    doc: 'which pages were encrypted; --live: this machine',
+    operands: ['VMCORE'],
+    help: {
+      usage: 'smelt sme [OPTIONS] VMCORE, or smelt sme --live',
+      about: [
+        'Says which pages of VMCORE were encrypted while the machine ran and which were',
+        'shared, by its page tables, and whether VMCORE was read as it has to be.',
+      ],
+      examples: [
+        ['smelt sme vmcore', 'a census of the page tables'],
+        ['smelt sme vmcore --pages bitmaps', 'for other tools'],
+        ['smelt sme --live', 'would a crash leave a readable dump?'],
+      ],
+      end: [
+        'Exit codes: 0 VMCORE, or a dump of this machine, can be read; 1 it cannot, or',
+        'that is not known.',
+      ],
+    },
+    run: async (tokens, display, host) => (await import('./sme-command.ts')).runSme(tokens, display, host),
+  },
+  {
     name: 'bench',
     doc: 'measure codecs, levels and threads on a dump',
     operands: ['VMCORE'],

@@ -1,17 +1,18 @@
 /** `smelt dump`: the engine run between a person's terminal and its signals. */
 
 import { ExitCode } from '../errors.ts';
-import type { DumpObserver, DumpReport, InputReport } from '../workers/report.ts';
+import type { DumpReport } from '../workers/report.ts';
 import { parseDump } from './args.ts';
 import { type DisplayOptions, MessageLevel } from './display.ts';
 import { reportFailure, reportWarnings } from './errors-out.ts';
 import { withInputHint, withSpaceHint } from './hints.ts';
 import type { Host } from './host.ts';
 import { jsonReport } from './json.ts';
-import { NO_PROGRESS, type ProgressView, progressView } from './progress.ts';
+import { TerminalObserver } from './observer.ts';
+import { NO_PROGRESS, progressView } from './progress.ts';
 import { failureAfter, interruptible } from './signals.ts';
-import { inputLine, summary } from './summary.ts';
-import { printable, widthOf } from './text.ts';
+import { summary } from './summary.ts';
+import { printable } from './text.ts';
 import type { Token } from './tokens.ts';
 
 /** @throws SmeltError USAGE; what fails later is reported here, with the warnings that came before. */
@@ -27,7 +28,7 @@ export async function runDump(
   );
 
   const progress = display.level & MessageLevel.progress ? await progressView(host) : NO_PROGRESS;
-  const observer = new Observer(progress, display, host);
+  const observer = new TerminalObserver(progress, display, host);
   using interruption = interruptible(host, () => {
     progress.end();
     const left =
@@ -66,35 +67,4 @@ function tell(
 function debugWriter(display: DisplayOptions, host: Host): (text: string) => void {
   if (!(display.level & MessageLevel.debug)) return () => {};
   return (text) => host.stderr.write(`debug: ${printable(text)}\n`);
-}
-
-class Observer implements DumpObserver {
-  readonly warnings: string[] = [];
-  readonly #progress: ProgressView;
-  readonly #display: DisplayOptions;
-  readonly #host: Host;
-  #pageSizeBytes = 4096;
-
-  constructor(progress: ProgressView, display: DisplayOptions, host: Host) {
-    this.#progress = progress;
-    this.#display = display;
-    this.#host = host;
-  }
-
-  onInput(input: InputReport): void {
-    this.#progress.end();
-    this.#pageSizeBytes = input.pageSizeBytes;
-    if (this.#display.level & MessageLevel.common) {
-      this.#host.stderr.write(`${inputLine(input, widthOf(this.#host.stderr))}\n`);
-    }
-  }
-
-  onProgress(progress: Parameters<DumpObserver['onProgress']>[0]): void {
-    this.#progress.show(progress, this.#pageSizeBytes);
-  }
-
-  /** Kept for the end, where it is not scrolled away. */
-  onWarning(sentence: string): void {
-    this.warnings.push(sentence);
-  }
 }

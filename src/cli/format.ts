@@ -8,6 +8,12 @@ export function pages(value: number): string {
   return value === 1 ? '1 page' : `${count(value)} pages`;
 }
 
+/** What a phase counts: "25 page tables", "1,048,576 pages". */
+export function amount(phase: Phase, value: number): string {
+  if (phase !== 'census') return pages(value);
+  return value === 1 ? '1 page table' : `${count(value)} page tables`;
+}
+
 /** "412 MB/s", "1.2 GB/s"; undefined when the time is too short to say. */
 export function speed(bytes: number, ms: number): string | undefined {
   if (ms < 1 || bytes <= 0) return undefined;
@@ -26,6 +32,7 @@ export function phaseRate(
   pageSizeBytes: number,
   ms: number,
 ): string | undefined {
+  if (phase === 'census') return undefined;
   if (phase !== 'classify') return speed(donePages * pageSizeBytes, ms);
   if (ms < 1 || donePages <= 0) return undefined;
   const perSecond = (donePages / ms) * 1000;

@@ -1,7 +1,8 @@
 /** What the command line touches of the world, so that tests can stand in for it. */
 
 import type { BenchObserver, BenchReport, BenchRequest } from '../bench/report.ts';
-import type { DumpObserver, DumpReport, DumpRequest } from '../workers/report.ts';
+import type { LiveReport } from '../sme/live/report.ts';
+import type { DumpObserver, DumpReport, DumpRequest, SmeReport, SmeRequest } from '../workers/report.ts';
 
 /** Where text goes: process.stdout, process.stderr, or a test's list. */
 export interface Sink {
@@ -21,6 +22,13 @@ export type Engine = (
   signal: AbortSignal,
 ) => Promise<DumpReport>;
 
+/** Takes the census of a dump; the engine behind `smelt sme`. @throws SmeltError */
+export type SmeEngine = (
+  request: SmeRequest,
+  observer: DumpObserver,
+  signal: AbortSignal,
+) => Promise<SmeReport>;
+
 /** Measures; the engine behind `smelt bench`. @throws SmeltError */
 export type BenchEngine = (
   request: BenchRequest,
@@ -36,6 +44,9 @@ export interface Host {
   readonly stderrDevice: string | undefined;
   /** Loads the engine only when there is something to do, so that --help and --version are quick. */
   loadEngine(): Promise<Engine>;
+  loadSme(): Promise<SmeEngine>;
+  /** Looks at the machine below a root directory. */
+  loadLive(): Promise<(root: string) => LiveReport>;
   loadBench(): Promise<BenchEngine>;
   /** The command that starts this program once more, without arguments. */
   readonly program: readonly string[];

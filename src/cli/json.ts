@@ -2,7 +2,8 @@
 
 import type { BenchReport } from '../bench/report.ts';
 import type { SmeltError } from '../errors.ts';
-import type { DumpReport } from '../workers/report.ts';
+import type { LiveReport } from '../sme/live/report.ts';
+import type { DumpReport, SmeReport } from '../workers/report.ts';
 
 /**
  * The version of the objects' shape, their field `smelt`. It grows when a field goes away or changes its meaning; new
@@ -20,6 +21,7 @@ export interface JsonReport<C extends keyof Reports = 'dump'> {
 /** The report of each command. */
 export interface Reports {
   readonly dump: DumpReport;
+  readonly sme: SmeReport | LiveReport;
   readonly bench: BenchReport;
 }
 

@@ -1,10 +1,11 @@
 /** What the table of options says of each. */
 
 /** The first one is what smelt does when no command is named. */
-export const COMMAND_NAMES = ['dump', 'bench'] as const;
+export const COMMAND_NAMES = ['dump', 'sme', 'bench'] as const;
 export type CommandName = (typeof COMMAND_NAMES)[number];
 
 export const CATEGORIES = {
+  look: 'What to look at',
   measure: 'What to measure',
   keep: 'What to keep',
   compress: 'How to compress',

@@ -12,6 +12,8 @@ export function processHost(): Host {
     env: process.env,
     stderrDevice: linkTarget('/proc/self/fd/2'),
     loadEngine: async () => (await import('../workers/dump.ts')).dump,
+    loadSme: async () => (await import('../workers/survey.ts')).survey,
+    loadLive: async () => (await import('../sme/live/live.ts')).lookAtMachine,
     loadBench: async () => (await import('../bench/bench.ts')).bench,
     program: [process.execPath, ...process.execArgv, process.argv[1]],
     onSignal: (listener) => {

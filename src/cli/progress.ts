@@ -2,7 +2,7 @@
 
 import { count, memory } from '../units.ts';
 import type { Progress } from '../workers/report.ts';
-import { clock, duration, pages, phaseRate } from './format.ts';
+import { amount, clock, duration, phaseRate } from './format.ts';
 import type { Host, Sink } from './host.ts';
 
 /** What is told of a run's progress. `end` may be called at any time and more than once; it leaves whole lines. */
@@ -47,10 +47,10 @@ export function pace(progress: Progress, pageSizeBytes: number): string {
 }
 
 /** What a phase came to. */
-export function outcome({ donePages, elapsedMs }: Progress, pageSizeBytes: number): string {
+export function outcome({ phase, donePages, elapsedMs }: Progress, pageSizeBytes: number): string {
   return [
-    memory(donePages * pageSizeBytes).padStart(9),
-    pages(donePages).padStart(15),
+    (phase === 'census' ? '' : memory(donePages * pageSizeBytes)).padStart(9),
+    amount(phase, donePages).padStart(15),
     duration(elapsedMs).padStart(7),
   ].join('  ');
 }
@@ -62,7 +62,7 @@ export function plainLine(progress: Progress, pageSizeBytes: number): string {
   const rate = rateOf(progress, pageSizeBytes);
   const parts = [
     wholePercent(progress),
-    `${count(progress.donePages)} of ${pages(progress.totalPages)}`,
+    `${count(progress.donePages)} of ${amount(progress.phase, progress.totalPages)}`,
     ...(rate === undefined ? [] : [rate]),
     timeLeft(progress),
   ];

@@ -3,7 +3,7 @@
 import { DumpLevel, type PageClass } from '../filter/page-class.ts';
 import { count, fileSize, memory } from '../units.ts';
 import type { DumpReport, InputReport, PhaseReport } from '../workers/report.ts';
-import { duration, pages, percent, phaseRate } from './format.ts';
+import { amount, duration, pages, percent, phaseRate } from './format.ts';
 import { hang, printable } from './text.ts';
 
 const INDENT = 2;
@@ -13,6 +13,13 @@ const LINE_WIDTH = 80;
 /** The usual depth of x86_64 page tables; only another one is worth a word. */
 const USUAL_LEVELS = 4;
 
+/** Who says which bit of the page tables it is. */
+export const MASK_SOURCES = {
+  vmcoreinfo: 'VMCOREINFO',
+  option: '--sme-mask',
+  'page tables': 'the top-level page table',
+} as const satisfies Record<NonNullable<InputReport['smeMaskFrom']>, string>;
+
 /** The first line: which file this is, so that the wrong one is noticed at once. */
 export function inputLine(input: InputReport, width: number): string {
   const facts = [
@@ -20,11 +27,14 @@ export function inputLine(input: InputReport, width: number): string {
     `${memory(input.ramBytes)} of RAM`,
     input.release === undefined ? input.architecture : `Linux ${input.release} ${input.architecture}`,
   ];
-  const { pageTableLevels, vmcoreinfoFrom, smeMask, smeMaskBit, dumpLevel } = input;
+  const { pageTableLevels, vmcoreinfoFrom, smeMask, smeMaskBit, smeMaskFrom, dumpLevel } = input;
   if (pageTableLevels !== undefined && pageTableLevels !== USUAL_LEVELS)
     facts.push(`${pageTableLevels}-level paging`);
-  if (smeMask !== undefined)
-    facts.push(smeMaskBit === undefined ? `SME on (mask ${smeMask})` : `SME on (bit ${smeMaskBit})`);
+  if (smeMask !== undefined) {
+    const from =
+      smeMaskFrom === 'vmcoreinfo' || smeMaskFrom === undefined ? '' : `, by ${MASK_SOURCES[smeMaskFrom]}`;
+    facts.push(`encrypted memory (bit ${smeMaskBit}${from})`);
+  }
   if (vmcoreinfoFrom === undefined) facts.push('no VMCOREINFO');
   if (vmcoreinfoFrom === 'memory scan') facts.push('VMCOREINFO found by searching the memory');
   if (vmcoreinfoFrom === 'file') facts.push('VMCOREINFO from a file');
@@ -38,7 +48,36 @@ export function inputLine(input: InputReport, width: number): string {
  * @param askedThreads as --num-threads says; undefined: nobody asked
  */
 export function summary(report: DumpReport, askedThreads?: number): string {
-  return [...headLines(report), '', ...classLines(report), '', ...workLines(report, askedThreads)].join('\n');
+  return [
+    ...headLines(report),
+    '',
+    ...classLines(report),
+    ...sharedLines(report),
+    '',
+    ...workLines(report, askedThreads),
+  ].join('\n');
+}
+
+/** What was shared of memory that was encrypted. */
+function sharedLines({ census, input }: DumpReport): string[] {
+  if (census === undefined || census.meaning === 'none') return [];
+  const of = census.pages.shared;
+  const uses = census.shared.flatMap(({ use, pages: some }) =>
+    use === undefined ? [] : [`${use} ${count(some)}`],
+  );
+  const known = uses.length === 0 ? '' : ` (${uses.join(', ')})`;
+  const verb = census.meaning === 'shared' ? 'shared' : 'decrypted';
+  const text =
+    of === 0
+      ? `no page was ${verb} in the crashed kernel`
+      : `${pages(of)} ${of === 1 ? 'was' : 'were'} ${verb} in the crashed kernel${known}:`;
+  // The command stays in one piece, to be copied.
+  const command = of === 0 ? [] : [`\`smelt sme ${printable(input.path)}\``];
+  return hang(
+    `${' '.repeat(INDENT)}${'shared'.padEnd(LABEL_WIDTH)}`,
+    [...text.split(' '), ...command],
+    LINE_WIDTH,
+  );
 }
 
 function headLines({ input, output, missingPages, totalMs }: DumpReport): string[] {
@@ -57,7 +96,7 @@ function headLines({ input, output, missingPages, totalMs }: DumpReport): string
   return [`dump ${missingPages > 0 ? 'incomplete' : 'complete'}: ${printable(path ?? '')}`, `  ${size}`];
 }
 
-const CLASS_NAMES: Readonly<Record<PageClass, string>> = {
+export const CLASS_NAMES: Readonly<Record<PageClass, string>> = {
   kernel: 'kernel',
   undecided: 'undecided',
   zero: 'zero',
@@ -67,6 +106,7 @@ const CLASS_NAMES: Readonly<Record<PageClass, string>> = {
   free: 'free',
   hwpoison: 'hwpoison',
   offline: 'offline',
+  shared: 'shared',
 };
 
 /** Every kind of page that has a struct page and is not the kernel's. */
@@ -89,6 +129,7 @@ const DROPPED_BY: Readonly<Record<PageClass, number | undefined>> = {
   free: DumpLevel.free,
   hwpoison: undefined,
   offline: undefined,
+  shared: undefined,
 };
 
 /** In the order in which they are usually large. */
@@ -102,6 +143,7 @@ const ROW_ORDER: readonly PageClass[] = [
   'zero',
   'hwpoison',
   'offline',
+  'shared',
 ];
 
 interface Row {
@@ -152,7 +194,7 @@ function classLines(report: DumpReport): string[] {
 
 /** Classes that have a row even when no page is of them. */
 function isExpected(name: PageClass, dumpLevel: number): boolean {
-  return name === 'offline' ? dumpLevel !== 0 : name !== 'hwpoison';
+  return name === 'offline' ? dumpLevel !== 0 : name !== 'hwpoison' && name !== 'shared';
 }
 
 function noteOf(name: PageClass, { classes, kernelFreePages, output }: DumpReport): string {
@@ -221,5 +263,5 @@ function factor(before: number, after: number): string {
 
 function phaseText({ phase, pages: done, ms }: PhaseReport, pageSizeBytes: number): string {
   const rate = phaseRate(phase, done, pageSizeBytes, ms);
-  return `${pages(done)} in ${duration(ms)}${rate === undefined ? '' : `, ${rate}`}`;
+  return `${amount(phase, done)} in ${duration(ms)}${rate === undefined ? '' : `, ${rate}`}`;
 }

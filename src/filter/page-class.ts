@@ -2,7 +2,8 @@
 
 /**
  * In the order of a report. `kernel` is what is kept because nothing says that it may go; `undecided` is kept because
- * something that should say so could not be read or made no sense.
+ * something that should say so could not be read or made no sense. `shared` is what --exclude-shared drops of the rest: memory
+ * that was not encrypted on a machine whose memory was.
  */
 export const PAGE_CLASSES = [
   'kernel',
@@ -14,6 +15,7 @@ export const PAGE_CLASSES = [
   'free',
   'hwpoison',
   'offline',
+  'shared',
 ] as const;
 export type PageClass = (typeof PAGE_CLASSES)[number];
 

@@ -2,7 +2,7 @@
 
 import type { Arch } from '../arch/arch.ts';
 import type { PageTableWalker } from '../arch/page-table.ts';
-import { findSymbols } from './kallsyms.ts';
+import type { KernelSymbols } from './symbols.ts';
 import type { Vmcoreinfo } from './vmcoreinfo.ts';
 
 export interface PfnRange {
@@ -35,20 +35,20 @@ const PARTS: readonly { start: readonly string[]; end: readonly string[] }[] = [
   { start: ['__init_end', '__smp_locks_end'], end: ['__start_bss_decrypted_unused', '__bss_stop'] },
 ];
 
-/** Symbols that VMCOREINFO gives too: what is read from the symbol table is checked against them. */
-const KNOWN = ['_stext', 'init_top_pgt', 'init_uts_ns', 'node_online_map', 'prb', 'node_data', 'clear_seq'];
+/** All names among them. */
+export const IMAGE_SYMBOLS = PARTS.flatMap(({ start, end }) => [...start, ...end]);
 
 export function kernelImage(
   info: Vmcoreinfo,
   arch: Arch,
   walker: PageTableWalker,
+  symbols: KernelSymbols | undefined,
   pageSize: number,
 ): KernelImage | undefined {
   const pfnOf = (vaddr: bigint) => {
     const paddr = arch.imageAddress(info, vaddr);
     return paddr === undefined ? undefined : paddr / pageSize;
   };
-  const symbols = imageSymbols(info, walker);
   const ranges: PfnRange[] = [];
   const pfnsOf = (names: readonly string[]) =>
     names.flatMap((name) => {
@@ -67,27 +67,4 @@ export function kernelImage(
   if (mapped === undefined || from === undefined) return undefined;
   const end = from + Number(mapped.end - mapped.start) / pageSize;
   return { ranges: [{ pfn: Math.floor(from), end: Math.ceil(end) }], by: 'mapping' };
-}
-
-function imageSymbols(info: Vmcoreinfo, walker: PageTableWalker): Map<string, bigint> | undefined {
-  const at = (name: string) => info.symbol(name);
-  const location = {
-    kallsyms_names: at('kallsyms_names'),
-    kallsyms_num_syms: at('kallsyms_num_syms'),
-    kallsyms_token_table: at('kallsyms_token_table'),
-    kallsyms_token_index: at('kallsyms_token_index'),
-    kallsyms_offsets: at('kallsyms_offsets'),
-    kallsyms_relative_base: at('kallsyms_relative_base'),
-  };
-  if (location.kallsyms_names === undefined) return undefined;
-  const known = KNOWN.flatMap((name) => {
-    const vaddr = at(name);
-    return vaddr === undefined ? [] : [{ name, vaddr }];
-  });
-  return findSymbols(
-    (vaddr, length) => walker.read(vaddr, length),
-    location,
-    known,
-    PARTS.flatMap(({ start, end }) => [...start, ...end]),
-  );
 }

@@ -11,6 +11,7 @@ import { kernelFreePages } from './free-pages.ts';
 import { type KernelImage, kernelImage } from './image.ts';
 import { type MemoryModel, memoryModel } from './memory-model.ts';
 import { type PageRules, pageRules } from './page-rules.ts';
+import { type KernelSymbols, kernelSymbols } from './symbols.ts';
 import type { Vmcoreinfo } from './vmcoreinfo.ts';
 
 /** How to find and read struct pages; plain data that crosses to worker threads. */
@@ -32,6 +33,8 @@ export interface Machine {
   readonly utsname: Uint8Array | undefined;
   readonly physBase: bigint;
   readonly pageTableLevels: number | undefined;
+  /** Undefined where the kernel's own symbol table cannot be read. */
+  readonly symbols: KernelSymbols | undefined;
   /** undefined: nothing can be filtered, because of `unreadable`. */
   readonly memoryMap: MemoryMapInfo | undefined;
   readonly unreadable: string | undefined;
@@ -88,6 +91,7 @@ export function describeMachine(
     utsname: undefined,
     physBase: 0n,
     pageTableLevels: undefined,
+    symbols: undefined,
     memoryMap: undefined,
     kernelFreePages: undefined,
     warnings: [],
@@ -116,7 +120,15 @@ export function describeMachine(
       unreadable: `the kernel in memory calls itself ${JSON.stringify(release)}, VMCOREINFO ${JSON.stringify(info.release)}`,
     };
   }
-  const understood = { ...known, release, releaseInMemory: release, utsname, pageTableLevels: tables.levels };
+  const symbols = kernelSymbols(info, walker);
+  const understood = {
+    ...known,
+    release,
+    releaseInMemory: release,
+    utsname,
+    pageTableLevels: tables.levels,
+    symbols,
+  };
   const model = memoryModel(info, arch.tableFormat.pageShift);
   const rules = pageRules(info);
   if (model === undefined)
@@ -129,7 +141,7 @@ export function describeMachine(
       tables,
       model,
       rules,
-      image: kernelImage(info, arch, walker, memory.pageSize),
+      image: kernelImage(info, arch, walker, symbols, memory.pageSize),
     },
     unreadable: undefined,
     kernelFreePages: kernelFreePages(info, walker),

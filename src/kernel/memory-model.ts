@@ -1,5 +1,6 @@
 /** Where the struct page of a page frame is: SPARSEMEM (static, extreme, with vmemmap or without) and FLATMEM. */
 
+import type { VirtualRange } from '../arch/arch.ts';
 import type { PageTableWalker } from '../arch/page-table.ts';
 import type { Vmcoreinfo } from './vmcoreinfo.ts';
 
@@ -91,6 +92,23 @@ export class MemoryMap {
       else
         yield* this.physicalPieces(run.pfn, run.count, run.base + BigInt(run.pfn) * BigInt(this.structBytes));
     }
+  }
+
+  /**
+   * Where the struct pages of all page frames below `end` would be, if they are one array of virtual memory
+   * (SPARSEMEM_VMEMMAP): the sections of all page frames given have one base. Undefined otherwise.
+   */
+  vmemmap(pfns: readonly number[], end: number): VirtualRange | undefined {
+    if (this.model.kind !== 'sparsemem') return undefined;
+    const bases = new Set<bigint>();
+    for (const pfn of pfns) {
+      const base = this.sectionMap(Math.floor(pfn / this.model.pfnsPerSection));
+      if (base !== undefined) bases.add(base);
+    }
+    const [base] = bases;
+    return base === undefined || bases.size > 1
+      ? undefined
+      : { start: base, end: base + BigInt(end) * BigInt(this.structBytes) };
   }
 
   /** Page frames whose struct pages follow each other in virtual memory; `base` is where that of pfn 0 would be. */

@@ -3,9 +3,9 @@
 import type { PageCodec } from '../codec/codec.ts';
 import { SmeltError } from '../errors.ts';
 import { windowSpan } from '../filter/plan.ts';
-import type { MemoryMap } from '../kernel/memory-model.ts';
+import { unmappedBits } from '../filter/unmapped.ts';
 import { openZeroTest, type ZeroTest } from '../native/zero-test.ts';
-import { runsOf, setRange, testBit } from '../read/bitmap.ts';
+import { runsOf, testBit } from '../read/bitmap.ts';
 import type { MemoryReader } from '../read/dump-file.ts';
 import { readPart } from '../read/file.ts';
 import { CompressionFlag } from '../read/kdump-layout.ts';
@@ -100,16 +100,6 @@ export function* compressWindows(
     yield;
   }
   return packer.result();
-}
-
-/** Page frames that have no struct page. */
-export function unmappedBits(map: MemoryMap | undefined, pfn: number, count: number): Uint8Array {
-  const bits = new Uint8Array(Math.ceil(count / 8));
-  if (map === undefined) return bits.fill(0xff);
-  for (const piece of map.pieces(pfn, count)) {
-    if (piece.paddr === undefined) setRange(bits, piece.pfn - pfn, piece.pfn - pfn + piece.count);
-  }
-  return bits;
 }
 
 /** Compresses runs of pages from a reader into a placer. */

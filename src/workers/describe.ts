@@ -9,14 +9,15 @@ import { MAX_VMCOREINFO_BYTES, Vmcoreinfo, vmcoreinfoFromNotes } from '../kernel
 import type { DumpFile, MemoryReader } from '../read/dump-file.ts';
 import { isLive } from '../read/live.ts';
 import { parseNotes } from '../read/notes.ts';
-import { chooseMask } from '../sme/mask.ts';
-import type { DumpRequest, InputReport } from './report.ts';
+import { findMask, type MaskSource } from '../sme/mask.ts';
+import type { InputReport, InputRequest } from './report.ts';
 
 export interface Description {
   readonly machine: Machine;
   readonly info: Vmcoreinfo | undefined;
   readonly infoFrom: InputReport['vmcoreinfoFrom'];
   readonly encryptionMask: bigint;
+  readonly encryptionMaskFrom: MaskSource | undefined;
   readonly warnings: readonly string[];
 }
 
@@ -27,7 +28,7 @@ export type Search = (file: DumpFile, reader: MemoryReader) => AsyncIterable<str
 export async function describe(
   file: DumpFile,
   reader: MemoryReader,
-  request: DumpRequest,
+  request: InputRequest,
   search: Search,
 ): Promise<Description> {
   const arch = architectureOf(file);
@@ -39,10 +40,10 @@ export async function describe(
     // What the dump itself says counts; the file supplies what it leaves out.
     if (given) checkRelease(given.release, note.release, request);
     const info = given ? new Vmcoreinfo(`${fromNote}\n${given.text}`) : note;
-    return describeWith(arch, memory, info, 'note', request);
+    return describeWith(file, arch, memory, info, 'note', request);
   }
   if (given) {
-    const description = describeWith(arch, memory, given, 'file', request);
+    const description = describeWith(file, arch, memory, given, 'file', request);
     checkRelease(given.release, description.machine.releaseInMemory, request);
     // A file that leads nowhere may be of another kernel: the kernel's own copy in memory tells which one this is.
     if (description.machine.memoryMap === undefined && !isLive(file)) {
@@ -55,27 +56,29 @@ export async function describe(
   // The first candidate that the memory itself agrees with; stale ones of an earlier kernel do not.
   let best: Description | undefined;
   for await (const text of isLive(file) ? [] : search(file, reader)) {
-    const description = describeWith(arch, memory, new Vmcoreinfo(text), 'memory scan', request);
+    const description = describeWith(file, arch, memory, new Vmcoreinfo(text), 'memory scan', request);
     if (description.machine.memoryMap !== undefined) return description;
     best ??= description;
   }
-  return best ?? describeWith(arch, memory, undefined, undefined, request);
+  return best ?? describeWith(file, arch, memory, undefined, undefined, request);
 }
 
 function describeWith(
+  file: DumpFile,
   arch: Arch,
   memory: CachedMemory,
   info: Vmcoreinfo | undefined,
   infoFrom: InputReport['vmcoreinfoFrom'],
-  request: DumpRequest,
+  request: InputRequest,
 ): Description {
-  const { mask, warning } = chooseMask(info?.number('sme_mask'), request.smeMask);
+  const { mask, source, warning } = findMask(file, memory, arch, info, request.smeMask);
   const machine = describeMachine(arch, memory, info, mask);
   return {
     machine,
     info,
     infoFrom,
     encryptionMask: mask,
+    encryptionMaskFrom: source,
     warnings: [...(warning === undefined ? [] : [warning]), ...machine.warnings],
   };
 }
@@ -96,7 +99,7 @@ function readVmcoreinfoFile(path: string): Vmcoreinfo {
   return info;
 }
 
-function checkRelease(given: string | undefined, inDump: string | undefined, request: DumpRequest): void {
+function checkRelease(given: string | undefined, inDump: string | undefined, request: InputRequest): void {
   if (inDump === undefined || given === inDump) return;
   throw new SmeltError(
     'WRONG_RELEASE',

@@ -2,9 +2,10 @@
 
 import { setImmediate as breathe } from 'node:timers/promises';
 import { windowSpan } from '../filter/plan.ts';
+import { unmappedBits } from '../filter/unmapped.ts';
 import { openZeroTest } from '../native/zero-test.ts';
 import { runsOf, testBit } from '../read/bitmap.ts';
-import { type CompressResult, unmappedBits } from './compress-phase.ts';
+import type { CompressResult } from './compress-phase.ts';
 import type { KeptBits } from './sums.ts';
 import type { Thread } from './thread.ts';
 

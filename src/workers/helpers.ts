@@ -2,15 +2,11 @@
 
 import type { Piscina } from 'piscina';
 import { SmeltError } from '../errors.ts';
-import type { ClassifyResult } from './classify-phase.ts';
-import type { CompressResult } from './compress-phase.ts';
 import { type Job, SEAT, seatOf } from './job.ts';
-import type { Outcome, Task } from './worker.ts';
+import type { Outcome, Result, Task } from './worker.ts';
 
 /** A worker's own heap holds little: its buffers lie outside of it, its work allocates almost nothing. */
 const WORKER_LIMITS = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 48 };
-
-type Result = ClassifyResult | CompressResult;
 
 export interface Helpers {
   /** How many were asked for, and how many of them failed. */

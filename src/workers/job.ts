@@ -32,8 +32,8 @@ export interface JobTarget {
 
 /** Memory that all threads see. */
 export interface Shared {
-  /** Next window to do in each phase; taken with Atomics.add. */
-  readonly nextWindow: Int32Array;
+  /** Next window, or piece of the census, to do in each phase; taken with Atomics.add. */
+  readonly nextTurn: Int32Array;
   /** Page frames done in each phase, in units of one: above 2^31 on large machines, so 64 bits. */
   readonly donePages: BigInt64Array;
   /** Not 0: everybody stops at the next opportunity. */
@@ -53,44 +53,58 @@ export interface Shared {
 /** The phases that threads share. */
 export type SharedPhase = Exclude<Phase, 'search'>;
 
-const PHASE_INDEX: Readonly<Record<SharedPhase, number>> = { classify: 0, compress: 1 };
+const PHASE_INDEX: Readonly<Record<SharedPhase, number>> = { census: 0, classify: 1, compress: 2 };
+const PHASES = Object.keys(PHASE_INDEX).length;
 
 /** `dedupPages`: pages that may have to be remembered, 0 for none. */
 export function createShared(windows: number, helpers: number, dedupPages: number): Shared {
   const shared = (elementBytes: number, length: number) => new SharedArrayBuffer(elementBytes * length);
   return {
-    nextWindow: new Int32Array(shared(4, 2)),
-    donePages: new BigInt64Array(shared(8, 2)),
+    nextTurn: new Int32Array(shared(4, PHASES)),
+    donePages: new BigInt64Array(shared(8, PHASES)),
     stop: new Int32Array(shared(4, 1)),
     nextByte: new BigInt64Array(shared(8, 1)),
     keptPages: new Uint32Array(shared(4, windows)),
     undecidedPages: new Uint32Array(shared(4, windows)),
     firstDescriptor: new Float64Array(shared(8, windows)),
-    seats: new Int32Array(shared(4, 2 * helpers)),
+    seats: new Int32Array(shared(4, PHASES * helpers)),
     placedPages: dedupPages > 0 ? createPlacedPages(dedupPages) : undefined,
   };
 }
 
-/** As if nobody had begun. */
-export function resetShared(shared: Shared): void {
+/** As if nobody had begun with the phase. */
+export function resetPhase(shared: Shared, phase: SharedPhase): void {
+  const index = PHASE_INDEX[phase];
   Atomics.store(shared.stop, 0, 0);
-  shared.nextWindow.fill(0);
-  shared.seats.fill(SEAT.empty);
-  shared.donePages.fill(0n);
+  shared.nextTurn[index] = 0;
+  shared.donePages[index] = 0n;
+  for (let seat = index; seat < shared.seats.length; seat += PHASES) shared.seats[seat] = SEAT.empty;
 }
 
 /** The windows of a phase that nobody has taken, until there are none or work is to stop; a helper gives its seat. */
 export function* takeWindows(
   { shared, plan, order }: Job,
+  phase: Exclude<SharedPhase, 'census'>,
+  seat: number | undefined,
+): Generator<number> {
+  for (const turn of takeTurns(shared, phase, plan.starts.length, seat)) {
+    yield phase === 'compress' ? order[turn]! : turn;
+  }
+}
+
+/** Numbers below `total` that nobody has taken. */
+export function* takeTurns(
+  shared: Shared,
   phase: SharedPhase,
+  total: number,
   seat: number | undefined,
 ): Generator<number> {
   // Before the first one is taken: who fails from here on leaves something undone.
   if (seat !== undefined) Atomics.store(shared.seats, seat, SEAT.working);
-  while (Atomics.load(shared.stop, 0) === 0) {
-    const turn = Atomics.add(shared.nextWindow, PHASE_INDEX[phase], 1);
-    if (turn >= plan.starts.length) return;
-    yield phase === 'compress' ? order[turn]! : turn;
+  while (!isStopped(shared)) {
+    const turn = Atomics.add(shared.nextTurn, PHASE_INDEX[phase], 1);
+    if (turn >= total) return;
+    yield turn;
   }
 }
 
@@ -102,7 +116,7 @@ export const SEAT = { empty: 0, taken: 1, working: 2, closed: 3 } as const;
 
 /** Where `seats` has a helper's part in a phase. */
 export function seatOf(helper: number, phase: SharedPhase): number {
-  return helper * 2 + PHASE_INDEX[phase];
+  return helper * PHASES + PHASE_INDEX[phase];
 }
 
 export function addDone(shared: Shared, phase: SharedPhase, pages: number): void {

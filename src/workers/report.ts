@@ -2,10 +2,27 @@
 
 import type { CodecName, MakerKind } from '../codec/codec.ts';
 import type { PageClass } from '../filter/page-class.ts';
+import type { Census } from '../sme/census/census.ts';
+import type { SharedUse } from '../sme/census/shared-uses.ts';
+import type { Technology } from '../sme/census/technology.ts';
+import type { MaskSource } from '../sme/mask.ts';
+import type { Verdict } from '../sme/verdict/verdict.ts';
+
+/** What is looked at, and how. */
+export interface InputRequest {
+  readonly input: string;
+  /** Threads that work, this one included; 0 is 1. undefined: as many as CPUs that this process may use. */
+  readonly threads: number | undefined;
+  /** Whether the input's bytes are mapped or read. undefined: mapped where that is possible. */
+  readonly mmap: boolean | undefined;
+  /** --sme-mask: overrides what VMCOREINFO says. */
+  readonly smeMask: bigint | undefined;
+  /** -i: a file with VMCOREINFO's lines. */
+  readonly vmcoreinfoFile: string | undefined;
+}
 
 /** A validated command line. */
-export interface DumpRequest {
-  readonly input: string;
+export interface DumpRequest extends InputRequest {
   /** Undefined only for a dry run. */
   readonly output: string | undefined;
   /** Only looks at what a dump would come to: nothing is written. */
@@ -19,21 +36,27 @@ export interface DumpRequest {
   readonly compressionLevel: number | undefined;
   /** undefined: the native maker where there is one, else the portable one. */
   readonly codecMaker: MakerKind | undefined;
-  /** Threads that work, this one included; 0 is 1. undefined: as many as CPUs that this process may use. */
-  readonly threads: number | undefined;
-  /** Whether the input's bytes are mapped or read. undefined: mapped where that is possible. */
-  readonly mmap: boolean | undefined;
   readonly overwrite: boolean;
   readonly keepIncomplete: boolean;
   readonly strict: boolean;
-  /** --sme-mask: overrides what VMCOREINFO says. */
-  readonly smeMask: bigint | undefined;
-  /** -i: a file with VMCOREINFO's lines. */
-  readonly vmcoreinfoFile: string | undefined;
+  /** Leaves out pages that were shared (decrypted) while the machine ran. */
+  readonly excludeShared: boolean;
+  /** Writes a dump even of what looks like ciphertext. */
+  readonly allowCiphertext: boolean;
 }
 
-/** `search` is for VMCOREINFO, in a dump without the note; most dumps do without. */
-export type Phase = 'search' | 'classify' | 'compress';
+/** A validated command line of `smelt sme`. */
+export interface SmeRequest extends InputRequest {
+  /** Where the two bitmaps of the census go; undefined: nowhere. */
+  readonly pagesFile: string | undefined;
+  readonly overwrite: boolean;
+}
+
+/**
+ * `search` is for VMCOREINFO, in a dump without the note; most dumps do without. `census` counts page tables instead of the
+ * pages that they map.
+ */
+export type Phase = 'search' | 'census' | 'classify' | 'compress';
 
 /** Told at the start of the work and then again and again; the numbers of a phase only grow. */
 export interface Progress {
@@ -63,8 +86,44 @@ export interface InputReport {
   readonly smeMask: string | undefined;
   /** Bit number of the mask. */
   readonly smeMaskBit: number | undefined;
+  /** Who says so: VMCOREINFO, --sme-mask, or the top-level page table. */
+  readonly smeMaskFrom: MaskSource | undefined;
   /** Level of an input that was already filtered, 0 otherwise. */
   readonly dumpLevel: number;
+}
+
+/** Shared page frames that lie one behind the other. */
+export interface SharedRange {
+  readonly pfn: number;
+  readonly count: number;
+  /** Undefined: not known. */
+  readonly use: SharedUse | undefined;
+  /** How many of its pages are of which class; undefined where there is no memory map. */
+  readonly classes: Partial<Readonly<Record<PageClass, number>>> | undefined;
+}
+
+/** What the page tables say of the memory, without the page frames themselves. */
+export interface CensusReport extends Omit<Census, 'frames'> {
+  /** Undefined where neither the kernel's variables nor its log say it. */
+  readonly technology: Technology | undefined;
+  /** Shared pages by what they are for, the rest last. */
+  readonly shared: readonly { readonly use: SharedUse | undefined; readonly pages: number }[];
+  /** In ascending order, the first 10,000; empty where only the sums were asked for. */
+  readonly sharedRanges: readonly SharedRange[];
+}
+
+/** What `smelt sme` tells. */
+export interface SmeReport {
+  readonly input: InputReport;
+  readonly verdict: Verdict;
+  /** Undefined where no page tables can be found. */
+  readonly census: CensusReport | undefined;
+  readonly pagesFile: string | undefined;
+  readonly threads: number;
+  readonly phases: readonly PhaseReport[];
+  readonly totalMs: number;
+  readonly peakRssBytes: number;
+  readonly warnings: readonly string[];
 }
 
 export interface PhaseReport {
@@ -112,6 +171,9 @@ export interface DumpReport {
   readonly totalMs: number;
   /** Peak resident memory of the process. */
   readonly peakRssBytes: number;
+  /** Taken where memory was encrypted, or for --exclude-shared; undefined otherwise and where it could not be taken. */
+  readonly census: CensusReport | undefined;
+  readonly verdict: Verdict;
   /** Kept pages that could not be read: excluded from the data, marked as missing. */
   readonly missingPages: number;
   /** All that `onWarning` was told: one sentence each, with what to do where something can be done. */

@@ -5,6 +5,7 @@ import { type Plan, windowSpan } from '../filter/plan.ts';
 import { clearRange } from '../read/bitmap.ts';
 import { lowerBound } from '../read/extents.ts';
 import { readPart } from '../read/file.ts';
+import type { FrameSetData } from '../sme/census/frame-set.ts';
 import { writeFully } from '../write/target-file.ts';
 import { type ClassifyResult, WindowSorter } from './classify-phase.ts';
 import type { CompressResult } from './compress-phase.ts';
@@ -87,8 +88,8 @@ export function keptBitsIn({ path, fd, layout }: JobTarget, plan: Plan): KeptBit
 }
 
 /** Found once more where it is asked for, because it was not written; what is written is remembered. */
-export function keptBitsAgain(thread: Thread): KeptBits {
-  const sorter = new WindowSorter(thread);
+export function keptBitsAgain(thread: Thread, drop: FrameSetData | undefined): KeptBits {
+  const sorter = new WindowSorter(thread, drop);
   const changed = new Map<number, Uint8Array>();
   return {
     read(index) {

@@ -2,19 +2,23 @@
 
 import { setImmediate as breathe } from 'node:timers/promises';
 import { SmeltError, systemReason } from '../errors.ts';
+import type { FrameSetData } from '../sme/census/frame-set.ts';
+import type { CensusPart, CensusPlan } from '../sme/census/plan.ts';
 import type { ClassifyResult } from './classify-phase.ts';
 import type { CompressResult } from './compress-phase.ts';
 import type { Helpers } from './helpers.ts';
-import { doneOf, type Job, resetShared } from './job.ts';
+import { doneOf, type Job, resetPhase } from './job.ts';
 import type { PhaseReport, Progress } from './report.ts';
 import { Thread } from './thread.ts';
-import { phaseSteps, type Task } from './worker.ts';
+import { phaseSteps, type Result, type Task } from './worker.ts';
 
 /** How often progress is told. */
 const TICK_MS = 100;
 
 export interface Team {
-  classify(totalPages: number): Promise<ClassifyResult[]>;
+  census(plan: CensusPlan): Promise<CensusPart[]>;
+  /** `drop`: page frames that go whatever they are. */
+  classify(totalPages: number, drop?: FrameSetData): Promise<ClassifyResult[]>;
   compress(keptPages: number): Promise<CompressResult[]>;
   /** This thread's own part in it. */
   readonly thread: Thread;
@@ -39,7 +43,7 @@ export async function assembleTeam(
   const thread = await Thread.open(job);
   let alone = helpers === undefined;
 
-  const run = async (task: Task, totalPages: number): Promise<(ClassifyResult | CompressResult)[]> => {
+  const run = async (task: Task, totalPages: number): Promise<Result[]> => {
     const { phase } = task;
     const began = performance.now();
     const tell = () => {
@@ -62,21 +66,24 @@ export async function assembleTeam(
       phases.push({ phase, pages: doneOf(job.shared, phase), ms: performance.now() - began });
     }
   };
+  /** For a phase that can be done again from its beginning. */
+  const runAgain = async (task: Task, totalPages: number): Promise<Result[]> => {
+    try {
+      return await run(task, totalPages);
+    } catch (error) {
+      // A thread that died, not the work that failed: nothing is lost yet.
+      if (error instanceof SmeltError || signal.aborted || alone) throw error;
+      await helpers?.close();
+      alone = true;
+      resetPhase(job.shared, task.phase);
+      phases.pop();
+      return run(task, totalPages);
+    }
+  };
   return {
-    async classify(totalPages) {
-      const task = { phase: 'classify' } as const;
-      try {
-        return (await run(task, totalPages)) as ClassifyResult[];
-      } catch (error) {
-        // A thread that died, not the work that failed: nothing is lost yet, and the work can be done again.
-        if (error instanceof SmeltError || signal.aborted || alone) throw error;
-        await helpers?.close();
-        alone = true;
-        resetShared(job.shared);
-        phases.length = 0;
-        return (await run(task, totalPages)) as ClassifyResult[];
-      }
-    },
+    census: (plan) => runAgain({ phase: 'census', plan }, plan.lowestTables) as Promise<CensusPart[]>,
+    classify: (totalPages, drop) =>
+      runAgain({ phase: 'classify', drop }, totalPages) as Promise<ClassifyResult[]>,
     compress: (keptPages) => run({ phase: 'compress', keptPages }, keptPages) as Promise<CompressResult[]>,
     thread,
     phases,
@@ -99,7 +106,7 @@ export async function assembleTeam(
 }
 
 /** This thread's part. Timers and signals get their turn, but not at every step. */
-async function workOn(thread: Thread, task: Task): Promise<ClassifyResult | CompressResult> {
+async function workOn(thread: Thread, task: Task): Promise<Result> {
   const steps = await phaseSteps(thread, task);
   let looked = performance.now();
   for (;;) {

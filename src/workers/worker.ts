@@ -1,13 +1,17 @@
 /** What a worker thread does: its part of one phase of a job. */
 
 import { type ErrorCode, SmeltError, type SmeltErrorOptions } from '../errors.ts';
+import type { FrameSetData } from '../sme/census/frame-set.ts';
+import type { CensusPart, CensusPlan } from '../sme/census/plan.ts';
+import { walkTables } from './census-phase.ts';
 import { type ClassifyResult, classifyWindows } from './classify-phase.ts';
 import { type CompressResult, compressWindows } from './compress-phase.ts';
 import { type Job, SEAT } from './job.ts';
 import { Thread } from './thread.ts';
 
 export type Task =
-  | { readonly phase: 'classify' }
+  | { readonly phase: 'census'; readonly plan: CensusPlan }
+  | { readonly phase: 'classify'; readonly drop: FrameSetData | undefined }
   | { readonly phase: 'compress'; readonly keptPages: number };
 
 /** What is sent to a thread. The job comes with each task: any thread may be the one that takes it. */
@@ -18,14 +22,17 @@ export interface Order {
   readonly seat: number;
 }
 
+/** What comes of a task, by its phase. */
+export type Result = CensusPart | ClassifyResult | CompressResult;
+
 let thread: Promise<Thread> | undefined;
 
 /** What a thread sends back; no result when it came too late. An error crosses to the main thread as plain data, because its class and code would be lost. */
 export type Outcome =
-  | { readonly result: ClassifyResult | CompressResult | undefined }
+  | { readonly result: Result | undefined }
   | { readonly error: { code: ErrorCode; message: string; options: SmeltErrorOptions } };
 
-/** Piscina's entry: both phases run on the same threads, which keep their reader. */
+/** Piscina's entry: all phases run on the same threads, which keep their reader. */
 export async function work({ job, task, seat }: Order): Promise<Outcome> {
   if (Atomics.compareExchange(job.shared.seats, seat, SEAT.empty, SEAT.taken) !== SEAT.empty) {
     return { result: undefined };
@@ -45,10 +52,15 @@ export async function phaseSteps(
   thread: Thread,
   task: Task,
   seat?: number,
-): Promise<Generator<void, ClassifyResult | CompressResult>> {
-  return task.phase === 'classify'
-    ? classifyWindows(thread, seat)
-    : compressWindows(thread, await thread.openCodec(), task.keptPages, seat);
+): Promise<Generator<void, Result>> {
+  switch (task.phase) {
+    case 'census':
+      return walkTables(thread, task.plan, seat);
+    case 'classify':
+      return classifyWindows(thread, task.drop, seat);
+    case 'compress':
+      return compressWindows(thread, await thread.openCodec(), task.keptPages, seat);
+  }
 }
 
 function drain<T>(steps: Generator<void, T>): T {

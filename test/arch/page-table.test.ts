@@ -1,11 +1,12 @@
 /** Page-table walks over tables made by hand and by the builder: levels, leaves, the encryption bit, damage. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { PageTableWalker, type PageTables as Tables } from '../../src/arch/page-table.ts';
+import { EntryWords, PageTableWalker, type PageTables as Tables } from '../../src/arch/page-table.ts';
+import { TableReader } from '../../src/arch/table-reader.ts';
 import { x86_64 } from '../../src/arch/x86_64.ts';
 import { type Leaf, leafBytes, PageTables } from '../build/page-tables.ts';
 import { PhysicalPages } from '../build/physical-pages.ts';
-import { cachedOf } from './memory.ts';
+import { cachedOf, readerOf } from './memory.ts';
 
 const ROOT = 0x1000;
 const MASKS = { none: 0n, bit47: 1n << 47n, bit51: 1n << 51n } as const;
@@ -169,6 +170,37 @@ describe('a walk', () => {
         },
       ),
     );
+  });
+});
+
+describe('the two words of an entry', () => {
+  it('give the page frame that the whole gives, with the mask stripped', () => {
+    fc.assert(
+      fc.property(
+        fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+        fc.constantFrom(...Object.values(MASKS), 1n << 32n, MASKS.bit47 | MASKS.bit51),
+        (raw, mask) => {
+          const words = new EntryWords(x86_64.tableFormat, mask);
+          const [low, high] = [Number(BigInt.asIntN(32, raw)), Number(BigInt.asIntN(32, raw >> 32n))];
+          expect(words.pfn(low, high)).toBe(Number((raw & 0x000f_ffff_ffff_f000n & ~mask) >> 12n));
+          expect((high & words.maskHigh) >>> 0).toBe(Number((raw & mask) >> 32n));
+        },
+      ),
+    );
+  });
+});
+
+describe('a reader of tables', () => {
+  it('gives each entry as two words, and says where a table is not in the dump', () => {
+    const pages = new PhysicalPages();
+    pages.writeU64(0x5000 + 7 * 8, 0x8008_1234_8765_4063n);
+    const table = new TableReader(readerOf(pages));
+    expect(table.entries).toBe(512);
+    expect(table.load(5)).toBe(true);
+    expect(table.words[14]).toBe(0x8765_4063 | 0);
+    expect(table.words[15]).toBe(0x8008_1234 | 0);
+    expect(table.words.filter((word) => word !== 0)).toHaveLength(2);
+    expect(table.load(6)).toBe(false);
   });
 });
 

@@ -3,6 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { PageTableWalker } from '../../src/arch/page-table.ts';
 import { x86_64 } from '../../src/arch/x86_64.ts';
 import { Vmcoreinfo } from '../../src/kernel/vmcoreinfo.ts';
+import { parseNotes } from '../../src/read/notes.ts';
+import { prstatusNote, qemuNote } from '../build/notes.ts';
 import { PageTables } from '../build/page-tables.ts';
 import { PhysicalPages } from '../build/physical-pages.ts';
 import { cachedOf } from './memory.ts';
@@ -151,5 +153,57 @@ describe('phys_base by the mappings of an ELF file', () => {
   it('is not known without it', () => {
     expect(x86_64.physBaseByMappings([])).toBeUndefined();
     expect(x86_64.physBaseByMappings([{ vaddr: 0n, paddr: 0 }])).toBeUndefined();
+  });
+});
+
+describe('the page tables that CPUs had in use', () => {
+  const LA57 = 1n << 12n;
+  const note = (cr3: bigint, cr4 = 0x750ef0n) => qemuNote({ rip: 0n, rsp: 0n, cr3, cr4, idtBase: 0n });
+  const tablesOf = (...notes: Uint8Array[]) => x86_64.cpuPageTables(parseNotes(Buffer.concat(notes)));
+
+  it('are those in CR3, without what stands in its low bits, and with the encryption bit', () => {
+    expect(tablesOf(note(0x1234_6fffn))).toEqual([{ root: 0x1234_6000, levels: 4 }]);
+    expect(tablesOf(note((1n << 63n) | (1n << 51n) | 0x6000n))).toEqual([
+      { root: 2 ** 51 + 0x6000, levels: 4 },
+    ]);
+  });
+
+  it('have five levels where CR4 says so', () => {
+    expect(tablesOf(note(0x6000n, 0x750ef0n | LA57))).toEqual([{ root: 0x6000, levels: 5 }]);
+  });
+
+  it('may stand in the page before, where that is the kernel’s with page-table isolation', () => {
+    expect(tablesOf(note(0x7800n)).map(({ root }) => root)).toEqual([0x7000, 0x6000]);
+  });
+
+  it('are each given once, of a limited number of CPUs', () => {
+    const many = Array.from({ length: 100 }, (_, cpu) => note(BigInt(0x10000 + 0x2000 * cpu)));
+    expect(
+      tablesOf(note(0x6000n), prstatusNote(1, { rip: 0n, rsp: 0n }), note(0x6000n), note(0x8000n)),
+    ).toHaveLength(2);
+    expect(tablesOf(...many).length).toBeLessThan(20);
+  });
+
+  it('are none without notes of a hypervisor, or of a CPU that does not translate addresses', () => {
+    expect(tablesOf(prstatusNote(1, { rip: 0n, rsp: 0n }))).toEqual([]);
+    expect(tablesOf(note(0x6000n, 0n))).toEqual([]);
+    expect(tablesOf(note(0x6000n).subarray(0, 300))).toEqual([]);
+  });
+});
+
+describe('the regions of image and modules', () => {
+  it('share what there is from the start of the image on, by the size that the kernel gives', () => {
+    const [start, end] = [0xffffffff80000000n, 0xffffffffff000000n];
+    for (const [line, size] of [
+      [{}, 1n << 30n],
+      [{ 'NUMBER(KERNEL_IMAGE_SIZE)': String(1 << 29) }, 1n << 29n],
+      [{ 'NUMBER(KERNEL_IMAGE_SIZE)': '-1' }, 1n << 30n],
+      [{ 'NUMBER(KERNEL_IMAGE_SIZE)': '9223372036854775807' }, 1n << 30n],
+    ] as const) {
+      expect(x86_64.imageRegions(info(line))).toEqual({
+        image: { start, end: start + size },
+        modules: { start: start + size, end },
+      });
+    }
   });
 });

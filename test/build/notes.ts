@@ -38,6 +38,9 @@ export interface QemuCpuState {
   readonly idtBase: bigint;
 }
 
+/** Of cr[3] in the descriptor of a QEMU note. */
+export const QEMU_CR3_OFFSET = 392 + 3 * 8;
+
 /** QEMU's "QEMU" note, version 1, 440 bytes: the control registers show the page table without VMCOREINFO. */
 export function qemuNote(cpu: QemuCpuState): Uint8Array {
   const desc = new Uint8Array(440);

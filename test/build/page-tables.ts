@@ -15,6 +15,8 @@ export interface PageTablesOptions {
   readonly levels: 4 | 5;
   /** ORed into every entry of every level. */
   readonly mask: bigint;
+  /** ORed into leaves without the mask: the bit by which a TDX guest says that it shares memory. */
+  readonly sharedBit?: bigint;
   readonly rootPaddr: number;
   /** First byte of a free, zero page for one more table. */
   readonly allocate: () => number;
@@ -38,7 +40,7 @@ export class PageTables {
   /** Maps `bytes` from `vaddr` to `paddr` on; all three page aligned. Mapping an address twice throws. */
   map(vaddr: bigint, paddr: number, bytes: number, options: MapOptions): void {
     const flags = options.executable ? textFlags : dataFlags;
-    const mask = options.encrypted === false ? 0n : this.#o.mask;
+    const mask = options.encrypted === false ? (this.#o.sharedBit ?? 0n) : this.#o.mask;
     for (let done = 0; done < bytes; ) {
       const leaf = this.#leafAt(vaddr + BigInt(done), paddr + done, bytes - done, options.leaf);
       const shift = leaf === '1g' ? 30 : leaf === '2m' ? 21 : 12;

@@ -43,6 +43,8 @@ export interface VmcoreOptions {
   readonly smeMask?: bigint;
   /** Frames whose direct map leaves lack the mask, as after set_memory_decrypted. */
   readonly shared?: readonly { readonly pfn: number; readonly count: number }[];
+  /** A bit that those leaves have instead, as in a TDX guest. */
+  readonly sharedBit?: bigint;
   /** The kernel is loaded at 16 MiB + kernelOffset + physBase. */
   readonly physBase?: bigint;
   readonly kernelOffset?: bigint;

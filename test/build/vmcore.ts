@@ -211,6 +211,7 @@ export function buildVmcore(options: VmcoreOptions): BuiltVmcore {
     pages,
     levels,
     mask,
+    ...(options.sharedBit === undefined ? {} : { sharedBit: options.sharedBit }),
     rootPaddr: image.at('init_top_pgt'),
     allocate: () => allocator.take(1, 1, 'a page table') * pageSize,
   });

@@ -37,6 +37,8 @@ const PLAIN: DumpRequest = {
   overwrite: false,
   keepIncomplete: false,
   strict: false,
+  excludeShared: false,
+  allowCiphertext: false,
   smeMask: undefined,
   vmcoreinfoFile: undefined,
 };

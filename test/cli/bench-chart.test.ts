@@ -52,6 +52,11 @@ describe('the axes', () => {
       }),
     );
   });
+
+  test('hold values that differ in their last digit alone', () => {
+    const close = [15226.611037255709, 15226.611037255707];
+    for (const value of close) expect(linearScale(close, 0, 100).at(value)).toBeGreaterThanOrEqual(0);
+  });
 });
 
 describe('labels', () => {

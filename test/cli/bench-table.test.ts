@@ -12,7 +12,7 @@ describe('the table of a benchmark', () => {
     expect(`\n${benchTable(sampleBench())}\n`).toMatchInlineSnapshot(`
       "
       /var/crash/vmcore  ELF, 4.0 GiB of RAM, Linux 6.12.117 x86_64, 5-level paging,
-          SME on (bit 51)
+          encrypted memory (bit 51)
         AMD EPYC 7763 64-Core Processor, 2 CPUs, 8.0 GiB of memory, Node v20.19.0,
         Linux 6.1.0-56-amd64
         dump level 31; median and (least … most) of 3 rounds; outputs in
@@ -56,7 +56,7 @@ describe('the table of a benchmark', () => {
     expect(`\n${benchTable(withPeer())}\n`).toMatchInlineSnapshot(`
       "
       /var/crash/vmcore  ELF, 4.0 GiB of RAM, Linux 6.12.117 x86_64, 5-level paging,
-          SME on (bit 51)
+          encrypted memory (bit 51)
         AMD EPYC 7763 64-Core Processor, 2 CPUs, 8.0 GiB of memory, Node v20.19.0,
         Linux 6.1.0-56-amd64
         dump level 31; median and (least … most) of 3 rounds; outputs in

@@ -1,6 +1,8 @@
 /** A world for the command line to run in: streams that remember, signals that a test sends, an engine that a test writes. */
 
-import type { BenchEngine, Engine, Host, Sink } from '../../src/cli/host.ts';
+import type { BenchEngine, Engine, Host, Sink, SmeEngine } from '../../src/cli/host.ts';
+import type { LiveReport } from '../../src/sme/live/report.ts';
+import type { Verdict } from '../../src/sme/verdict/verdict.ts';
 import type { DumpReport, InputReport } from '../../src/workers/report.ts';
 
 export class RecordingSink implements Sink {
@@ -38,6 +40,8 @@ export interface FakeHost extends Host {
 export interface FakeHostOptions {
   engine?: Engine;
   bench?: BenchEngine;
+  sme?: SmeEngine;
+  live?: (root: string) => LiveReport;
   /** Of a terminal on stderr; without it stderr is none. */
   columns?: number;
   /** The same of stdout. */
@@ -58,6 +62,12 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
     listeners,
     loadEngine: async () => options.engine ?? (async () => sampleReport()),
     loadBench: async () => options.bench ?? (async () => Promise.reject(new Error('no bench in this test'))),
+    loadSme: async () => options.sme ?? (async () => Promise.reject(new Error('no census in this test'))),
+    loadLive: async () =>
+      options.live ??
+      (() => {
+        throw new Error('no machine in this test');
+      }),
     program: ['node', 'smelt'],
     onSignal: (listener) => {
       listeners.add(listener);
@@ -67,6 +77,33 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
     send: (signal) => {
       for (const listener of listeners) listener(signal);
     },
+  };
+}
+
+export function sampleVerdict(change: Partial<Verdict> = {}): Verdict {
+  return {
+    outcome: 'readable',
+    row: undefined,
+    rowIsKnown: false,
+    seen: {
+      memoryPages: 1_048_576,
+      knownPages: 64,
+      knownRandomPages: 0,
+      vmcoreinfo: 'note',
+      topLevelTable: 'plausible',
+      releaseInMemory: '6.12.117',
+      qemuCpus: 0,
+      qemuPaging: false,
+      sampledPages: 0,
+      missingPages: 0,
+      zeroPages: 0,
+      randomPages: 0,
+      repeatedPages: 0,
+      kernelPages: 0,
+    },
+    sentence: 'vmcore: the memory was read through the right mapping',
+    hint: undefined,
+    ...change,
   };
 }
 
@@ -82,6 +119,7 @@ export function sampleInput(change: Partial<InputReport> = {}): InputReport {
     vmcoreinfoFrom: 'note',
     smeMask: '0x8000000000000',
     smeMaskBit: 51,
+    smeMaskFrom: 'vmcoreinfo',
     dumpLevel: 0,
     ...change,
   };
@@ -113,8 +151,11 @@ export function sampleReport(change: Partial<DumpReport> = {}): DumpReport {
       free: 864_842,
       hwpoison: 0,
       offline: 0,
+      shared: 0,
     },
     absentPages: 0,
+    census: undefined,
+    verdict: sampleVerdict(),
     kernelFreePages: 864_842,
     dataBytes: 30_400_000,
     storedPages: 38_679,

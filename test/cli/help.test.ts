@@ -4,6 +4,7 @@ import { parseBench } from '../../src/cli/bench-args.ts';
 import { COMMANDS, DEFAULT_COMMAND } from '../../src/cli/commands.ts';
 import { commandHelp, shortHelp } from '../../src/cli/help.ts';
 import { docOf, optionsOf } from '../../src/cli/options.ts';
+import { parseSme } from '../../src/cli/sme-args.ts';
 import { tokenise } from '../../src/cli/tokens.ts';
 
 const dumpHelp = (): string => commandHelp(DEFAULT_COMMAND);
@@ -25,6 +26,7 @@ describe('smelt --help', () => {
 
       Commands
         dump                       filter and compress a dump; the default
+        sme                        which pages were encrypted; --live: this machine
         bench                      measure codecs, levels and threads on a dump
 
       Options used most
@@ -49,6 +51,18 @@ describe('smelt --help', () => {
     const examples = [...shortHelp('0.1.0').matchAll(/^ {2}smelt (.*?) {2,}/gm)].map((match) => match[1]);
     expect(examples.length).toBe(3);
     for (const example of examples) expect(parseDump(tokenise(example.split(' '))).output).not.toBe('');
+  });
+});
+
+describe('smelt sme --help', () => {
+  test('fits a screen of 80 columns, and its examples work', () => {
+    const help = commandHelp(COMMANDS.find(({ name }) => name === 'sme')!);
+    expect(widest(help)).toBeLessThanOrEqual(80);
+    expect(help).toMatch(/^[ -~\n]+$/);
+    expect(help.split('\n').length).toBeLessThanOrEqual(28);
+    const examples = [...help.matchAll(/^ {2}smelt sme (.*?) {2,}/gm)].map((match) => match[1]);
+    expect(examples.length).toBe(3);
+    for (const example of examples) expect(parseSme(tokenise(example.split(' ')))).toBeTruthy();
   });
 });
 
@@ -103,6 +117,8 @@ describe('smelt dump --help', () => {
       What to keep
         -d, --dump-level LEVEL     pages to leave out: 0 none to 31 all (default 0)
             --strict               fail where the memory map cannot be read at all
+            --exclude-shared       leave out pages that were not encrypted (SME, SEV)
+            --allow-ciphertext     write a dump even if VMCORE is ciphertext
         -i VMCOREINFO              read VMCOREINFO from this file (text lines)
             --sme-mask MASK        encryption bit of page-table entries, 0x or decimal
 

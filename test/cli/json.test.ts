@@ -8,7 +8,12 @@ describe('--json', () => {
     const report = sampleReport();
     const text = jsonReport('dump', report);
     expect(text.indexOf('\n')).toBe(text.length - 1);
-    expect(JSON.parse(text)).toEqual({ smelt: 1, command: 'dump', report: { ...report, dedup: null } });
+    const verdict = { ...report.verdict, row: null, hint: null };
+    expect(JSON.parse(text)).toEqual({
+      smelt: 1,
+      command: 'dump',
+      report: { ...report, dedup: null, census: null, verdict },
+    });
   });
 
   test('has every field, null where nothing is known', () => {

@@ -127,7 +127,7 @@ describe('a dump that is done', () => {
     const { code, stdout, stderr } = await smelt('-zd31 vmcore dump');
     expect(code).toBe(0);
     expect(stdout).toBe('');
-    expect(stderr).toMatch(/^vmcore {2}ELF, [^\n]*\n {4}SME on[^\n]*\ndump complete: dump\n/);
+    expect(stderr).toMatch(/^vmcore {2}ELF, [^\n]*\n {4}encrypted memory[^\n]*\ndump complete: dump\n/);
     expect(stderr.endsWith(`\nwarning: ${WARNING}\nwarning: another.\n`)).toBe(true);
     expect(stderr.split(WARNING).length).toBe(2);
   });
@@ -188,7 +188,7 @@ describe('a dump that fails', () => {
     expect(`\n${stderr}`).toMatchInlineSnapshot(`
       "
       vmcore  ELF, 4.0 GiB of RAM, Linux 6.12.117 x86_64, 5-level paging,
-          SME on (bit 51)
+          encrypted memory (bit 51)
       warning: the page cache could not be told apart and is kept.
       smelt: info is of Linux 5.4
              Take the right one.

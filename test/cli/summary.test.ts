@@ -11,7 +11,16 @@ const none = Object.fromEntries(PAGE_CLASSES.map((name) => [name, 0])) as Return
 describe('the line about the input', () => {
   test('names the file, its format, its memory, its kernel and what is unusual', () => {
     expect(inputLine(sampleInput(), Number.POSITIVE_INFINITY)).toMatchInlineSnapshot(
-      `"vmcore  ELF, 4.0 GiB of RAM, Linux 6.12.117 x86_64, 5-level paging, SME on (bit 51)"`,
+      `"vmcore  ELF, 4.0 GiB of RAM, Linux 6.12.117 x86_64, 5-level paging, encrypted memory (bit 51)"`,
+    );
+  });
+
+  test('says who knows the encryption bit, if it is not VMCOREINFO', () => {
+    expect(inputLine(sampleInput({ smeMaskFrom: 'page tables' }), 500)).toMatch(
+      /encrypted memory \(bit 51, by the top-level page table\)$/,
+    );
+    expect(inputLine(sampleInput({ smeMaskFrom: 'option' }), 500)).toMatch(
+      /encrypted memory \(bit 51, by --sme-mask\)$/,
     );
   });
 
@@ -44,7 +53,7 @@ describe('the line about the input', () => {
   test('is wrapped between its facts on a terminal', () => {
     expect(inputLine(sampleInput({ path: '/var/crash/vmcore' }), 80)).toMatchInlineSnapshot(`
       "/var/crash/vmcore  ELF, 4.0 GiB of RAM, Linux 6.12.117 x86_64, 5-level paging,
-          SME on (bit 51)"
+          encrypted memory (bit 51)"
     `);
   });
 
@@ -319,5 +328,49 @@ describe('the summary', () => {
       phases: [],
     });
     expect(summary(report)).not.toMatch(/NaN|Infinity|undefined/);
+  });
+});
+
+describe('what was shared of encrypted memory', () => {
+  const census = (change: object) =>
+    sampleReport({
+      census: {
+        meaning: 'encrypted',
+        bit: 51,
+        pages: { memory: 10, encrypted: 5, shared: 1_657, plain: 0, both: 0, unmapped: 0 },
+        leaves: [],
+        tables: [],
+        regions: [],
+        oddities: { missingTables: 0, aliases: 0, tablesAtTwoLevels: 0, beyondLimit: 0, badAddresses: 0 },
+        leftOut: 0,
+        technology: undefined,
+        shared: [
+          { use: 'swiotlb', pages: 1_024 },
+          { use: undefined, pages: 633 },
+        ],
+        sharedRanges: [],
+        ...change,
+      },
+    });
+
+  test('is told with what it was for, and the command that says more in one piece', () => {
+    const lines = summary(census({})).split('\n');
+    expect(lines).toContain('  shared    1,657 pages were decrypted in the crashed kernel (swiotlb 1,024):');
+    expect(lines).toContain('            `smelt sme vmcore`');
+    expect(widest(lines.join('\n'))).toBeLessThanOrEqual(80);
+  });
+
+  test('is none, or nothing is said where there is no encryption', () => {
+    const pages = { memory: 10, encrypted: 5, shared: 0, plain: 0, both: 0, unmapped: 0 };
+    expect(summary(census({ pages, shared: [] }))).toContain(
+      '  shared    no page was decrypted in the crashed kernel\n',
+    );
+    expect(summary(census({ meaning: 'none' }))).not.toContain('shared ');
+    expect(summary(sampleReport())).not.toContain('shared ');
+  });
+
+  test('has a row of its own where it is left out', () => {
+    const text = summary(sampleReport({ classes: { ...none, kernel: 5, shared: 520 } }));
+    expect(text).toMatch(/^ {12}shared +520 +2\.0 MiB$/m);
   });
 });

@@ -1,16 +1,10 @@
 /** Which page frames are the kernel image's, by its symbols and by its mapping. */
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { kernelImage } from '../../src/kernel/image.ts';
-import * as kallsyms from '../../src/kernel/kallsyms.ts';
 import { Vmcoreinfo } from '../../src/kernel/vmcoreinfo.ts';
 import type { VmcoreOptions } from '../build/vmcore-options.ts';
 import { tempFiles } from '../read/temp-files.ts';
 import { openVmcore, x86_64 } from './opened.ts';
-
-vi.mock('../../src/kernel/kallsyms.ts', { spy: true });
-afterEach(() => {
-  vi.mocked(kallsyms.findSymbols).mockReset();
-});
 
 const files = tempFiles();
 const BASE = 0xffffffff81000000n;
@@ -34,8 +28,7 @@ function imageOf(symbols: Record<string, number> | undefined, options: Omit<Vmco
   const table =
     symbols &&
     new Map(Object.entries(symbols).map(([name, pages]) => [name, BASE + BigInt(Math.floor(pages * 4096))]));
-  vi.mocked(kallsyms.findSymbols).mockReturnValue(table);
-  return { image: kernelImage(info, x86_64, walker, 4096), built };
+  return { image: kernelImage(info, x86_64, walker, table, 4096), built };
 }
 
 describe('the kernel image by its symbols', () => {
@@ -75,11 +68,6 @@ describe('the kernel image by its symbols', () => {
     expect(imageOf({ ...SYMBOLS, _sdata: 350 }).image?.by).toBe('mapping');
     expect(imageOf({ ...SYMBOLS, _stext: -(2 ** 31) }).image?.by).toBe('mapping');
   });
-
-  it('asks for the symbols only where the kernel says where they are', () => {
-    imageOf(SYMBOLS, { kernel: '5.10' });
-    expect(kallsyms.findSymbols).not.toHaveBeenCalled();
-  });
 });
 
 describe('the kernel image by its mapping', () => {
@@ -104,6 +92,6 @@ describe('the kernel image by its mapping', () => {
   it('is not known where VMCOREINFO leads outside of memory', () => {
     const { walker } = openVmcore(files);
     const info = new Vmcoreinfo('SYMBOL(_stext)=ffffffff81000000\nNUMBER(phys_base)=-9000000000\n');
-    expect(kernelImage(info, x86_64, walker, 4096)).toBeUndefined();
+    expect(kernelImage(info, x86_64, walker, undefined, 4096)).toBeUndefined();
   });
 });

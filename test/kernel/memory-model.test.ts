@@ -102,6 +102,20 @@ describe.each(models)('%s', (_, options) => {
   });
 });
 
+describe.each(models)('the array of struct pages of %s', (_, options) => {
+  it('is told where there is one, whatever sections are asked for', () => {
+    const opened = openVmcore(files, { ram, ...options });
+    const { map } = mapOf(opened);
+    const isOne = (options.memoryModel ?? 'vmemmap') === 'vmemmap';
+    const end = 300 * 256;
+    const start = opened.built.tables.vmemmapBase;
+    const expected = isOne ? { start, end: start + BigInt(end * 64) } : undefined;
+    // There is no memory at 128 MiB.
+    expect(map.vmemmap([0, 128 * 256, end - 1], end)).toEqual(expected);
+    expect(map.vmemmap([128 * 256], end)).toBeUndefined();
+  });
+});
+
 describe('a memory map that cannot be read whole', () => {
   it('has nothing where the roots are not in the dump', () => {
     const opened = openVmcore(files, { overrides: { 'SYMBOL(mem_section)': 'ffff8f0000000000' } });

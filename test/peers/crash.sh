@@ -1,5 +1,6 @@
 #!/bin/bash
-# crash.sh: crash must say the same of smelt's -d 31 output as of the dump that it was made of.
+# crash.sh: crash must say the same of smelt's -d 31 output as of the dump that it was made of; of that of an SME twin
+# (test/build/sme-twin.ts, a stand-in for encrypted memory) too, and its page table walks must lead where smelt's do.
 #
 # For x86_64-6.1-4level and x86_64-6.1-proc-vmcore, whose vmlinux is in a Debian package of 860 MB (fetched once, kept in
 # $SMELT_CACHE with the 630 MB unpacked; SMELT_VMLINUX names one that is there already). Prints lines like the other checks.
@@ -42,14 +43,27 @@ ask() { # DUMP COMMANDS OUT
   grep -v '^ *DUMPFILE: ' "$3.all" > "$3"
 }
 
+run_ts() { # SCRIPT ARGUMENT...
+  node "$here/../lab/run-ts.js" "$here/../lab/$1" "${@:2}"
+}
+
 failed=0
-check() { # NAME COMMAND...
-  local name=$1 dump out answers
+check() { # NAME COMMAND...      env: SME_BIT, of the twin that smelt is given instead of the dump
+  local name=$1 dump input out answers
   dump=$("$python" "$here/dump-path.py" "$name") || { failed=1; echo "FAIL crash $name: no such dump"; return; }
   shift
   printf '%s\n' "$@" quit > "$work/commands"
-  out=$work/$name.d31
-  if ! "$smelt" -l -d 31 -f "$dump" "$out" > "$work/smelt" 2>&1; then
+  input=$dump out=$work/$name.d31
+  if [ -n "${SME_BIT:-}" ]; then
+    input=$work/$name.sme
+    name="$name as SME twin"
+    if ! run_ts sme-twin.ts "$dump" "$input" "$SME_BIT" > "$work/twin" 2>&1; then
+      failed=1
+      echo "FAIL crash $name: no twin: $(tail -n 2 "$work/twin" | tr '\n' ' ')"
+      return
+    fi
+  fi
+  if ! "$smelt" -l -d 31 -f "$input" "$out" > "$work/smelt" 2>&1; then
     failed=1
     echo "FAIL crash $name: smelt: $(tail -n 2 "$work/smelt" | tr '\n' ' ')"
     return
@@ -76,6 +90,29 @@ check() { # NAME COMMAND...
   fi
 }
 
+# vtop must lead where smelt's own walk leads, in the filtered dump that is there already.
+check_walks() { # NAME
+  local walks
+  run_ts walk.ts "$work/$1.d31" 300 | "$python" -c '
+import json, sys
+for walk in json.load(sys.stdin):
+    print(walk["vaddr"][2:], format(walk["paddr"], "x"))' > "$work/walks"
+  walks=$(wc -l < "$work/walks")
+  (sed 's/^\([^ ]*\) .*/vtop \1/' "$work/walks"; echo quit) > "$work/commands"
+  # The line behind each "VIRTUAL PHYSICAL" has the two addresses.
+  if ! ask "$work/$1.d31" "$work/commands" "$work/vtop"; then
+    failed=1
+    echo "FAIL crash $1 as SME twin, vtop: it ends with an error: $(tail -n 1 "$work/vtop.all")"
+  elif grep -A 1 '^VIRTUAL' "$work/vtop" | grep '^ffff' | sed 's/  */ /; s/ *$//' | diff "$work/walks" - > "$work/diff" && [ "$walks" -gt 0 ]; then
+    echo "ok   crash $1 as SME twin, vtop: $walks addresses lead where smelt says"
+  else
+    failed=1
+    echo "FAIL crash $1 as SME twin, vtop: of $walks addresses some lead elsewhere: $(grep -m 2 '^[<>]' "$work/diff" | tr '\n' ' ')"
+  fi
+}
+
 check x86_64-6.1-4level sys log 'kmem -i' mod ps
+SME_BIT=51 check x86_64-6.1-4level sys log 'kmem -i' mod ps
+check_walks x86_64-6.1-4level
 check x86_64-6.1-proc-vmcore sys log 'kmem -i' mod ps bt 'bt -a'
 exit $failed

@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import struct
 import subprocess
 import sys
@@ -71,6 +72,13 @@ def wrong_phys_base(file, dump):
     file.write(struct.pack('<q', dump.phys_base + 0x200000))
 
 
+def no_mask(file, dump):
+    """NUMBER(sme_mask) is 0: who walks page tables by what VMCOREINFO says goes astray."""
+    at = dump.map.find(b'NUMBER(sme_mask)=') + len(b'NUMBER(sme_mask)=')
+    file.seek(at)
+    file.write(b'0' * (dump.map.find(b'\n', at) - at))
+
+
 def _set_bit(file, dump, pfn, value):
     start = dump.descriptors - len(dump.bitmap2)
     file.seek(start + (pfn >> 3))
@@ -85,6 +93,7 @@ SABOTAGE = {
     'drop-page': drop_page,
     'keep-page': keep_page,
     'wrong-phys-base': wrong_phys_base,
+    'no-mask': no_mask,
     'miscount': lambda file, dump: None,
 }
 
@@ -105,7 +114,8 @@ def report_of(text, dump):
     classes = {name: pages[name] for name in ('zero', 'cache', 'cachePrivate', 'user', 'free', 'hwpoison', 'offline')}
     total = count_bits(dump.bitmap1)
     classes |= {'kernel': total - sum(classes.values()), 'undecided': 0}
-    return {'classes': classes, 'keptPages': dump.kept, 'totalPages': total}
+    memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    return {'classes': classes, 'keptPages': dump.kept, 'totalPages': total, 'peakRssBytes': memory}
 
 
 def main():

@@ -25,6 +25,7 @@ HOLE_STEP = 509  # every so many page frames of a hole are asked for
 MATRIX = [
     ('x86_64-6.1-small', 0, ['zlib', 'raw', 'lzo', 'snappy', 'zstd'], [2]),
     ('x86_64-6.1-small', 31, ['lzo'], [0, 1, 2, 4]),
+    ('x86_64-6.1-sme', 31, ['zlib'], [2]),
     ('x86_64-6.1-4level', 31, ['zlib', 'raw', 'lzo', 'snappy', 'zstd'], [0, 1, 2, 4]),
     ('x86_64-5.10-4level', 31, ['zlib'], [2]),
     ('x86_64-6.1-proc-vmcore', 31, ['zstd', 'zlib'], [2]),

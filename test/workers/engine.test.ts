@@ -32,7 +32,7 @@ function checkDump(
 
   const { kept, ...dropped } = expected.counts(level);
   expect(report.keptPages).toBe(kept);
-  expect(report.classes).toEqual({ ...dropped, undecided: 0, kernel: kept - dropped.zero });
+  expect(report.classes).toEqual({ ...dropped, shared: 0, undecided: 0, kernel: kept - dropped.zero });
   const sum = Object.values(report.classes).reduce((a, b) => a + b, 0);
   expect(sum + report.absentPages).toBe(report.totalPages);
   expect(report.missingPages).toBe(0);

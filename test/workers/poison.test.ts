@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { Pread } from '../../src/native/pread.ts';
 import type { SlidingWindow } from '../../src/native/sliding-window.ts';
+import { survey } from '../../src/workers/survey.ts';
 import type { BuiltVmcore } from '../build/vmcore.ts';
 import { noNative } from '../native-parts.ts';
 import { parseKdump } from '../program/parse-kdump.ts';
@@ -130,6 +131,55 @@ describe('pages that are offline or poisoned are never read, at level', () => {
       fs.rmSync(output);
     },
   );
+});
+
+describe('pages that are offline or poisoned are never read on a machine with encrypted memory', () => {
+  // An SNP guest hangs when the VMSA page of a running CPU is read, which its kernel marks as offline.
+  const input = join(dir, 'snp');
+  const pages = [
+    ...everyKind('6.1'),
+    ...Array.from({ length: 8 }, (_, i) => ({
+      pfn: 5000 + 2 * i,
+      kind: 'offline' as const,
+      data: 'random' as const,
+    })),
+  ];
+  const shared = [{ pfn: 4990, count: 40 }];
+  const core = buildEveryKind({ path: input, smeMask: 1n << 51n, shared, pages });
+  const forbidden = forbiddenPfns(core);
+
+  test.each([
+    [0, false],
+    [0, true],
+    [31, false],
+    [31, true],
+  ])(
+    'by a dump at level %i, input mapped: %s, without and with --exclude-shared',
+    async (dumpLevel, mmap) => {
+      for (const excludeShared of [false, true]) {
+        const seen = forbid(input, bytesOf(input, forbidden));
+        const output = join(dir, 'snp.out');
+        const { report } = await runDump({ input, output, dumpLevel, mmap, excludeShared });
+        expect(seen.touched).toEqual([]);
+        expect(seen.reads).toBeGreaterThan(10);
+        expect(report.verdict).toMatchObject({ outcome: 'readable', seen: { sampledPages: 0 } });
+        expect(report.census?.pages.shared).toBe(40);
+        fs.rmSync(output);
+      }
+    },
+  );
+
+  test('by a dry run and by the census', async () => {
+    const seen = forbid(input, bytesOf(input, forbidden));
+    await runDump({ input, output: undefined, dryRun: true, dumpLevel: 1 });
+    const request = { input, threads: 0, mmap: true, smeMask: undefined, vmcoreinfoFile: undefined };
+    const observer = { onInput() {}, onProgress() {}, onWarning() {} };
+    const { signal } = new AbortController();
+    const report = await survey({ ...request, pagesFile: undefined, overwrite: false }, observer, signal);
+    expect(report.census?.sharedRanges).toHaveLength(1);
+    expect(seen.touched).toEqual([]);
+    expect(seen.reads).toBeGreaterThan(10);
+  });
 });
 
 test('a kept page that cannot be read is marked missing, its neighbours are whole, and the dump says so', async () => {

@@ -36,6 +36,8 @@ export function requestOf(asked: Asked): DumpRequest {
     overwrite: false,
     keepIncomplete: false,
     strict: false,
+    excludeShared: false,
+    allowCiphertext: false,
     smeMask: undefined,
     vmcoreinfoFile: undefined,
     ...asked,

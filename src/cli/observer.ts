@@ -1,0 +1,39 @@
+/** What an engine tells while it runs, on its way to a terminal. */
+
+import type { DumpObserver, InputReport } from '../workers/report.ts';
+import { type DisplayOptions, MessageLevel } from './display.ts';
+import type { Host } from './host.ts';
+import type { ProgressView } from './progress.ts';
+import { inputLine } from './summary.ts';
+import { widthOf } from './text.ts';
+
+export class TerminalObserver implements DumpObserver {
+  readonly warnings: string[] = [];
+  readonly #progress: ProgressView;
+  readonly #display: DisplayOptions;
+  readonly #host: Host;
+  #pageSizeBytes = 4096;
+
+  constructor(progress: ProgressView, display: DisplayOptions, host: Host) {
+    this.#progress = progress;
+    this.#display = display;
+    this.#host = host;
+  }
+
+  onInput(input: InputReport): void {
+    this.#progress.end();
+    this.#pageSizeBytes = input.pageSizeBytes;
+    if (this.#display.level & MessageLevel.common) {
+      this.#host.stderr.write(`${inputLine(input, widthOf(this.#host.stderr))}\n`);
+    }
+  }
+
+  onProgress(progress: Parameters<DumpObserver['onProgress']>[0]): void {
+    this.#progress.show(progress, this.#pageSizeBytes);
+  }
+
+  /** Kept for the end, where it is not scrolled away. */
+  onWarning(sentence: string): void {
+    this.warnings.push(sentence);
+  }
+}

@@ -1,0 +1,167 @@
+/** The first step of the census, in one thread: upper tables, large leaves, and pieces of work for the lowest tables. */
+
+import type { Arch, SymbolSource, VirtualRange } from '../../arch/arch.ts';
+import { archByName } from '../../arch/architectures.ts';
+import { EntryWords, type PageTables } from '../../arch/page-table.ts';
+import { TableReader } from '../../arch/table-reader.ts';
+import type { MemoryReader } from '../../read/dump-file.ts';
+import { type MemoryOf, MemoryRuns } from './memory-runs.ts';
+import { findDirectMap, kernelRegions } from './regions.ts';
+import { Tally, type TallyPart, type TallyRules } from './tally.ts';
+import { collectUpperTables, MIDDLE_LEVEL, type Oddities, type UpperTables } from './upper-tables.ts';
+
+/** Lowest tables followed at most: 16 TiB mapped by pages of 4 KiB have them. */
+const MAX_LOWEST_TABLES = 2 ** 23;
+
+/** A piece is a table of 1 GiB and those of its entries whose lowest tables are to be walked: at most 512. */
+export interface CensusPlan {
+  readonly arch: string;
+  readonly rules: TallyRules;
+  /** Tables of 1 GiB, one a piece: page frame, and the first virtual page that it maps. */
+  readonly tables: Float64Array;
+  readonly vpns: Float64Array;
+  /** A bit an entry, `todoWords` words a piece. */
+  readonly todo: Int32Array;
+  readonly todoWords: number;
+  /** Lowest tables in all pieces together: what there is to do. */
+  readonly lowestTables: number;
+  /** What the first step counted itself. */
+  readonly part: TallyPart;
+  /** Tables named, as [without, with] the encryption bit in the entry that names them, by level; 1 is the lowest. */
+  readonly named: readonly (readonly [number, number])[];
+  readonly oddities: Oddities;
+}
+
+export interface CensusInput {
+  readonly reader: MemoryReader;
+  readonly file: MemoryOf;
+  readonly arch: Arch;
+  readonly tables: PageTables;
+  readonly info: SymbolSource | undefined;
+  /** Where struct pages are mapped, if they are one array. */
+  readonly vmemmap: VirtualRange | undefined;
+}
+
+export function planCensus({ reader, file, arch, tables, info, vmemmap }: CensusInput): CensusPlan {
+  const memory = new MemoryRuns(file);
+  const upper = collectUpperTables(reader, arch.tableFormat, tables);
+  const direct = findDirectMap(reader, arch, tables, upper, memory);
+  const regions = kernelRegions(arch, info, memory, direct, vmemmap);
+  const rules = { encryptionMask: tables.encryptionMask, regions, directOffset: direct?.offset };
+  const tally = new Tally(arch.tableFormat, memory, rules);
+  for (const { level, low, high, vpn } of upper.huge) {
+    tally.enter(vpn);
+    tally.leaf(level, low, high, vpn);
+  }
+  const pieces = planPieces(reader, arch, tables, upper, tally, Math.min(MAX_LOWEST_TABLES, memory.pages));
+  return {
+    arch: arch.name,
+    rules,
+    ...pieces,
+    part: tally.part(),
+    named: upper.named,
+    oddities: upper.oddities,
+  };
+}
+
+function planPieces(
+  reader: MemoryReader,
+  { tableFormat: format }: Arch,
+  { encryptionMask }: PageTables,
+  { middle, levelOf, named, oddities }: UpperTables,
+  tally: Tally,
+  maxLowest: number,
+): Pick<CensusPlan, 'tables' | 'vpns' | 'todo' | 'todoWords' | 'lowestTables'> {
+  const entry = new EntryWords(format, encryptionMask);
+  const table = new TableReader(reader);
+  const { words, entries } = table;
+  const todoWords = Math.ceil(entries / 32);
+  const pages = 2 ** format.bitsPerLevel;
+  const lowest = new Set<number>();
+  const pieces: { pfn: number; vpn: number; todo: Int32Array }[] = [];
+  for (const { pfn, vpn } of middle) {
+    if (!table.load(pfn)) {
+      oddities.missingTables++;
+      continue;
+    }
+    let todo: Int32Array | undefined;
+    for (let i = 0; i < entries; i++) {
+      const low = words[2 * i]!;
+      if (!format.isPresent(low)) continue;
+      const high = words[2 * i + 1]!;
+      if (format.isLeaf(low, MIDDLE_LEVEL)) {
+        tally.enter(vpn + i * pages);
+        tally.leaf(MIDDLE_LEVEL, low, high, vpn + i * pages);
+        continue;
+      }
+      const next = entry.pfn(low, high);
+      if (levelOf.has(next)) oddities.tablesAtTwoLevels++;
+      else if (lowest.has(next)) oddities.aliases++;
+      else if (lowest.size >= maxLowest) oddities.beyondLimit++;
+      else {
+        lowest.add(next);
+        named[1]![(high & entry.maskHigh) === 0 ? 0 : 1]++;
+        todo ??= new Int32Array(todoWords);
+        todo[i >>> 5]! |= 1 << (i & 31);
+      }
+    }
+    if (todo !== undefined) pieces.push({ pfn, vpn, todo });
+  }
+  const todo = new Int32Array(pieces.length * todoWords);
+  pieces.forEach((piece, i) => {
+    todo.set(piece.todo, i * todoWords);
+  });
+  return {
+    tables: Float64Array.from(pieces, (piece) => piece.pfn),
+    vpns: Float64Array.from(pieces, (piece) => piece.vpn),
+    todo,
+    todoWords,
+    lowestTables: lowest.size,
+  };
+}
+
+/** What a thread has counted; plain data. */
+export interface CensusPart extends TallyPart {
+  readonly missingTables: number;
+}
+
+/** One thread's part: it takes pieces in any order, each of which is a bounded step, and then gives its sums. */
+export class CensusWalker {
+  private readonly plan: CensusPlan;
+  private readonly tally: Tally;
+  private readonly entry: EntryWords;
+  private readonly middle: TableReader;
+  private readonly lowest: TableReader;
+  private readonly pagesPerEntry: number;
+  private missingTables = 0;
+
+  constructor(reader: MemoryReader, file: MemoryOf, plan: CensusPlan) {
+    const format = archByName(plan.arch)!.tableFormat;
+    this.plan = plan;
+    this.tally = new Tally(format, new MemoryRuns(file), plan.rules);
+    this.entry = new EntryWords(format, plan.rules.encryptionMask);
+    this.middle = new TableReader(reader);
+    this.lowest = new TableReader(reader);
+    this.pagesPerEntry = 2 ** format.bitsPerLevel;
+  }
+
+  /** Does piece `index` and returns how many lowest tables it had. */
+  walk(index: number): number {
+    const { tables, vpns, todo, todoWords } = this.plan;
+    if (!this.middle.load(tables[index]!)) return 0;
+    let done = 0;
+    for (let i = 0; i < this.middle.entries; i++) {
+      if ((todo[index * todoWords + (i >>> 5)]! & (1 << (i & 31))) === 0) continue;
+      const pfn = this.entry.pfn(this.middle.words[2 * i]!, this.middle.words[2 * i + 1]!);
+      if (this.lowest.load(pfn))
+        this.tally.lowestTable(this.lowest.words, this.lowest.entries, vpns[index]! + i * this.pagesPerEntry);
+      else this.missingTables++;
+      done++;
+    }
+    return done;
+  }
+
+  part(): CensusPart {
+    return { ...this.tally.part(), missingTables: this.missingTables };
+  }
+}

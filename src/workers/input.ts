@@ -1,0 +1,114 @@
+/** What every run over a dump begins with: the file open, its windows, helpers on their way, the machine described. */
+
+import { closeSync } from 'node:fs';
+import { setImmediate as breathe } from 'node:timers/promises';
+import { SmeltError } from '../errors.ts';
+import { type Plan, planWindows } from '../filter/plan.ts';
+import type { DumpFile } from '../read/dump-file.ts';
+import { isInMemory } from '../read/live.ts';
+import { openDump } from '../read/open.ts';
+import { maskBit } from '../sme/mask.ts';
+import { captureEncryption } from '../sme/verdict/capture.ts';
+import { judge, type Verdict } from '../sme/verdict/verdict.ts';
+import { incompleteName, isSameFile } from '../write/target-file.ts';
+import { type Description, describe } from './describe.ts';
+import { type Helpers, startHelpers } from './helpers.ts';
+import type { DumpObserver, InputReport, InputRequest } from './report.ts';
+import { defaultThreads } from './resources.ts';
+import { searchWith } from './search.ts';
+import { openReader } from './thread.ts';
+
+export interface Input {
+  readonly file: DumpFile;
+  readonly plan: Plan;
+  /** Undefined: one thread does all. */
+  readonly helpers: Helpers | undefined;
+  readonly description: Description;
+  /** Whether the memory was read through the right mapping. */
+  readonly verdict: Verdict;
+  /** What came of it: without koffi, and for pages stored one by one, there is no mapping. */
+  readonly mmap: boolean;
+  readonly report: InputReport;
+}
+
+/**
+ * Opens the input for `work` and closes it behind it, whatever comes.
+ * @throws SmeltError; INTERRUPTED when the signal was aborted
+ */
+export async function withInput<T>(
+  request: InputRequest,
+  observer: Pick<DumpObserver, 'onProgress'>,
+  signal: AbortSignal,
+  work: (input: Input) => Promise<T>,
+): Promise<T> {
+  const file = openDump(request.input);
+  let helpers: Helpers | undefined;
+  try {
+    const wanted = Math.max(1, request.threads ?? defaultThreads());
+    const plan = planWindows(file, wanted);
+    // More threads than windows have nothing to do.
+    const others = Math.min(wanted, plan.starts.length) - 1;
+    helpers = others > 0 ? await startHelpers(others) : undefined;
+    const reader = await openReader(file, request.mmap ?? !isInMemory(file));
+    const search = searchWith(observer.onProgress.bind(observer), () => stopIfAborted(signal));
+    let description: Description;
+    let verdict: Verdict;
+    try {
+      description = await describe(file, reader, request, search);
+      const look = async () => {
+        await breathe();
+        stopIfAborted(signal);
+      };
+      verdict = await judge(file, reader, description, { look, capture: captureEncryption });
+    } finally {
+      reader.close();
+    }
+    const report = inputReport(file, description);
+    return await work({ file, plan, helpers, description, verdict, mmap: reader.mapped, report });
+  } finally {
+    await helpers?.close();
+    closeSync(file.fd);
+  }
+}
+
+/** @throws SmeltError TARGET */
+export function refuseInputAsOutput(input: string, output: string | undefined): void {
+  if (output === undefined) return;
+  for (const path of [output, incompleteName(output)]) {
+    if (!isSameFile(input, path)) continue;
+    throw new SmeltError('TARGET', `${path}: is the input itself, and would be written over`, {
+      hint: 'Give another name for the output.',
+    });
+  }
+}
+
+/** @throws SmeltError CIPHERTEXT for what is no dump of a machine's memory. */
+export function refuseCiphertext({ outcome, sentence, hint }: Verdict): void {
+  if (outcome === 'readable' || outcome === 'unknown') return;
+  throw new SmeltError('CIPHERTEXT', sentence, hint === undefined ? {} : { hint });
+}
+
+/** @throws SmeltError INTERRUPTED, or what the signal was aborted with */
+export function stopIfAborted({ aborted, reason }: AbortSignal): void {
+  if (aborted) throw reason instanceof SmeltError ? reason : new SmeltError('INTERRUPTED', 'interrupted');
+}
+
+function inputReport(
+  file: DumpFile,
+  { machine, infoFrom, encryptionMask, encryptionMaskFrom }: Description,
+): InputReport {
+  return {
+    path: file.path,
+    format: file.format === 'elf' ? 'ELF' : 'kdump-compressed',
+    ramBytes: file.memory.sizeBytes.reduce((sum, size) => sum + size, 0),
+    release: machine.release,
+    architecture: machine.arch,
+    pageSizeBytes: file.pageSize,
+    pageTableLevels: machine.pageTableLevels,
+    vmcoreinfoFrom: infoFrom,
+    smeMask: encryptionMask === 0n ? undefined : `0x${encryptionMask.toString(16)}`,
+    smeMaskBit: encryptionMask === 0n ? undefined : maskBit(encryptionMask),
+    smeMaskFrom: encryptionMask === 0n ? undefined : encryptionMaskFrom,
+    dumpLevel: file.format === 'kdump' ? file.dumpLevel : 0,
+  };
+}

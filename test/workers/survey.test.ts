@@ -1,0 +1,217 @@
+/** The census as part of a dump and of `smelt sme`, --exclude-shared, and what is refused as ciphertext. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import type { SmeReport, SmeRequest } from '../../src/workers/report.ts';
+import { survey } from '../../src/workers/survey.ts';
+import { PagesHeader } from '../../src/write/pages-file.ts';
+import { encipher } from '../build/cipher.ts';
+import { parseKdump } from '../program/parse-kdump.ts';
+import { checkPages } from './check-dump.ts';
+import { buildEveryKind, KINDS_PFN } from './every-kind.ts';
+import { failureOf, runDump, scratch } from './run-dump.ts';
+
+const dir = scratch();
+const MASK = 1n << 51n;
+
+/** Page frames of everyKind: page cache and free memory, whole leaves of the direct map and single pages. */
+const SHARED = [
+  { pfn: 5120, count: 512 },
+  { pfn: KINDS_PFN + 3, count: 1 },
+  { pfn: KINDS_PFN + 1100, count: 7 },
+  { pfn: 12_345, count: 2 },
+];
+const sharedPfns = SHARED.flatMap(({ pfn, count }) => Array.from({ length: count }, (_, i) => pfn + i));
+
+const input = join(dir, 'core');
+const core = buildEveryKind({ path: input, smeMask: MASK, shared: SHARED });
+const totalPages = 16_384;
+
+async function runSurvey(
+  asked: Partial<SmeRequest> = {},
+): Promise<{ report: SmeReport; warnings: string[] }> {
+  const warnings: string[] = [];
+  const request: SmeRequest = {
+    input,
+    threads: 0,
+    mmap: undefined,
+    smeMask: undefined,
+    vmcoreinfoFile: undefined,
+    pagesFile: undefined,
+    overwrite: false,
+    ...asked,
+  };
+  const observer = {
+    onInput: () => {},
+    onProgress: () => {},
+    onWarning: (text: string) => warnings.push(text),
+  };
+  return { report: await survey(request, observer, new AbortController().signal), warnings };
+}
+
+/** The numbers of the set bits. */
+function bitsOf(bitmap: Uint8Array): number[] {
+  return [...bitmap].flatMap((byte, i) =>
+    Array.from({ length: 8 }, (_, bit) => (byte & (1 << bit) ? [i * 8 + bit] : [])).flat(),
+  );
+}
+
+describe('the census', () => {
+  test('names the shared page frames, their ranges and their classes', async () => {
+    const { report, warnings } = await runSurvey();
+    const { census, verdict, input: about } = report;
+    expect(warnings).toEqual([]);
+    expect(verdict.outcome).toBe('readable');
+    expect(about).toMatchObject({ smeMaskBit: 51, smeMaskFrom: 'vmcoreinfo' });
+    expect(census).toMatchObject({ meaning: 'encrypted', bit: 51 });
+    expect(census!.pages).toMatchObject({ memory: totalPages, shared: sharedPfns.length, both: 0 });
+    expect(census!.pages.encrypted + census!.pages.shared + census!.pages.unmapped).toBe(totalPages);
+    expect(census!.shared).toEqual([{ use: undefined, pages: sharedPfns.length }]);
+    expect(census!.sharedRanges.map(({ pfn, count }) => ({ pfn, count }))).toEqual(SHARED);
+    // One of a free block of 2^10 pages, and seven of a huge page of a process.
+    expect(census!.sharedRanges[1]!.classes).toEqual({ free: 1 });
+    expect(census!.sharedRanges[2]!.classes).toEqual({ user: 7 });
+    expect(census!.sharedRanges[3]!.classes).toEqual({ kernel: 2 });
+  });
+
+  test.each([1, 2, 3])('is the same with %i threads', async (threads) => {
+    const alone = (await runSurvey()).report.census;
+    expect((await runSurvey({ threads })).report.census).toEqual(alone);
+  });
+
+  test('writes two bitmaps for other tools', async () => {
+    const pagesFile = join(dir, 'pages');
+    const { report } = await runSurvey({ pagesFile });
+    expect(report.pagesFile).toBe(pagesFile);
+    const file = readFileSync(pagesFile);
+    const header = PagesHeader.read(file);
+    expect(header).toMatchObject({
+      signature: 'SMELTPGS',
+      version: 1,
+      page_size: 4096,
+      max_mapnr: 16_384n,
+      mask: MASK,
+    });
+    const bitmap = (at: bigint) => file.subarray(Number(at), Number(at + header.bitmap_size));
+    expect(bitsOf(bitmap(header.shared_offset))).toEqual(sharedPfns);
+    const encrypted = bitsOf(bitmap(header.encrypted_offset));
+    expect(encrypted).toHaveLength(report.census!.pages.encrypted);
+    expect(encrypted.filter((pfn) => sharedPfns.includes(pfn))).toEqual([]);
+    expect(file.length).toBe(Number(header.shared_offset + header.bitmap_size));
+    await expect(runSurvey({ pagesFile })).rejects.toMatchObject({ code: 'TARGET' });
+    await expect(runSurvey({ pagesFile: input })).rejects.toMatchObject({ code: 'TARGET' });
+  });
+
+  test('is told in short by every dump of a machine whose memory was encrypted, and by no other', async () => {
+    const { report, warnings } = await runDump({ input, output: join(dir, 'short'), dumpLevel: 31 });
+    expect(warnings).toEqual([]);
+    expect(report.census?.pages.shared).toBe(sharedPfns.length);
+    expect(report.census?.sharedRanges).toEqual([]);
+    const plain = join(dir, 'plain');
+    buildEveryKind({ path: plain });
+    const other = await runDump({ input: plain, output: join(dir, 'plain.out'), dumpLevel: 31 });
+    expect(other.report.census).toBeUndefined();
+  });
+});
+
+describe('--exclude-shared', () => {
+  const levels = Array.from({ length: 32 }, (_, level) => level);
+  test.each(levels)('leaves out what was shared, and nothing else, at level %i', async (dumpLevel) => {
+    const output = join(dir, `out.${dumpLevel}`);
+    const { report, warnings } = await runDump({ input, output, dumpLevel, excludeShared: true });
+    expect(warnings).toEqual([]);
+    const kept = core.expected.kept(dumpLevel).slice();
+    let shared = 0;
+    for (const pfn of sharedPfns) {
+      if ((kept[pfn >>> 3]! & (1 << (pfn & 7))) === 0) continue;
+      kept[pfn >>> 3]! &= ~(1 << (pfn & 7));
+      shared++;
+    }
+    expect(shared).toBeGreaterThan(500);
+    expect(report.classes.shared).toBe(shared);
+    const { kept: _kept, ...counts } = core.expected.counts(dumpLevel);
+    const { cache, cachePrivate, user, free, hwpoison, offline } = counts;
+    expect(report.classes).toMatchObject({
+      cache,
+      cachePrivate,
+      user,
+      free,
+      hwpoison,
+      offline,
+      undecided: 0,
+    });
+    expect(Object.values(report.classes).reduce((sum, pages) => sum + pages)).toBe(report.totalPages);
+    checkPages(parseKdump(output), core, kept);
+  });
+
+  test('is estimated by a dry run as well', async () => {
+    const run = { input, dumpLevel: 1, excludeShared: true };
+    const real = await runDump({ ...run, output: join(dir, 'real') });
+    const dry = await runDump({ ...run, output: undefined, dryRun: true });
+    expect(dry.report.keptPages).toBe(real.report.keptPages);
+    expect(dry.report.classes.shared).toBe(real.report.classes.shared);
+  });
+
+  test('says so where there is nothing to leave out', async () => {
+    const plain = join(dir, 'not-encrypted');
+    const builtPlain = buildEveryKind({ path: plain });
+    const output = join(dir, 'not-encrypted.out');
+    const { report, warnings } = await runDump({ input: plain, output, dumpLevel: 31, excludeShared: true });
+    expect(warnings).toEqual(['--exclude-shared leaves nothing out: no page table has an encryption bit']);
+    expect(report.classes.shared).toBe(0);
+    checkPages(parseKdump(output), builtPlain, builtPlain.expected.kept(31));
+  });
+
+  test('keeps the sums right where no struct page can be read', async () => {
+    const broken = join(dir, 'no-memmap');
+    // The tables and the kernel's name are there, but struct page is not described.
+    buildEveryKind({ path: broken, smeMask: MASK, shared: SHARED, overrides: { 'SIZE(page)': undefined } });
+    const { report } = await runDump({
+      input: broken,
+      output: join(dir, 'no-memmap.out'),
+      dumpLevel: 31,
+      excludeShared: true,
+    });
+    expect(report.classes.shared).toBe(sharedPfns.length);
+    expect(Object.values(report.classes).every((pages) => pages >= 0)).toBe(true);
+    expect(Object.values(report.classes).reduce((sum, pages) => sum + pages)).toBe(report.totalPages);
+  });
+});
+
+describe('ciphertext', () => {
+  test.each(['on-off', 'off-on', 'guest-from-host'] as const)(
+    'of the kind %s is not written',
+    async (situation) => {
+      // Memory as a kernel has it: few pages of zeros are left of a dump that is full of text.
+      const full = join(dir, `full.${situation}`);
+      const pages = [{ pfn: 10_752, count: 4096, kind: 'cache' as const, data: 'text' as const }];
+      buildEveryKind({
+        path: full,
+        pages,
+        ...(situation === 'off-on' ? {} : { smeMask: MASK, shared: SHARED }),
+      });
+      const enciphered = join(dir, situation);
+      await encipher({ from: full, to: enciphered, situation });
+      const output = join(dir, `${situation}.out`);
+      const error = await failureOf({ input: enciphered, output, dumpLevel: 31 });
+      expect(error).toMatchObject({ code: 'CIPHERTEXT', exitCode: 1 });
+      expect(error.message).toContain('ciphertext');
+      expect(error.hint).toMatch(/worth nothing.*--allow-ciphertext/s);
+      expect(existsSync(output) || existsSync(`${output}.incomplete`)).toBe(false);
+
+      const { report, warnings } = await runDump({
+        input: enciphered,
+        output,
+        dumpLevel: 31,
+        allowCiphertext: true,
+      });
+      expect(report.verdict.outcome).toBe('ciphertext');
+      expect(warnings.join()).toContain('the memory map cannot be read');
+      expect(report.keptPages).toBe(totalPages);
+
+      const surveyed = await runSurvey({ input: enciphered });
+      expect(surveyed.report.verdict.outcome).toBe('ciphertext');
+      expect(surveyed.report.census).toBeUndefined();
+    },
+  );
+});
