@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
-git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$copy"
+git ls-files -z --cached --others --exclude-standard | xargs -0 cp -d --parents -t "$copy"
 # Links where they are possible, else a real copy.
 cp -al node_modules "$copy/node_modules" 2> /dev/null || { rm -rf "$copy/node_modules"; cp -a node_modules "$copy/node_modules"; }
 rm -rf "$copy/node_modules/koffi"

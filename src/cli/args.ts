@@ -277,9 +277,9 @@ function operandsOf(
 
 /** Only a bare word can be a mistyped command. */
 export function nearestCommand(word: string): string | undefined {
-  return /^[a-z-]{3,}$/.test(word)
+  return /^[a-z-]{3,}$/i.test(word)
     ? nearest(
-        word,
+        word.toLowerCase(),
         COMMANDS.map(({ name }) => name),
       )
     : undefined;

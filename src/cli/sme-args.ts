@@ -25,6 +25,7 @@ export function parseSme(tokens: readonly Token[]): SmeArgs {
   }
   if (values.root !== undefined) throw usage('--root means nothing without --live');
   if (values.f && values.pages === undefined) throw usage('-f means nothing without --pages');
+  if (values.pages === '-') throw usage('--pages writes a file that has a name, and not to standard output');
   const [input] = operands;
   if (input === undefined) throw usage('VMCORE is missing');
   if (operands.length > 1) throw usage(`one VMCORE is looked at, and there are ${operands.length}`);

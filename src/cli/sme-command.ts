@@ -1,6 +1,8 @@
 /** `smelt sme`: the census of a dump, or a look at this machine. */
 
-import { ExitCode } from '../errors.ts';
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { ExitCode, SmeltError } from '../errors.ts';
 import type { SmeRequest } from '../workers/report.ts';
 import { type DisplayOptions, MessageLevel } from './display.ts';
 import { reportFailure, reportWarnings } from './errors-out.ts';
@@ -23,6 +25,15 @@ export async function runSme(tokens: readonly Token[], display: DisplayOptions, 
 }
 
 async function live(root: string, display: DisplayOptions, host: Host): Promise<number> {
+  if (!statSync(join(root, 'proc'), { throwIfNoEntry: false })?.isDirectory()) {
+    throw new SmeltError(
+      'INPUT_OPEN',
+      `${root}: has no directory proc, so it is no copy of a machine's files`,
+      {
+        hint: 'docs/sme.md lists what to copy.',
+      },
+    );
+  }
   const lookAtMachine = await host.loadLive();
   const report = lookAtMachine(root);
   host.stdout.write(

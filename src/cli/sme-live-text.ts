@@ -44,7 +44,7 @@ function rowLines(report: LiveReport, columns: number): string[] {
     const start = `${INDENT}${label.padEnd(LABEL_WIDTH - INDENT.length)}`;
     return value === undefined
       ? wrapped(start, source, columns, 2)
-      : [`${start}${value.padEnd(valueWidth)}  ${source}`];
+      : wrapped(`${start}${value.padEnd(valueWidth)}  `, source, columns, 2);
   });
 }
 

@@ -16,8 +16,7 @@ const MAX_RANGES = 16;
 /** Lines of at most 80 columns, where names do not make them longer. */
 export function smeText(report: SmeReport): string[] {
   const { census, verdict, input } = report;
-  if (census === undefined)
-    return [...verdictLines(verdict), 'no page tables can be found: nothing is known of single pages'];
+  if (census === undefined) return verdictLines(verdict);
   return [
     ...hang('', `${technologyText(report)}.`.split(' '), LINE_WIDTH),
     ...verdictLines(verdict),
@@ -28,12 +27,12 @@ export function smeText(report: SmeReport): string[] {
     ...oddityLines(census),
     ...rangeLines(census, input.pageSizeBytes),
     '',
-    workLine(report),
+    ...workLines(report),
   ];
 }
 
 function verdictLines({ outcome, sentence, hint }: Verdict): string[] {
-  if (outcome === 'readable') return [];
+  if (outcome === 'readable') return ['The memory was read through the right mapping.'];
   const lines = hang('', printable(sentence).split(' '), LINE_WIDTH);
   return hint === undefined ? lines : [...lines, ...hang(INDENT, printable(hint).split(' '), LINE_WIDTH)];
 }
@@ -47,7 +46,7 @@ function technologyText({ input, census }: SmeReport): string {
     case 'shared':
       return `${who ?? 'a bit as Intel TDX has it'}; bit ${bit} marks shared pages, and what is encrypted the page tables do not say`;
     case 'none':
-      return `${who === undefined ? '' : `${who}; `}no entry of the page tables has an encryption bit`;
+      return `${who === undefined ? '' : `${who}; `}${who === undefined ? 'No' : 'no'} entry of the page tables has an encryption bit`;
   }
 }
 
@@ -65,7 +64,7 @@ function frameLines({ meaning, pages: sums, shared }: CensusReport, pageSizeByte
     ...(meaning === 'none' ? [] : [['both ways', sums.both, 'counted above as well'] as const]),
     ['not mapped', sums.unmapped],
   ];
-  const uses: Row[] = shared.map(({ use, pages: of }) => [use ?? 'not known', of]);
+  const uses: Row[] = shared.map(({ use, pages: of }) => [use ?? 'use not known', of]);
   const sections: [string, Row[]][] = [['frames', frames]];
   if (uses.length > 0) sections.push(['shared', uses]);
   const rows = sections.flatMap(([, all]) => all);
@@ -145,7 +144,8 @@ function rangeLines({ sharedRanges }: CensusReport, pageSizeBytes: number): stri
       const address = `0x${(range.pfn * pageSizeBytes).toString(16)}`;
       const unit = range.count === 1 ? 'page ' : 'pages';
       const what = [range.use ?? '', classText(range)].filter((text) => text !== '').join(', ');
-      return `${INDENT}${address.padStart(16)}  ${count(range.count).padStart(width)} ${unit}  ${what}`.trimEnd();
+      const start = `${INDENT}${address.padStart(16)}  ${count(range.count).padStart(width)} ${unit}  `;
+      return hang(start, what.split(' '), LINE_WIDTH).join('\n').trimEnd();
     }),
     ...(more > 0 ? [`${INDENT}${count(more)} smaller ranges more: --json has the first 10,000`] : []),
   ];
@@ -160,9 +160,15 @@ function classText({ classes, count: of }: SharedRange): string {
     .join(', ');
 }
 
-function workLine({ threads, totalMs, peakRssBytes, phases, pagesFile }: SmeReport): string {
+function workLines({ threads, totalMs, peakRssBytes, phases, pagesFile }: SmeReport): string[] {
   const tables = phases.find(({ phase }) => phase === 'census')?.pages ?? 0;
   const who = threads === 1 ? '1 thread' : `${count(threads)} threads`;
-  const file = pagesFile === undefined ? '' : `; bitmaps in ${printable(pagesFile)}`;
-  return `${INDENT}${'run'.padEnd(LABEL_WIDTH)}${count(tables)} lowest tables, ${who}, ${duration(totalMs)}, at most ${memory(peakRssBytes)} of memory${file}`;
+  const row = (label: string, text: string) => `${INDENT}${label.padEnd(LABEL_WIDTH)}${text}`;
+  return [
+    ...(pagesFile === undefined ? [] : [row('bitmaps', printable(pagesFile))]),
+    row(
+      'run',
+      `${count(tables)} lowest tables, ${who}, ${duration(totalMs)}, at most ${memory(peakRssBytes)} of memory`,
+    ),
+  ];
 }

@@ -87,13 +87,18 @@ export function readDumpLevel(text: string): number {
 const SME_MASK_BITS = { least: 32, most: 51 } as const;
 
 export function readSmeMask(text: string): bigint {
-  const mask = /^(0[xX][0-9a-fA-F]{1,16}|[0-9]{1,20})$/.test(text) ? BigInt(text) : 0n;
+  const isNumber = /^(0[xX][0-9a-fA-F]{1,16}|[0-9]{1,20})$/.test(text);
+  const mask = isNumber ? BigInt(text) : -1n;
+  // No mask at all.
+  if (mask === 0n) return mask;
   for (let bit = SME_MASK_BITS.least; bit <= SME_MASK_BITS.most; bit++)
     if (mask === 1n << BigInt(bit)) return mask;
+  const isBit = mask >= SME_MASK_BITS.least && mask <= SME_MASK_BITS.most;
+  const meant = isBit ? `Did you mean bit ${mask}, 0x${(1n << mask).toString(16)}? ` : '';
   throw new SmeltError(
     'USAGE',
     `--sme-mask ${quoted(text)}: the mask is a number with exactly one bit set, from bit ${SME_MASK_BITS.least} to bit ${SME_MASK_BITS.most}`,
-    { hint: 'Bit 47 is 0x800000000000, bit 51 is 0x8000000000000.' },
+    { hint: `${meant}Bit 47 is 0x800000000000, bit 51 is 0x8000000000000, and 0 is no mask.` },
   );
 }
 

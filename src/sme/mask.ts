@@ -2,13 +2,12 @@
 
 import type { Arch, SymbolSource } from '../arch/arch.ts';
 import type { CachedMemory } from '../arch/memory.ts';
-import { SmeltError } from '../errors.ts';
 import type { DumpFile } from '../read/dump-file.ts';
 import { bitOfTables } from './mask-of-tables.ts';
 
 /** The C-bit was seen at 47 and 51; below 32 it would be an address bit of every machine. */
-export const LOWEST_BIT = 32;
-export const HIGHEST_BIT = 51;
+const LOWEST_BIT = 32;
+const HIGHEST_BIT = 51;
 
 /** Who said it: NUMBER(sme_mask), --sme-mask, or the entries of the top-level page table. */
 export type MaskSource = 'vmcoreinfo' | 'option' | 'page tables';
@@ -52,7 +51,7 @@ export function chooseMask(
     const warning =
       shown === undefined || shown === override
         ? undefined
-        : `--sme-mask says ${named(override)}, but the top-level page table shows ${named(shown)}; --sme-mask counts`;
+        : `--sme-mask says ${named(override)}, but the top-level page table shows ${named(shown)}; --sme-mask counts: leave it out if that is wrong`;
     return { mask: override, source: 'option', warning };
   }
   const said = exported === undefined ? { mask: 0n, warning: undefined } : singleBit(exported);
@@ -99,18 +98,4 @@ function singleBit(number: bigint): { mask: bigint; warning: string | undefined 
         ? undefined
         : `NUMBER(sme_mask) has bits besides the encryption bit ${maskBit(bits)}: 0x${others.toString(16)}; they are left alone`,
   };
-}
-
-/** Checks a mask that a person gave. */
-export function checkMaskOption(mask: bigint): bigint {
-  if (mask < 0n || singleBit(mask).mask !== mask) {
-    throw new SmeltError(
-      'USAGE',
-      `--sme-mask: expected one bit in ${LOWEST_BIT} to ${HIGHEST_BIT}, saw 0x${mask.toString(16)}`,
-      {
-        hint: 'AMD machines have it at bit 47 (0x800000000000) or 51 (0x8000000000000).',
-      },
-    );
-  }
-  return mask;
 }

@@ -53,7 +53,10 @@ export async function takeCensus(
     census,
     report: {
       ...figures,
-      technology: info && findTechnology(info, machine.symbols, walker, encryptionMask),
+      // A mask that no entry has says nothing of what is active.
+      technology:
+        info &&
+        findTechnology(info, machine.symbols, walker, census.pages.encrypted > 0 ? encryptionMask : 0n),
       shared: shared.map(({ use, frames }) => ({ use, pages: frames.count })),
       sharedRanges: ranges === 'ranges' ? sharedRanges(shared, thread) : [],
     },
@@ -80,6 +83,16 @@ function* take<T>(values: Iterable<T>, most: number): Generator<T> {
     if (taken++ === most) return;
     yield value;
   }
+}
+
+/** Why the census does not say that memory was shared; undefined when it does. */
+export function whyNothingShared({ meaning, pages }: Census): string | undefined {
+  if (meaning === 'none') return 'no page table has an encryption bit';
+  // A wrong mask makes all memory look shared; of a machine that runs most of it is not.
+  const others = meaning === 'encrypted' ? pages.encrypted : pages.plain;
+  return others < pages.shared
+    ? 'more memory would be shared than not, so the encryption bit is not the right one'
+    : undefined;
 }
 
 /** What --exclude-shared drops: page frames with no other mapping than a shared one. */

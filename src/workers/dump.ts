@@ -10,12 +10,19 @@ import { comma } from '../read/file.ts';
 import type { FrameSetData } from '../sme/census/frame-set.ts';
 import { dataOffset, encodeKdumpHeader, type KdumpLayout, layoutKdump } from '../write/kdump.ts';
 import { openTarget, type TargetFile, writeFully } from '../write/target-file.ts';
-import { onlyShared, takeCensus } from './census.ts';
+import { onlyShared, takeCensus, whyNothingShared } from './census.ts';
 import { cannotFilter, freePagesWarning, refuseOldKernel, whyNothingFound, whyUnreadable } from './checks.ts';
 import type { CompressResult } from './compress-phase.ts';
 import { estimate } from './estimate.ts';
 import { headerOf, outputNotes } from './headers.ts';
-import { type Input, refuseCiphertext, refuseInputAsOutput, stopIfAborted, withInput } from './input.ts';
+import {
+  type Input,
+  isUnreadable,
+  refuseCiphertext,
+  refuseInputAsOutput,
+  stopIfAborted,
+  withInput,
+} from './input.ts';
 import { createShared, type Job, type JobTarget } from './job.ts';
 import { outputLevel } from './level.ts';
 import type { CensusReport, DumpObserver, DumpReport, DumpRequest } from './report.ts';
@@ -87,6 +94,7 @@ class Dump {
     if (dumpLevel.warning !== undefined) this.warn(dumpLevel.warning);
     this.observer.onInput(this.input.report);
     if (!request.allowCiphertext) refuseCiphertext(verdict);
+    else if (isUnreadable(verdict)) this.warn(verdict.sentence);
     refuseOldKernel(request.input, machine, dumpLevel.level);
     const unreadable = whyUnreadable(machine);
     this.level = dumpLevel.level;
@@ -152,8 +160,8 @@ class Dump {
     stopIfAborted(this.signal);
     this.census = taken?.report;
     if (!request.excludeShared) return undefined;
-    if (taken === undefined || taken.census.meaning === 'none') {
-      const why = taken === undefined ? 'no page tables can be found' : 'no page table has an encryption bit';
+    const why = taken === undefined ? 'no page tables can be found' : whyNothingShared(taken.census);
+    if (taken === undefined || why !== undefined) {
       this.warn(`--exclude-shared leaves nothing out: ${why}`);
       return undefined;
     }

@@ -82,9 +82,15 @@ export function refuseInputAsOutput(input: string, output: string | undefined): 
   }
 }
 
+/** Whether this is known to be no dump of a machine's memory. */
+export function isUnreadable({ outcome }: Verdict): boolean {
+  return outcome === 'ciphertext' || outcome === 'private memory missing';
+}
+
 /** @throws SmeltError CIPHERTEXT for what is no dump of a machine's memory. */
-export function refuseCiphertext({ outcome, sentence, hint }: Verdict): void {
-  if (outcome === 'readable' || outcome === 'unknown') return;
+export function refuseCiphertext(verdict: Verdict): void {
+  if (!isUnreadable(verdict)) return;
+  const { sentence, hint } = verdict;
   throw new SmeltError('CIPHERTEXT', sentence, hint === undefined ? {} : { hint });
 }
 

@@ -1,14 +1,15 @@
 /** `smelt sme` on a dump: which of its pages were encrypted while the machine ran, and whether it was read as it has to be. */
 
 import { urgencyOrder } from '../filter/plan.ts';
+import { comma } from '../read/file.ts';
 import { writePagesFile } from '../write/pages-file.ts';
 import { openTarget } from '../write/target-file.ts';
 import { type TakenCensus, takeCensus } from './census.ts';
-import { type Input, refuseInputAsOutput, stopIfAborted, withInput } from './input.ts';
+import { type Input, isUnreadable, refuseInputAsOutput, stopIfAborted, withInput } from './input.ts';
 import { createShared, type Job } from './job.ts';
 import type { DumpObserver, SmeReport, SmeRequest } from './report.ts';
 import { peakRssBytes } from './resources.ts';
-import { assembleTeam } from './team.ts';
+import { assembleTeam, type Team } from './team.ts';
 
 /** @throws SmeltError; INTERRUPTED when the signal was aborted */
 export async function survey(
@@ -31,7 +32,14 @@ export async function survey(
       const taken = await takeCensus(input, team, 'ranges');
       stopIfAborted(signal);
       if (team.fallback !== undefined) warnings.push(team.fallback);
-      if (taken !== undefined) writePages(request, input, taken);
+      if (taken === undefined) warnings.push(`no page tables can be found: ${whyNoTables(input, team)}`);
+      else writePages(request, input, taken);
+      if (request.pagesFile !== undefined && taken === undefined)
+        warnings.push(`${request.pagesFile}: was not written, because there is no census`);
+      if (request.pagesFile !== undefined && taken?.census.meaning === 'none')
+        warnings.push(
+          `${request.pagesFile}: both bitmaps are empty, because no page table has an encryption bit`,
+        );
       for (const warning of warnings) observer.onWarning(warning);
       return {
         input: input.report,
@@ -48,6 +56,13 @@ export async function survey(
       await team.close().catch(() => {});
     }
   });
+}
+
+function whyNoTables({ file, description, verdict }: Input, { thread }: Team): string {
+  const { cutPages } = thread.reader;
+  if (isUnreadable(verdict)) return 'the memory is not readable';
+  if (cutPages > 0) return `the file is cut short at byte ${comma(file.fileBytes)}`;
+  return description.machine.unreadable ?? 'those that VMCOREINFO names do not map the memory';
 }
 
 /** No page is classified or compressed: what of a job is for that is left empty. */

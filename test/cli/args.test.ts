@@ -296,7 +296,7 @@ describe('a wrong command line', () => {
       ['--compression-level', '10', '-c', '--codec-maker', 'portable'],
       ['--codec-maker', 'portable'],
       ['--codec-maker', 'wasm', '-z'],
-      ['--sme-mask', '0'],
+      ['--sme-mask', '51'],
       ['--sme-mask', '0x80000000'],
       ['--sme-mask', '0x10000000000000'],
       ['--sme-mask', '0xc000000000000'],
@@ -354,21 +354,21 @@ describe('a wrong command line', () => {
       --codec-maker wasm -z
         --codec-maker wasm: a maker is native or portable
         Without the option smelt takes the native one where it is installed.
-      --sme-mask 0
-        --sme-mask 0: the mask is a number with exactly one bit set, from bit 32 to bit 51
-        Bit 47 is 0x800000000000, bit 51 is 0x8000000000000.
+      --sme-mask 51
+        --sme-mask 51: the mask is a number with exactly one bit set, from bit 32 to bit 51
+        Did you mean bit 51, 0x8000000000000? Bit 47 is 0x800000000000, bit 51 is 0x8000000000000, and 0 is no mask.
       --sme-mask 0x80000000
         --sme-mask 0x80000000: the mask is a number with exactly one bit set, from bit 32 to bit 51
-        Bit 47 is 0x800000000000, bit 51 is 0x8000000000000.
+        Bit 47 is 0x800000000000, bit 51 is 0x8000000000000, and 0 is no mask.
       --sme-mask 0x10000000000000
         --sme-mask 0x10000000000000: the mask is a number with exactly one bit set, from bit 32 to bit 51
-        Bit 47 is 0x800000000000, bit 51 is 0x8000000000000.
+        Bit 47 is 0x800000000000, bit 51 is 0x8000000000000, and 0 is no mask.
       --sme-mask 0xc000000000000
         --sme-mask 0xc000000000000: the mask is a number with exactly one bit set, from bit 32 to bit 51
-        Bit 47 is 0x800000000000, bit 51 is 0x8000000000000.
+        Bit 47 is 0x800000000000, bit 51 is 0x8000000000000, and 0 is no mask.
       --sme-mask bit51
         --sme-mask bit51: the mask is a number with exactly one bit set, from bit 32 to bit 51
-        Bit 47 is 0x800000000000, bit 51 is 0x8000000000000.
+        Bit 47 is 0x800000000000, bit 51 is 0x8000000000000, and 0 is no mask.
       -i 
         -i: the name of the VMCOREINFO file is empty
         Give a file: -i VMCOREINFO.

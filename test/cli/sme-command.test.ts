@@ -121,6 +121,7 @@ describe('what smelt sme prints', () => {
     expect(`\n${lines.join('\n')}\n`).toMatchInlineSnapshot(`
       "
       SEV SEV-ES (says the kernel log); encryption bit 51, says VMCOREINFO.
+      The memory was read through the right mapping.
 
         frames    encrypted      1,046,019 pages     4.0 GiB
                   shared             1,657           6.5 MiB
@@ -128,7 +129,7 @@ describe('what smelt sme prints', () => {
                   not mapped           903           3.5 MiB
         shared    bss..decrypted         3 pages    12.0 KiB
                   swiotlb            1,024           4.0 MiB
-                  not known            630           2.5 MiB
+                  use not known        630           2.5 MiB
 
                                  with the bit        without
         leaves    4 KiB                15,011            633
@@ -176,7 +177,7 @@ describe('what smelt sme prints', () => {
       sharedRanges: [],
     });
     const text = smeText(sampleReport({ census: none })).join('\n');
-    expect(text).toMatch(/^no entry of the page tables has an encryption bit\.$/m);
+    expect(text).toMatch(/^No entry of the page tables has an encryption bit\.$/m);
     expect(text).toMatch(/mapped +99 pages/);
     expect(text).not.toContain('with the bit');
   });
@@ -237,8 +238,17 @@ describe('the exit code of smelt sme', () => {
 
   test('of --live says whether a dump would be readable', async () => {
     const never: SmeEngine = () => Promise.reject(new Error('not asked'));
-    const bad = await smelt('sme --live --root no/such/directory', never);
-    expect(bad.code).toBe(1);
-    expect(bad.stdout).toMatch(/not known|no dump/);
+    const good = await smelt('sme --live --root test/sme/live/trees/epyc-rhel', never);
+    expect(good).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('would leave a dump that can be read'),
+    });
+    const bad = await smelt('sme --live --root test/sme/live/trees/snp-ubuntu', never);
+    expect(bad).toMatchObject({ code: 1, stdout: expect.stringMatching(/not known|no dump/) });
+    const none = await smelt('sme --live --root no/such/directory', never);
+    expect(none.code).toBe(1);
+    expect(none.stderr).toContain(
+      "no/such/directory: has no directory proc, so it is no copy of a machine's",
+    );
   });
 });

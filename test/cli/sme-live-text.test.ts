@@ -17,9 +17,11 @@ describe('the text of sme --live', () => {
       this machine    AMD EPYC 7763 64-Core Processor,
                       Linux 5.14.0-427.13.1.el9_4.x86_64, 512.0 GiB of RAM
         memory        encrypted: SME      /var/log/dmesg
-        firmware      SYSCFG bit 23 is 1  /proc/cpuinfo, whose flag sme is there only…
+        firmware      SYSCFG bit 23 is 1  /proc/cpuinfo, whose flag sme is there only
+                                          then
         crash kernel  loaded              /sys/kernel/kexec_crash_loaded
-                      mem_encrypt on      mem_encrypt=on in /proc/cmdline, as /etc/sy…
+                      mem_encrypt on      mem_encrypt=on in /proc/cmdline, as
+                                          /etc/sysconfig/kdump takes it over
         reserved      576.0 MiB           /proc/iomem
         dump          both this kernel and the crash kernel encrypt memory
 
@@ -40,7 +42,8 @@ describe('the text of sme --live', () => {
       this machine    AMD EPYC 7763 64-Core Processor,
                       Linux 5.14.0-427.13.1.el9_4.x86_64, 512.0 GiB of RAM
         memory        encrypted: SME      /var/log/dmesg
-        firmware      SYSCFG bit 23 is 1  /proc/cpuinfo, whose flag sme is there only…
+        firmware      SYSCFG bit 23 is 1  /proc/cpuinfo, whose flag sme is there only
+                                          then
         crash kernel  loaded              /sys/kernel/kexec_crash_loaded
                       mem_encrypt off     mem_encrypt=off in /etc/sysconfig/kdump
         reserved      576.0 MiB           /proc/iomem
@@ -48,7 +51,8 @@ describe('the text of sme --live', () => {
       problem: the crash kernel would not decrypt memory, and read only ciphertext
                (mem_encrypt=off in /etc/sysconfig/kdump)
                Put mem_encrypt=on into KDUMP_COMMANDLINE_APPEND in
-               /etc/sysconfig/kdump, then \`kdumpctl restart\`.
+               /etc/sysconfig/kdump, as its last word and instead of any other
+               mem_encrypt=, then \`kdumpctl restart\`.
       note: untested on hardware: this is what the source of Linux and its
             documentation say
 

@@ -88,7 +88,7 @@ exec '${process.execPath}' '${SMELT}' "$@"
     expect(report(asked.stdout).peer!.peerTrials[0]!.ms).toBeGreaterThan(1000);
   });
 
-  test.skipIf(!hasPeer)('runs beside makedumpfile (skipped: makedumpfile is not installed)', () => {
+  test.skipIf(!hasPeer)('runs beside makedumpfile, where it is installed', () => {
     // A synthetic dump: it refuses what smelt writes of QEMU's, which the sample is.
     const result = smelt(
       'bench',

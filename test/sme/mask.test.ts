@@ -2,8 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Vmcoreinfo } from '../../src/kernel/vmcoreinfo.ts';
-import { checkMaskOption, chooseMask, maskBit } from '../../src/sme/mask.ts';
-import { expectSmeltError } from '../read/temp-files.ts';
+import { chooseMask, maskBit } from '../../src/sme/mask.ts';
 
 const exported = (value: string) => new Vmcoreinfo(`NUMBER(sme_mask)=${value}\n`).number('sme_mask');
 
@@ -137,21 +136,5 @@ describe('the encryption mask beside what the page tables show', () => {
 
   it('keeps the word on bits besides the mask', () => {
     expect(chooseMask(bit47 | 1n, undefined, bit47).warning).toMatch(/besides the encryption bit 47: 0x1/);
-  });
-});
-
-describe('--sme-mask', () => {
-  it('takes each bit from 32 to 51, and 0', () => {
-    for (let bit = 32n; bit <= 51n; bit++) expect(checkMaskOption(1n << bit)).toBe(1n << bit);
-    expect(checkMaskOption(0n)).toBe(0n);
-  });
-
-  it.each([1n, 47n, 1n << 31n, 1n << 52n, 3n << 47n, (1n << 47n) | 1n, -1n])('refuses %i', (mask) => {
-    const error = expectSmeltError(
-      () => checkMaskOption(mask),
-      'USAGE',
-      /--sme-mask: expected one bit in 32 to 51/,
-    );
-    expect(error.hint).toMatch(/47.*51/);
   });
 });

@@ -162,6 +162,21 @@ describe('--exclude-shared', () => {
     checkPages(parseKdump(output), builtPlain, builtPlain.expected.kept(31));
   });
 
+  test('believes no mask by which most memory would be shared', async () => {
+    const plain = join(dir, 'wrong-mask');
+    const builtPlain = buildEveryKind({ path: plain });
+    const output = join(dir, 'wrong-mask.out');
+    const run = { input: plain, dumpLevel: 31, excludeShared: true, smeMask: MASK };
+    const { report, warnings } = await runDump({ ...run, output });
+    expect(warnings.join('\n')).toMatch(
+      /--sme-mask says bit 51, but .* shows no encryption bit.*leave it out/,
+    );
+    expect(warnings.join('\n')).toMatch(/leaves nothing out: more memory would be shared than not/);
+    expect(report.classes.shared).toBe(0);
+    expect(report.census?.technology).toBeUndefined();
+    checkPages(parseKdump(output), builtPlain, builtPlain.expected.kept(31));
+  });
+
   test('keeps the sums right where no struct page can be read', async () => {
     const broken = join(dir, 'no-memmap');
     // The tables and the kernel's name are there, but struct page is not described.
@@ -207,11 +222,13 @@ describe('ciphertext', () => {
       });
       expect(report.verdict.outcome).toBe('ciphertext');
       expect(warnings.join()).toContain('the memory map cannot be read');
+      expect(warnings.join()).toContain('the memory in it is ciphertext');
       expect(report.keptPages).toBe(totalPages);
 
       const surveyed = await runSurvey({ input: enciphered });
       expect(surveyed.report.verdict.outcome).toBe('ciphertext');
       expect(surveyed.report.census).toBeUndefined();
+      expect(surveyed.warnings).toEqual(['no page tables can be found: the memory is not readable']);
     },
   );
 });

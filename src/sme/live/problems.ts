@@ -37,7 +37,7 @@ const WAYS: Readonly<Record<KdumpTools, Ways>> = {
     load: 'put USE_KDUMP=1 into /etc/default/kdump-tools, and run `kdump-config load`',
     reload: '`kdump-config unload && kdump-config load`',
     // Once it is set, its default counts no more, and that starts the dump service.
-    append: 'KDUMP_CMDLINE_APPEND in /etc/default/kdump-tools, behind its default words',
+    append: 'KDUMP_CMDLINE_APPEND in /etc/default/kdump-tools (keep what it has by default)',
     reserve: (size) =>
       `put crashkernel=${size} into /etc/default/grub.d/kdump-tools.cfg, \`update-grub\`, and boot again`,
   },
@@ -49,6 +49,9 @@ const WAYS: Readonly<Record<KdumpTools, Ways>> = {
       `put crashkernel=${size} into KDUMP_CRASHKERNEL in /etc/sysconfig/kdump, \`kdumptool commandline -u\`, and boot again`,
   },
 };
+
+/** The last of several counts. */
+const INSTEAD = ', as its last word and instead of any other mem_encrypt=';
 
 const ANY: Ways = {
   load: 'install and start kdump (kdump-utils, kdump-tools or kdump, as your distribution calls it)',
@@ -102,7 +105,10 @@ function isLoaded({ reservedBytes }: MemoryReport, { loaded, canLoad }: KdumpRep
   }
   if (!canLoad) {
     const what = `this kernel cannot load a crash kernel: ${loaded.source}`;
-    return { holds: false, problem: { what, todo: 'Boot a kernel that can.' } };
+    return {
+      holds: false,
+      problem: { what, todo: 'Boot a kernel with CONFIG_KEXEC_FILE and CONFIG_CRASH_DUMP.' },
+    };
   }
   // Once there is memory for it, the service loads it.
   if (reservedBytes.value === 0) return { holds: false };
@@ -120,7 +126,7 @@ function isRowFine(
   if (first !== undefined && second !== undefined && first !== second) {
     const other =
       kdump.release.value !== kernel.release.value ? 'Load this very kernel as crash kernel, or put' : 'Put';
-    const todo = `${other} mem_encrypt=${first} into ${ways.append}, then ${ways.reload}.`;
+    const todo = `${other} mem_encrypt=${first} into ${ways.append}${INSTEAD}, then ${ways.reload}.`;
     return { holds: readable, problem: { what: `${why} (${kdump.memEncrypt.source})`, todo } };
   }
   if (readable === false) {
@@ -134,7 +140,7 @@ function isRowFine(
   const todo =
     first === undefined
       ? howToKnow([kernel.encryption, kernel.logLine, kernel.smeMask])
-      : `Put mem_encrypt=${first} into ${ways.append}, then ${ways.reload}.`;
+      : `Put mem_encrypt=${first} into ${ways.append}${INSTEAD}, then ${ways.reload}.`;
   return { holds: undefined, problem: { what: why, todo } };
 }
 

@@ -5,7 +5,7 @@ import type { Row, Verdict } from './report.ts';
 
 type Found = Omit<Verdict, 'sentence' | 'hint'>;
 
-const ALL_THE_SAME = '--allow-ciphertext writes it all the same.';
+const ALL_THE_SAME = '`smelt dump --allow-ciphertext` writes it all the same.';
 const MEM_ENCRYPT =
   'For the next crash give the kdump kernel the mem_encrypt= of the first kernel (KDUMP_COMMANDLINE_APPEND in ' +
   '/etc/sysconfig/kdump, KDUMP_CMDLINE_APPEND in /etc/default/kdump-tools).';
@@ -48,12 +48,15 @@ export function sentenceFor(path: string, { outcome, row, rowIsKnown, seen }: Fo
   }
 }
 
-export function hintFor({ outcome, row }: Found): string | undefined {
+export function hintFor({ outcome, row, rowIsKnown }: Found): string | undefined {
   if (outcome === 'private memory missing') {
     return `${IN_THE_GUEST} the host has no access to this memory. ${ALL_THE_SAME}`;
   }
   if (outcome !== 'ciphertext') return undefined;
-  const worthless = 'The key is gone after a power cycle, so this dump is worth nothing.';
-  if (row === 'hypervisor') return `${worthless} ${IN_THE_GUEST} it has the key. ${ALL_THE_SAME}`;
-  return `${worthless} ${MEM_ENCRYPT} ${ALL_THE_SAME}`;
+  if (row === 'hypervisor')
+    return `Only the guest has the key, so this dump is worth nothing. ${IN_THE_GUEST} it has the key. ${ALL_THE_SAME}`;
+  const orGuest = rowIsKnown
+    ? ''
+    : ' Was it a guest that its host dumped, let kdump inside of the guest make the dump.';
+  return `The key is gone after a power cycle, so this dump is worth nothing. ${MEM_ENCRYPT}${orGuest} ${ALL_THE_SAME}`;
 }

@@ -64,7 +64,7 @@ describe('the support matrix', () => {
     expect(report.problems).toEqual([
       {
         what: 'the crash kernel would not decrypt memory, and read only ciphertext (mem_encrypt=off in /etc/sysconfig/kdump)',
-        todo: 'Put mem_encrypt=on into KDUMP_COMMANDLINE_APPEND in /etc/sysconfig/kdump, then `kdumpctl restart`.',
+        todo: 'Put mem_encrypt=on into KDUMP_COMMANDLINE_APPEND in /etc/sysconfig/kdump, as its last word and instead of any other mem_encrypt=, then `kdumpctl restart`.',
       },
     ]);
   });
@@ -77,7 +77,9 @@ describe('the support matrix', () => {
     expect(report.readable).toBe(false);
     expect(report.problems).toHaveLength(1);
     expect(report.problems[0].what).toMatch(/noise/);
-    expect(report.problems[0].todo).toMatch(/Put mem_encrypt=off into KDUMP_CMDLINE_APPEND .*default words/);
+    expect(report.problems[0].todo).toMatch(
+      /Put mem_encrypt=off into KDUMP_CMDLINE_APPEND .*by default.*as its last word/,
+    );
   });
 
   it('does not matter where the firmware lets no kernel encrypt', () => {
