@@ -25,7 +25,7 @@ export async function runSme(tokens: readonly Token[], display: DisplayOptions, 
 }
 
 async function live(root: string, display: DisplayOptions, host: Host): Promise<number> {
-  if (!statSync(join(root, 'proc'), { throwIfNoEntry: false })?.isDirectory()) {
+  if (!isDirectory(join(root, 'proc'))) {
     throw new SmeltError(
       'INPUT_OPEN',
       `${root}: has no directory proc, so it is no copy of a machine's files`,
@@ -40,6 +40,15 @@ async function live(root: string, display: DisplayOptions, host: Host): Promise<
     display.json ? jsonReport('sme', report) : `${liveText(report, widthOf(host.stdout)).join('\n')}\n`,
   );
   return report.readable ? ExitCode.ok : ExitCode.failed;
+}
+
+function isDirectory(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch {
+    // It is not there, or nobody may look: either way there is nothing to be read below it.
+    return false;
+  }
 }
 
 async function census(request: SmeRequest, display: DisplayOptions, host: Host): Promise<number> {

@@ -1,4 +1,4 @@
-/** The phase of the census: page tables are walked, piece by piece. Source of what is said of them: src/sme/census.ts. */
+/** The phase of the census: page tables are walked, piece by piece. Source of what is said of them: src/sme/census/census.ts. */
 
 import { type CensusPart, type CensusPlan, CensusWalker } from '../sme/census/plan.ts';
 import { addDone, takeTurns } from './job.ts';

@@ -86,8 +86,12 @@ function* take<T>(values: Iterable<T>, most: number): Generator<T> {
 }
 
 /** Why the census does not say that memory was shared; undefined when it does. */
-export function whyNothingShared({ meaning, pages }: Census): string | undefined {
+export function whyNothingShared({ census, report }: TakenCensus): string | undefined {
+  const { meaning, pages } = census;
   if (meaning === 'none') return 'no page table has an encryption bit';
+  // One bad entry would do: the kernel has to say so too.
+  if (meaning === 'shared' && !report.technology?.features.includes('Intel TDX'))
+    return 'nothing but a bit of the page tables says that this was a TDX guest';
   // A wrong mask makes all memory look shared; of a machine that runs most of it is not.
   const others = meaning === 'encrypted' ? pages.encrypted : pages.plain;
   return others < pages.shared

@@ -160,7 +160,7 @@ class Dump {
     stopIfAborted(this.signal);
     this.census = taken?.report;
     if (!request.excludeShared) return undefined;
-    const why = taken === undefined ? 'no page tables can be found' : whyNothingShared(taken.census);
+    const why = taken === undefined ? 'no page tables can be found' : whyNothingShared(taken);
     if (taken === undefined || why !== undefined) {
       this.warn(`--exclude-shared leaves nothing out: ${why}`);
       return undefined;
@@ -176,6 +176,9 @@ class Dump {
   ): Promise<{ classified: Classified; keptPages: number }> {
     const classified = sumClassified(await team.classify(job.plan.totalPages, drop));
     stopIfAborted(this.signal);
+    const done = team.phases.findLast(({ phase }) => phase === 'classify')!.pages;
+    if (done !== job.plan.totalPages)
+      throw new SmeltError('INTERNAL', `${done} of ${job.plan.totalPages} pages were classified`);
     applyCarries(job, classified, kept);
     const keptPages = placeWindows(job.plan, job.shared);
     this.checkClassified(job, classified);

@@ -71,13 +71,15 @@ export async function assembleTeam(
     try {
       return await run(task, totalPages);
     } catch (error) {
+      if (signal.aborted) throw error;
+      // Nobody is at work any more: whatever follows must not find the order to stop.
+      resetPhase(job.shared, task.phase);
       // A thread that died, not the work that failed: nothing is lost yet.
-      if (error instanceof SmeltError || signal.aborted || alone) throw error;
+      if (error instanceof SmeltError || alone) throw error;
       await helpers?.close();
       alone = true;
-      resetPhase(job.shared, task.phase);
       phases.pop();
-      return run(task, totalPages);
+      return runAgain(task, totalPages);
     }
   };
   return {

@@ -1,7 +1,8 @@
 /** The census as part of a dump and of `smelt sme`, --exclude-shared, and what is refused as ciphertext. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { CensusWalker } from '../../src/sme/census/plan.ts';
 import type { SmeReport, SmeRequest } from '../../src/workers/report.ts';
 import { survey } from '../../src/workers/survey.ts';
 import { PagesHeader } from '../../src/write/pages-file.ts';
@@ -114,6 +115,24 @@ describe('the census', () => {
   });
 });
 
+describe('a census that fails', () => {
+  afterEach(() => void vi.restoreAllMocks());
+
+  test('takes nothing from the dump', async () => {
+    vi.spyOn(CensusWalker.prototype, 'walk').mockImplementation(() => {
+      throw new RangeError('no more memory for a bitmap');
+    });
+    const output = join(dir, 'failed-census.out');
+    const { report, warnings } = await runDump({ input, output, dumpLevel: 31 });
+    expect(warnings).toEqual([
+      expect.stringMatching(/^which pages were encrypted is not told: .*no more memory for a bitmap/),
+    ]);
+    expect(report.census).toBeUndefined();
+    checkPages(parseKdump(output), core, core.expected.kept(31));
+    await expect(runSurvey()).rejects.toThrow('no more memory');
+  });
+});
+
 describe('--exclude-shared', () => {
   const levels = Array.from({ length: 32 }, (_, level) => level);
   test.each(levels)('leaves out what was shared, and nothing else, at level %i', async (dumpLevel) => {
@@ -171,7 +190,7 @@ describe('--exclude-shared', () => {
     expect(warnings.join('\n')).toMatch(
       /--sme-mask says bit 51, but .* shows no encryption bit.*leave it out/,
     );
-    expect(warnings.join('\n')).toMatch(/leaves nothing out: more memory would be shared than not/);
+    expect(warnings.join('\n')).toMatch(/leaves nothing out: no page table has an encryption bit/);
     expect(report.classes.shared).toBe(0);
     expect(report.census?.technology).toBeUndefined();
     checkPages(parseKdump(output), builtPlain, builtPlain.expected.kept(31));

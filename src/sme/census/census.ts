@@ -76,7 +76,7 @@ export function sumCensus(file: MemoryOf, plan: CensusPlan, parts: readonly Cens
 
   const marked = framesOf(MARKED);
   const plain = framesOf(PLAIN);
-  const { meaning, bit, kind, shared } = meaningOf(plan, plain, framesOf, sum);
+  const { meaning, bit, kind, shared } = meaningOf(plan, marked.count, plain, framesOf, sum);
   const none = new FrameSet(memory.limit);
   const frames = {
     encrypted: marked,
@@ -125,11 +125,15 @@ export function sumCensus(file: MemoryOf, plan: CensusPlan, parts: readonly Cens
 /** Which kind of leaf has the bit, and what that says. */
 function meaningOf(
   plan: CensusPlan,
+  markedPages: number,
   plain: FrameSet,
   framesOf: (kind: number) => FrameSet,
   sum: (value: (part: TallyPart) => number) => number,
 ): { meaning: BitMeaning; bit: number | undefined; kind: number | undefined; shared: FrameSet | undefined } {
   const { encryptionMask } = plan.rules;
+  // A mask that no leaf has, of a wrong --sme-mask for one, says nothing.
+  if (encryptionMask !== 0n && markedPages === 0)
+    return { meaning: 'none', bit: undefined, kind: undefined, shared: undefined };
   if (encryptionMask !== 0n)
     return { meaning: 'encrypted', bit: maskBit(encryptionMask), kind: MARKED, shared: undefined };
   const direct = REGION_NAMES.indexOf('direct map');

@@ -67,9 +67,11 @@ export class FrameSet {
 
   addAll(other: FrameSet): void {
     for (const [index, chunk] of other.chunks) {
+      const own = this.chunks.get(index);
+      if (own !== undefined && own.words === undefined) continue;
       this.put(
         index,
-        combine(this.chunks.get(index), chunk, (a, b) => a | b),
+        combine(own, chunk, (a, b) => a | b),
       );
     }
   }

@@ -5,6 +5,7 @@ import { archByName } from '../../arch/architectures.ts';
 import { EntryWords, type PageTables } from '../../arch/page-table.ts';
 import { TableReader } from '../../arch/table-reader.ts';
 import type { MemoryReader } from '../../read/dump-file.ts';
+import { FrameSet } from './frame-set.ts';
 import { type MemoryOf, MemoryRuns } from './memory-runs.ts';
 import { findDirectMap, kernelRegions } from './regions.ts';
 import { Tally, type TallyPart, type TallyRules } from './tally.ts';
@@ -53,7 +54,7 @@ export function planCensus({ reader, file, arch, tables, info, vmemmap }: Census
     tally.enter(vpn);
     tally.leaf(level, low, high, vpn);
   }
-  const pieces = planPieces(reader, arch, tables, upper, tally, Math.min(MAX_LOWEST_TABLES, memory.pages));
+  const pieces = planPieces(reader, arch, tables, upper, tally, memory.limit);
   return {
     arch: arch.name,
     rules,
@@ -70,14 +71,15 @@ function planPieces(
   { encryptionMask }: PageTables,
   { middle, levelOf, named, oddities }: UpperTables,
   tally: Tally,
-  maxLowest: number,
+  limit: number,
 ): Pick<CensusPlan, 'tables' | 'vpns' | 'todo' | 'todoWords' | 'lowestTables'> {
   const entry = new EntryWords(format, encryptionMask);
   const table = new TableReader(reader);
   const { words, entries } = table;
   const todoWords = Math.ceil(entries / 32);
   const pages = 2 ** format.bitsPerLevel;
-  const lowest = new Set<number>();
+  const lowest = new FrameSet(limit);
+  let lowestTables = 0;
   const pieces: { pfn: number; vpn: number; todo: Int32Array }[] = [];
   for (const { pfn, vpn } of middle) {
     if (!table.load(pfn)) {
@@ -96,10 +98,12 @@ function planPieces(
       }
       const next = entry.pfn(low, high);
       if (levelOf.has(next)) oddities.tablesAtTwoLevels++;
+      else if (next >= limit) oddities.missingTables++;
       else if (lowest.has(next)) oddities.aliases++;
-      else if (lowest.size >= maxLowest) oddities.beyondLimit++;
+      else if (lowestTables >= MAX_LOWEST_TABLES) oddities.beyondLimit++;
       else {
         lowest.add(next);
+        lowestTables++;
         named[1]![(high & entry.maskHigh) === 0 ? 0 : 1]++;
         todo ??= new Int32Array(todoWords);
         todo[i >>> 5]! |= 1 << (i & 31);
@@ -116,7 +120,7 @@ function planPieces(
     vpns: Float64Array.from(pieces, (piece) => piece.vpn),
     todo,
     todoWords,
-    lowestTables: lowest.size,
+    lowestTables,
   };
 }
 
@@ -138,7 +142,7 @@ export class CensusWalker {
   constructor(reader: MemoryReader, file: MemoryOf, plan: CensusPlan) {
     const format = archByName(plan.arch)!.tableFormat;
     this.plan = plan;
-    this.tally = new Tally(format, new MemoryRuns(file), plan.rules);
+    this.tally = new Tally(format, new MemoryRuns(file), plan.rules, plan.part.frames);
     this.entry = new EntryWords(format, plan.rules.encryptionMask);
     this.middle = new TableReader(reader);
     this.lowest = new TableReader(reader);

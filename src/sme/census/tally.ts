@@ -17,6 +17,9 @@ export const MARKED = 1;
 export const FIRST_SHARED = 2;
 export const KINDS = FIRST_SHARED + SHARED_BITS.length;
 
+/** Longer runs than this are no scattered pages. */
+const LONG_RUN = 512;
+
 /** What is the same for all that count; plain data. */
 export interface TallyRules {
   readonly encryptionMask: bigint;
@@ -57,13 +60,21 @@ export class Tally {
   private badAddresses = 0;
 
   /** The run of page frames at work: consecutive leaves that are alike are counted together. */
+  private readonly known: readonly FrameSet[];
   private runPfn = 0;
   private runEnd = -1;
   private runKind = PLAIN;
   private runRegion = 0;
   private region = 0;
 
-  constructor(format: PageTableFormat, memory: MemoryRuns, rules: TallyRules) {
+  /** `known`: page frames that somebody else has counted, by kind; they need not be remembered once more. */
+  constructor(
+    format: PageTableFormat,
+    memory: MemoryRuns,
+    rules: TallyRules,
+    known: readonly FrameSetData[] = [],
+  ) {
+    this.known = known.map((set) => FrameSet.from(set));
     this.format = format;
     this.memory = memory;
     this.rules = rules;
@@ -140,10 +151,24 @@ export class Tally {
     const { runPfn, runEnd, runKind, runRegion, memory } = this;
     if (runEnd < 0) return;
     const inside = memory.pagesIn(runPfn, runEnd);
-    if (inside > 0) this.frames[runKind]!.add(runPfn, runEnd - runPfn);
+    if (inside > 0) this.remember(runKind, runPfn, runEnd);
     this.mapped[runRegion]![runKind]! += inside;
     this.outside[runRegion]! += runEnd - runPfn - inside;
     if (runEnd > this.impossible) this.badAddresses++;
+  }
+
+  /**
+   * Single pages all over memory, as vmalloc maps them, would each take a bitmap, though the direct map has them all: a
+   * machine of 1 TiB has 8,192 chunks.
+   */
+  private remember(kind: number, from: number, to: number): void {
+    const set = this.frames[kind]!;
+    const known = this.known[kind];
+    if (known === undefined || to - from > LONG_RUN) {
+      set.add(from, to - from);
+      return;
+    }
+    for (let pfn = from; pfn < to; pfn++) if (!known.has(pfn)) set.add(pfn);
   }
 
   /** All that was counted. */
