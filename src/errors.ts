@@ -22,6 +22,8 @@ export type ErrorCode =
   | 'INTERRUPTED' // SIGINT, SIGTERM
   | 'NO_MEMORY' // a thread ran out of it
   | 'NO_CODEC' // no maker for the codec asked for
+  | 'KEY' // a volume key is not there, cannot be handed to the crash kernel, or did not arrive in it
+  | 'COMMAND' // a command of the system (cryptsetup, mount …) is missing, failed or took too long
   | 'PEER' // the program that smelt is compared with cannot be run or failed
   | 'INTERNAL';
 

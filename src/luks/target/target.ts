@@ -1,0 +1,36 @@
+/** What a path really sits on, and whether all of that is encrypted. */
+
+import { readText } from '../../sme/live/files.ts';
+import { readLuksHeader } from '../header/header.ts';
+import type { LuksHeader } from '../header/report.ts';
+import type { CryptTargets } from './dm-table.ts';
+import { parseMountinfo } from './mounts.ts';
+import { type Resolved, resolvePath } from './paths.ts';
+import type { TargetReport } from './report.ts';
+import { legsOf, verdictOf } from './verdict.ts';
+import { Walk } from './walk.ts';
+
+const MOUNTINFO = '/proc/self/mountinfo';
+
+/**
+ * `path` need not exist: what it would be made on counts. `root` is "/", or a directory with copies of the /proc, /sys and /dev of a
+ * machine; `targets` are that machine's, where dmsetup could be asked. Nothing that a file says makes it throw.
+ */
+export function lookAtTarget(path: string, root = '/', targets?: CryptTargets): TargetReport {
+  const resolved = resolvePath(root, path.startsWith('/') ? path : `${process.cwd()}/${path}`);
+  const mountinfo = readText(root, MOUNTINFO);
+  const mounts = 'value' in mountinfo ? parseMountinfo(mountinfo.value) : [];
+  const layers = new Walk({ root, mounts, targets }).path(resolved);
+  const legs = legsOf(layers);
+  const header = ownHeader(root, resolved);
+  const verdict = verdictOf(path, legs);
+  const past = `what is written to ${path} itself goes past the encryption of the LUKS volume in it`;
+  const why = header !== undefined && verdict.encrypted === 'none' ? past : verdict.why;
+  return { path, existing: resolved.existing, layers, legs, encrypted: verdict.encrypted, why, header };
+}
+
+function ownHeader(root: string, { existing, full, stat }: Resolved): LuksHeader | undefined {
+  if (existing !== full || !(stat?.isBlockDevice() || stat?.isFile())) return undefined;
+  const header = readLuksHeader(existing, root);
+  return 'notLuks' in header ? undefined : header;
+}

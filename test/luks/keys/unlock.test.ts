@@ -1,0 +1,266 @@
+/** Unlocking and locking with stand-in commands; the real ones run in test/lab/luks/run. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { SmeltError } from '../../../src/errors.ts';
+import { KeyItems } from '../../../src/luks/keys/items.ts';
+import { lock } from '../../../src/luks/keys/lock.ts';
+import type { Step } from '../../../src/luks/keys/steps.ts';
+import { type UnlockOptions, unlock } from '../../../src/luks/keys/unlock.ts';
+import { tempFiles } from '../../read/temp-files.ts';
+import { keyLine, Machine, UUID } from './stand-in.ts';
+
+const files = tempFiles();
+const DESCRIPTION = `kdump-cryptsetup:vk-${UUID}`;
+const NAME = `luks-${UUID}`;
+const KEY = keyLine('user', DESCRIPTION, { serial: '0000beef' });
+
+let machine: Machine;
+let told: string[];
+beforeEach(() => {
+  machine = new Machine(files, 'crash kernel').withCommands();
+  told = [];
+});
+const words = ({ step, done }: Step) => (done ? step : `(${step})`);
+const open = (options: Partial<UnlockOptions> = {}, device = '/dev/vdb') =>
+  unlock(
+    device,
+    { mountPoint: '/mnt', onStep: (step) => told.push(words(step)), ...options },
+    machine.system,
+  );
+
+async function failure(work: Promise<unknown>): Promise<SmeltError> {
+  const error = await work.then(
+    () => undefined,
+    (thrown) => thrown,
+  );
+  expect(error).toBeInstanceOf(SmeltError);
+  return error;
+}
+const isOpen = () => machine.has('/sys/class/block/dm-0');
+const isMounted = () => / \/mnt /.test(machine.read('/proc/self/mountinfo'));
+
+describe('unlocking', () => {
+  it('opens by the key in the keyring, mounts, and revokes the key', async () => {
+    machine.write('/proc/keys', KEY);
+    const report = await open();
+    expect(report).toMatchObject({
+      device: '/dev/vdb',
+      uuid: UUID,
+      name: NAME,
+      mountPoint: '/mnt',
+      openedBy: 'volume key',
+      description: DESCRIPTION,
+      warnings: [],
+    });
+    expect(machine.calls()).toEqual([
+      'cryptsetup luksUUID /dev/vdb',
+      `cryptsetup open --volume-key-keyring %user:${DESCRIPTION} /dev/vdb ${NAME}`,
+      `mount /dev/mapper/${NAME} /mnt`,
+      'keyctl revoke 0x0000beef',
+      'keyctl unlink 0x0000beef @u',
+    ]);
+    expect(report.steps.map(words)).toEqual(['find key', 'open', 'mount', 'drop key']);
+    expect(told).toEqual(report.steps.map(words));
+    expect(machine.read('/proc/keys')).toBe('');
+  });
+
+  it('asks the kernel to restore, and notices that nothing arrived', async () => {
+    const error = await failure(open());
+    expect(error.code).toBe('KEY');
+    expect(error.message).toMatch(
+      /no key kdump-cryptsetup:vk-.* or cryptsetup:.* of type user is in the keyring after restore$/,
+    );
+    expect(told).toEqual(['restore', '(find key)']);
+    expect(machine.read('/sys/kernel/config/crash_dm_crypt_keys/restore')).toBe('1');
+    expect(machine.calls()).toEqual(['cryptsetup luksUUID /dev/vdb']);
+  });
+
+  it('does not take a key of type logon, nor one that is revoked', async () => {
+    machine.write(
+      '/proc/keys',
+      keyLine('logon', DESCRIPTION) + keyLine('user', DESCRIPTION, { flags: 'IR-Q---' }),
+    );
+    expect((await failure(open())).message).toMatch(/after restore/);
+  });
+
+  it('goes on with a key file where no key arrived, and warns', async () => {
+    const report = await open({ keyFile: '/etc/key' });
+    expect(report).toMatchObject({ openedBy: 'key file', description: undefined });
+    expect(report.warnings).toEqual([
+      expect.stringMatching(/no key .* after restore; the key file was taken$/),
+    ]);
+    expect(machine.calls()).toContain(`cryptsetup open --key-file /etc/key /dev/vdb ${NAME}`);
+    expect(isMounted()).toBe(true);
+  });
+
+  it('goes on with a key file where the key does not fit, and drops the key all the same', async () => {
+    machine.write('/proc/keys', KEY);
+    machine.write('/refuse-open', 'Volume key does not match the volume.\n');
+    const report = await open({ keyFile: '/etc/key' });
+    expect(report.openedBy).toBe('key file');
+    expect(report.warnings).toEqual([
+      'the volume key does not open it: Volume key does not match the volume. (exit status 2); the key file was taken',
+    ]);
+    expect(told).toEqual(['find key', '(open)', 'open', 'mount', 'drop key']);
+  });
+
+  it('tells that cryptsetup is too old', async () => {
+    machine.write('/proc/keys', KEY);
+    machine.write('/refuse-open', 'cryptsetup: --volume-key-keyring: unknown option\n');
+    expect((await failure(open())).message).toMatch(/takes cryptsetup 2\.7 or later$/);
+  });
+
+  it('warns where there is no keyctl to revoke the key with', async () => {
+    machine.write('/proc/keys', KEY);
+    machine.withoutCommand('keyctl');
+    const report = await open();
+    expect(report.warnings).toEqual([
+      `the key ${DESCRIPTION} stays in the keyring until the machine starts anew, readable for root: there is no keyctl`,
+    ]);
+    expect(told.at(-1)).toBe('(drop key)');
+  });
+
+  it('leaves the key where this is not the crash kernel', async () => {
+    machine = new Machine(files, 'first kernel').withCommands();
+    machine.write('/proc/keys', KEY);
+    expect((await open()).openedBy).toBe('volume key');
+    expect(machine.read('/proc/keys')).toBe(KEY);
+  });
+
+  it('twice is like once', async () => {
+    machine.write('/proc/keys', KEY);
+    await open();
+    const before = machine.calls().length;
+    const report = await open({ mountPoint: '/mnt/' });
+    expect(report).toMatchObject({ openedBy: 'before', name: NAME });
+    expect(report.steps.map(words)).toEqual(['(open)', '(mount)']);
+    expect(machine.calls()).toHaveLength(before);
+  });
+
+  it('takes the name and the description it is given', async () => {
+    machine.write('/proc/keys', keyLine('user', 'my:key'));
+    expect(await open({ name: 'dump', description: 'my:key' })).toMatchObject({
+      name: 'dump',
+      description: 'my:key',
+    });
+  });
+});
+
+describe('when a step fails', () => {
+  it('the mount: the volume is closed, and the mount point that was made removed', async () => {
+    machine.write('/proc/keys', KEY);
+    machine.write('/refuse-mount', 'mount: wrong fs type.\n');
+    const error = await failure(open({ mountPoint: '/made/here' }));
+    expect(error).toMatchObject({
+      code: 'COMMAND',
+      message: expect.stringMatching(/cannot be mounted at \/made\/here: mount: wrong fs type/),
+    });
+    expect(isOpen()).toBe(false);
+    expect(machine.has('/made/here')).toBe(false);
+    expect(machine.calls().at(-1)).toBe(`cryptsetup close ${NAME}`);
+  });
+
+  it('the mount: a mount point that was there stays', async () => {
+    machine.write('/proc/keys', KEY);
+    machine.write('/refuse-mount', 'no\n');
+    mkdirSync(join(machine.root, 'mnt'));
+    await failure(open());
+    expect(machine.has('/mnt')).toBe(true);
+  });
+
+  it('with nothing to be undone it tells what is missing', async () => {
+    machine.withoutCommand('cryptsetup');
+    expect((await failure(open())).message).toMatch(/^there is no cryptsetup in /);
+    machine.command('cryptsetup', 'echo "Device /dev/vdb is not a valid LUKS device." >&2; exit 1');
+    expect((await failure(open())).message).toMatch(/finds no LUKS header: Device \/dev\/vdb is not a valid/);
+  });
+
+  it('for a name or a mount point that is taken nothing is touched', async () => {
+    machine.write('/proc/keys', KEY);
+    machine.write('/proc/self/mountinfo', '30 1 8:1 / /mnt rw - ext4 /dev/sda1 rw\n');
+    expect((await failure(open())).message).toBe('something else is mounted at /mnt already');
+    expect(isOpen()).toBe(false);
+    machine.open('dump', 'CRYPT-PLAIN-dump');
+    expect((await failure(open({ name: 'dump' }, '/dev/vdc'))).message).toMatch(
+      /dm-crypt device dump already/,
+    );
+  });
+
+  it('the volume is not mounted a second time elsewhere', async () => {
+    machine.write('/proc/keys', KEY);
+    await open();
+    expect((await failure(open({ mountPoint: '/other' }))).message).toBe(
+      `${NAME} is mounted already, at /mnt`,
+    );
+    expect(isMounted()).toBe(true);
+  });
+
+  it.each([
+    [{ mountPoint: 'mnt' }, '/dev/vdb'],
+    [{ keyFile: '-' }, '/dev/vdb'],
+    [{ name: '--help' }, '/dev/vdb'],
+    [{ description: 'nocolon' }, '/dev/vdb'],
+    [{}, 'vdb'],
+    [{}, '--help'],
+  ])('%j of %s is refused before anything is done', async (options, device) => {
+    machine.write('/proc/keys', KEY);
+    expect(await failure(open(options, device))).toMatchObject({ code: 'USAGE' });
+    expect(machine.calls().filter((call) => !/luksUUID/.test(call))).toEqual([]);
+  });
+});
+
+describe('locking', () => {
+  beforeEach(async () => {
+    machine.write('/proc/keys', KEY);
+    await open();
+  });
+  const close = (target: Parameters<typeof lock>[0]) => lock(target, undefined, machine.system);
+
+  it.each([
+    [{ mountPoint: '/mnt' }],
+    [{ mountPoint: '/mnt/.' }],
+    [{ device: '/dev/vdb' }],
+    [{ device: NAME }],
+    [{ device: UUID }],
+    [{ mountPoint: '/mnt', device: `/dev/mapper/${NAME}` }],
+  ])('unmounts and closes %j, once', async (target) => {
+    const report = await close(target);
+    expect(report.name).toBe(NAME);
+    expect(report.steps.map(words)).toEqual(['unmount', 'close']);
+    expect([isMounted(), isOpen()]).toEqual([false, false]);
+    expect((await close(target)).steps.map(words)).toEqual(['(unmount)', '(close)']);
+  });
+
+  it('does not close what is still in use', async () => {
+    machine.write('/refuse-umount', 'umount: /mnt: target is busy.\n');
+    expect(await failure(close({ mountPoint: '/mnt' }))).toMatchObject({
+      code: 'COMMAND',
+      message: '/mnt cannot be unmounted: umount: /mnt: target is busy. (exit status 32)',
+    });
+    expect(isOpen()).toBe(true);
+  });
+
+  it('refuses a mount point of something else', async () => {
+    machine.append('/proc/self/mountinfo', '30 1 8:1 / /srv rw - ext4 /dev/sda1 rw\n');
+    expect(await failure(close({ mountPoint: '/srv' }))).toMatchObject({ code: 'USAGE' });
+    expect(await failure(close({ mountPoint: '/srv', device: NAME }))).toMatchObject({ code: 'USAGE' });
+    expect(machine.calls().filter((call) => /umount|close/.test(call))).toEqual([]);
+  });
+});
+
+describe('restore', () => {
+  it('is written anew where it was written before, as the kernel else does nothing', () => {
+    const writes: string[] = [];
+    class Watched extends KeyItems {
+      protected override write(name: string, text: string): unknown {
+        writes.push(`${name} ${text}`);
+        return super.write(name, text);
+      }
+    }
+    const items = new Watched(machine.system);
+    items.restore();
+    items.restore();
+    expect(writes).toEqual(['restore 1', 'restore 0', 'restore 1']);
+  });
+});
