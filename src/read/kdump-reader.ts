@@ -38,6 +38,9 @@ class KdumpReader implements MemoryReader {
   private readonly slice = Buffer.alloc(PFNS_PER_RANK / 8);
   private readonly stretches = new Float64Array(PFNS_PER_RANK / STRETCH);
   private sliceIndex = -1;
+  /** The page frame that was counted last, and what came of it: mostly the next one is asked for. */
+  private countedPfn = -2;
+  private countedIndex = -1;
 
   private readonly descriptors = Buffer.alloc(DESCRIPTORS * PageDescriptor.size);
   private firstDescriptor = 0;
@@ -130,6 +133,12 @@ class KdumpReader implements MemoryReader {
     if (sliceIndex !== this.sliceIndex && !this.takeSlice(sliceIndex)) return -1;
     const bit = pfn % PFNS_PER_RANK;
     if (!testBit(this.slice, bit)) return -1;
+    this.countedIndex = pfn === this.countedPfn + 1 ? this.countedIndex + 1 : this.countBefore(sliceIndex, bit);
+    this.countedPfn = pfn;
+    return this.countedIndex;
+  }
+
+  private countBefore(sliceIndex: number, bit: number): number {
     const stretch = Math.floor(bit / STRETCH);
     const from = (stretch * STRETCH) / 8;
     const inStretch = popcount(this.slice.subarray(from, from + STRETCH / 8), bit % STRETCH);

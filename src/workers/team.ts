@@ -14,6 +14,8 @@ import { phaseSteps, type Result, type Task } from './worker.ts';
 
 /** How often progress is told. */
 const TICK_MS = 100;
+/** How long this thread works before timers, signals and helpers that come up get their turn. */
+const BREATH_MS = 5;
 
 export interface Team {
   census(plan: CensusPlan): Promise<CensusPart[]>;
@@ -114,7 +116,7 @@ async function workOn(thread: Thread, task: Task): Promise<Result> {
   for (;;) {
     const { done, value } = steps.next();
     if (done) return value;
-    if (performance.now() - looked < TICK_MS / 2) continue;
+    if (performance.now() - looked < BREATH_MS) continue;
     await breathe();
     looked = performance.now();
   }
