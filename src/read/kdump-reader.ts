@@ -133,7 +133,8 @@ class KdumpReader implements MemoryReader {
     if (sliceIndex !== this.sliceIndex && !this.takeSlice(sliceIndex)) return -1;
     const bit = pfn % PFNS_PER_RANK;
     if (!testBit(this.slice, bit)) return -1;
-    this.countedIndex = pfn === this.countedPfn + 1 ? this.countedIndex + 1 : this.countBefore(sliceIndex, bit);
+    this.countedIndex =
+      pfn === this.countedPfn + 1 ? this.countedIndex + 1 : this.countBefore(sliceIndex, bit);
     this.countedPfn = pfn;
     return this.countedIndex;
   }
