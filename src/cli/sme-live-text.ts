@@ -29,7 +29,7 @@ function headLines({ cpu, kernel, memory: { ramBytes } }: LiveReport, columns: n
     ...(cpu.isGuest.value ? ['a guest'] : []),
   ];
   const words = facts.map((each, index) => printable(index < facts.length - 1 ? `${each},` : each));
-  return hang('this machine'.padEnd(LABEL_WIDTH), words, columns).slice(0, MAX_HEAD_LINES);
+  return hang('machine'.padEnd(LABEL_WIDTH), words, columns).slice(0, MAX_HEAD_LINES);
 }
 
 /** Without a value the source takes its place, and as many as two lines. */

@@ -10,7 +10,7 @@ import { hang, printable } from './text.ts';
 const LINE_WIDTH = 80;
 const INDENT = '  ';
 const LABEL_WIDTH = 10;
-/** Ranges that are shown; --json has all. */
+/** Ranges that are shown; --json has more. */
 const MAX_RANGES = 16;
 
 /** Lines of at most 80 columns, where names do not make them longer. */
@@ -131,11 +131,11 @@ function oddityLines({ oddities, leftOut }: CensusReport): string[] {
 }
 
 /** The largest ones, in ascending order. */
-function rangeLines({ sharedRanges }: CensusReport, pageSizeBytes: number): string[] {
+function rangeLines({ sharedRanges, sharedRangeCount }: CensusReport, pageSizeBytes: number): string[] {
   if (sharedRanges.length === 0) return [];
   const largest = sharedRanges.toSorted((a, b) => b.count - a.count).slice(0, MAX_RANGES);
   const shown = largest.sort((a, b) => a.pfn - b.pfn);
-  const more = sharedRanges.length - shown.length;
+  const more = (sharedRangeCount ?? 0) - shown.length;
   const width = Math.max(...shown.map(({ count: of }) => count(of).length));
   return [
     '',
@@ -147,7 +147,7 @@ function rangeLines({ sharedRanges }: CensusReport, pageSizeBytes: number): stri
       const start = `${INDENT}${address.padStart(16)}  ${count(range.count).padStart(width)} ${unit}  `;
       return hang(start, what.split(' '), LINE_WIDTH).join('\n').trimEnd();
     }),
-    ...(more > 0 ? [`${INDENT}${count(more)} smaller ranges more: --json has the first 10,000`] : []),
+    ...(more > 0 ? [`${INDENT}${count(more)} smaller ranges more: --json has the largest 10,000`] : []),
   ];
 }
 

@@ -10,7 +10,8 @@ export const TELL_OPTIONS = [
     category: 'tell',
     group: 'messages',
     doc: 'errors and warnings only (--message-level 4)',
-    longDoc: 'Of --quiet and --message-level the last one given counts.',
+    longDoc:
+      'Of --quiet and --message-level the last one given counts. What a command is asked for (sme, bench) it prints all the same.',
   },
   {
     key: 'json',

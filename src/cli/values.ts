@@ -3,6 +3,7 @@
 import { MAKER_KINDS, type MakerKind } from '../codec/codec.ts';
 import { SmeltError } from '../errors.ts';
 import { MAX_DUMP_LEVEL } from '../filter/page-class.ts';
+import { HIGHEST_MASK_BIT, LOWEST_MASK_BIT } from '../sme/mask-bits.ts';
 
 export function isWholeNumber(text: string, least: number, most: number): boolean {
   return /^[0-9]{1,9}$/.test(text) && Number(text) >= least && Number(text) <= most;
@@ -84,20 +85,17 @@ export function readDumpLevel(text: string): number {
   );
 }
 
-const SME_MASK_BITS = { least: 32, most: 51 } as const;
-
 export function readSmeMask(text: string): bigint {
   const isNumber = /^(0[xX][0-9a-fA-F]{1,16}|[0-9]{1,20})$/.test(text);
   const mask = isNumber ? BigInt(text) : -1n;
   // No mask at all.
   if (mask === 0n) return mask;
-  for (let bit = SME_MASK_BITS.least; bit <= SME_MASK_BITS.most; bit++)
-    if (mask === 1n << BigInt(bit)) return mask;
-  const isBit = mask >= SME_MASK_BITS.least && mask <= SME_MASK_BITS.most;
+  for (let bit = LOWEST_MASK_BIT; bit <= HIGHEST_MASK_BIT; bit++) if (mask === 1n << BigInt(bit)) return mask;
+  const isBit = mask >= LOWEST_MASK_BIT && mask <= HIGHEST_MASK_BIT;
   const meant = isBit ? `Did you mean bit ${mask}, 0x${(1n << mask).toString(16)}? ` : '';
   throw new SmeltError(
     'USAGE',
-    `--sme-mask ${quoted(text)}: the mask is a number with exactly one bit set, from bit ${SME_MASK_BITS.least} to bit ${SME_MASK_BITS.most}`,
+    `--sme-mask ${quoted(text)}: the mask is a number with exactly one bit set, from bit ${LOWEST_MASK_BIT} to bit ${HIGHEST_MASK_BIT}`,
     { hint: `${meant}Bit 47 is 0x800000000000, bit 51 is 0x8000000000000, and 0 is no mask.` },
   );
 }

@@ -3,7 +3,7 @@
 import type { KernelImage } from '../kernel/image.ts';
 import type { MemoryMap } from '../kernel/memory-model.ts';
 import type { PageRules, TypeRule } from '../kernel/page-rules.ts';
-import { clearRange, nextBit, popcount, testBit } from '../read/bitmap.ts';
+import { clearRange, nextBit, popcount, popcountIn } from '../read/bitmap.ts';
 import type { MemoryReader } from '../read/dump-file.ts';
 import { ClassIndex, DumpLevel, PAGE_CLASSES } from './page-class.ts';
 
@@ -19,6 +19,7 @@ export interface Carry {
 const NEVER: TypeRule = { mask: 0, value: 1 };
 /** The largest compound pages are hugetlb pages of 16 GiB, as are blocks; a larger order is a damaged struct page. */
 const MAX_COMPOUND_ORDER = 22;
+export const MAX_COMPOUND_PAGES = 2 ** MAX_COMPOUND_ORDER;
 /** PAGE_POISON_PATTERN: with CONFIG_DEBUG_VM a struct page is all ones until it is set up (page_init_poison). */
 const NEVER_SET_UP = -1;
 /** No order: there is no second struct page to tell it, or it makes no sense. */
@@ -38,6 +39,9 @@ export interface ReadableMap {
   readonly image: KernelImage | undefined;
 }
 
+/** Told of page frames `pfn` … `end - 1` of the window when they are found to be of a class: index in PAGE_CLASSES. */
+export type Told = (pfn: number, end: number, pageClass: number) => void;
+
 /** One thread's classifier. `classes` and the other counters add up over all windows that it does. */
 export class WindowClassifier {
   /** Page frames by class, indexed as PAGE_CLASSES; kernel and zero are not counted here. */
@@ -49,6 +53,7 @@ export class WindowClassifier {
   private readonly reader: MemoryReader;
   private readonly readable: ReadableMap | undefined;
   private readonly dumpLevel: number;
+  private readonly told: Told | undefined;
 
   /** The window at work. */
   private bits: Uint8Array = new Uint8Array(0);
@@ -59,10 +64,12 @@ export class WindowClassifier {
   private words: Int32Array = new Int32Array(0);
   private aligned: Buffer = Buffer.alloc(0);
 
-  constructor(reader: MemoryReader, readable: ReadableMap | undefined, dumpLevel: number) {
+  /** `told` hears of page frames whose bit is clear, too; kept ones that are decided it does not hear of. */
+  constructor(reader: MemoryReader, readable: ReadableMap | undefined, dumpLevel: number, told?: Told) {
     this.reader = reader;
     this.readable = readable;
     this.dumpLevel = dumpLevel;
+    this.told = told;
   }
 
   /**
@@ -74,7 +81,7 @@ export class WindowClassifier {
     this.windowPfn = pfn;
     this.windowEnd = pfn + count;
     if (this.readable === undefined) {
-      this.classes[ClassIndex.undecided]! += popcount(bits, count);
+      this.undecided(pfn, count);
     } else {
       for (const piece of this.readable.map.pieces(pfn, count)) {
         if (piece.paddr === undefined) this.undecided(piece.pfn, piece.count);
@@ -301,8 +308,9 @@ export class WindowClassifier {
 
   /** Drops page frames of the window, each for itself. */
   private dropRun(pfn: number, end: number, pageClass: number): void {
-    if (end > pfn)
-      this.classes[pageClass]! += clearRange(this.bits, pfn - this.windowPfn, end - this.windowPfn);
+    if (end <= pfn) return;
+    this.classes[pageClass]! += clearRange(this.bits, pfn - this.windowPfn, end - this.windowPfn);
+    this.told?.(pfn, end, pageClass);
   }
 
   /** Order of a compound page by its second struct page; `alignment` has the low bits of its page frame number. */
@@ -336,6 +344,7 @@ export class WindowClassifier {
     const end = count === 1 ? pfn + 1 : this.untilImage(pfn, pfn + count);
     const inWindow = Math.min(end, this.windowEnd);
     this.classes[pageClass]! += clearRange(this.bits, pfn - this.windowPfn, inWindow - this.windowPfn);
+    this.told?.(pfn, inWindow, pageClass);
     if (end > inWindow) this.carries.push({ pfn: inWindow, end, pageClass });
   }
 
@@ -348,12 +357,7 @@ export class WindowClassifier {
 
   private undecided(pfn: number, count: number): void {
     const from = pfn - this.windowPfn;
-    if (count === 1) {
-      if (testBit(this.bits, from)) this.classes[ClassIndex.undecided]!++;
-      return;
-    }
-    for (let bit = from; bit < from + count; bit++) {
-      if (testBit(this.bits, bit)) this.classes[ClassIndex.undecided]!++;
-    }
+    this.classes[ClassIndex.undecided]! += popcountIn(this.bits, from, from + count);
+    this.told?.(pfn, pfn + count, ClassIndex.undecided);
   }
 }

@@ -2,7 +2,7 @@
 
 import type { Arch } from '../arch/arch.ts';
 import type { PageTableWalker } from '../arch/page-table.ts';
-import type { KernelSymbols } from './symbols.ts';
+import type { KernelSymbols } from './kallsyms.ts';
 import type { Vmcoreinfo } from './vmcoreinfo.ts';
 
 export interface PfnRange {

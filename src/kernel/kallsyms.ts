@@ -17,6 +17,9 @@ export interface KallsymsLocation {
   readonly kallsyms_relative_base?: bigint | undefined;
 }
 
+/** Addresses by name; a symbol that the kernel does not have, or has twice, is not there. */
+export type KernelSymbols = ReadonlyMap<string, bigint>;
+
 /** A symbol whose address is known from elsewhere, to check the decoding against. */
 export interface KnownSymbol {
   readonly name: string;

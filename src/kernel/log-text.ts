@@ -10,21 +10,27 @@ const MAX_SIZE_BITS = 31;
 const PAGE_BYTES = 4096;
 
 /**
- * The bytes of the log's data area; zeros where the dump has none. Text of a message stands in it in one piece. Undefined
- * where VMCOREINFO does not lead to it. Source: kernel/printk/printk_ringbuffer.h (since v5.10), kernel/printk/printk.c.
+ * The bytes of the log's data area, piece by piece, each with the last `overlap` bytes of the one before; zeros where the dump has
+ * none. Text of a message stands in the area in one piece. Nothing where VMCOREINFO does not lead to it. Source: kernel/printk/printk_ringbuffer.h (since v5.10), kernel/printk/printk.c.
  */
-export function logText(info: Vmcoreinfo, walker: PageTableWalker): Buffer | undefined {
+export function* logPieces(info: Vmcoreinfo, walker: PageTableWalker, overlap: number): Generator<Buffer> {
   const area = ringArea(info, walker) ?? recordArea(info, walker);
-  if (area === undefined) return undefined;
+  if (area === undefined) return;
   const length = Math.min(area.sizeBytes, MAX_LOG_BYTES);
-  const text = Buffer.alloc(length);
+  const piece = Buffer.alloc(overlap + PAGE_BYTES);
+  let held = 0;
   for (let at = 0; at < length; ) {
     const vaddr = area.vaddr + BigInt(at);
     const size = Math.min(length - at, PAGE_BYTES - Number(vaddr % BigInt(PAGE_BYTES)));
-    walker.read(vaddr, size)?.copy(text, at);
+    const page = walker.read(vaddr, size);
+    if (page === undefined) piece.fill(0, held, held + size);
+    else page.copy(piece, held);
+    yield piece.subarray(0, held + size);
+    const kept = Math.min(overlap, held + size);
+    piece.copyWithin(0, held + size - kept, held + size);
+    held = kept;
     at += size;
   }
-  return text;
 }
 
 interface LogArea {

@@ -9,9 +9,10 @@ import type { DumpFile } from '../read/dump-file.ts';
 import { UTS_FIELDS, UTS_LENGTH } from '../read/kdump-layout.ts';
 import { kernelFreePages } from './free-pages.ts';
 import { type KernelImage, kernelImage } from './image.ts';
+import type { KernelSymbols } from './kallsyms.ts';
 import { type MemoryModel, memoryModel } from './memory-model.ts';
 import { type PageRules, pageRules } from './page-rules.ts';
-import { type KernelSymbols, kernelSymbols } from './symbols.ts';
+import { kernelSymbols } from './symbols.ts';
 import type { Vmcoreinfo } from './vmcoreinfo.ts';
 
 /** How to find and read struct pages; plain data that crosses to worker threads. */

@@ -2,11 +2,8 @@
 
 import type { PageTableWalker } from '../arch/page-table.ts';
 import { IMAGE_SYMBOLS } from './image.ts';
-import { findSymbols } from './kallsyms.ts';
+import { findSymbols, type KernelSymbols } from './kallsyms.ts';
 import type { Vmcoreinfo } from './vmcoreinfo.ts';
-
-/** Addresses by name; a symbol that the kernel does not have, or has twice, is not there. */
-export type KernelSymbols = ReadonlyMap<string, bigint>;
 
 /** What memory encryption is used for: see src/sme/census/shared-uses.ts and technology.ts. */
 const ENCRYPTION = [

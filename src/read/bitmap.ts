@@ -16,6 +16,19 @@ export function popcount(bitmap: Uint8Array, bits = bitmap.length * 8): number {
   return rest === 0 ? count : count + POPCOUNT[bitmap[whole]! & ((1 << rest) - 1)]!;
 }
 
+/** Set bits from `from` to `to - 1`; with `other`, those that are set in both. */
+export function popcountIn(bitmap: Uint8Array, from: number, to: number, other?: Uint8Array): number {
+  let count = 0;
+  for (let bit = from; bit < to; ) {
+    const index = bit >>> 3;
+    const upTo = Math.min(to, (index + 1) * 8);
+    const mask = ((1 << (upTo - bit)) - 1) << (bit & 7);
+    count += POPCOUNT[bitmap[index]! & mask & (other === undefined ? 0xff : other[index]!)]!;
+    bit = upTo;
+  }
+  return count;
+}
+
 export function testBit(bitmap: Uint8Array, bit: number): boolean {
   return (bitmap[bit >>> 3]! & (1 << (bit & 7))) !== 0;
 }

@@ -6,14 +6,24 @@ import type { PageTableFormat, PageTables } from '../arch/page-table.ts';
 import type { DumpFile, MemoryReader } from '../read/dump-file.ts';
 import { parseNotes } from '../read/notes.ts';
 import { MemoryRuns } from './census/memory-runs.ts';
-import { findDirectMap } from './census/regions.ts';
-import { collectUpperTables } from './census/upper-tables.ts';
+import { type DirectMap, findDirectMap } from './census/regions.ts';
+import { collectUpperTables, type UpperTables } from './census/upper-tables.ts';
+import { HIGHEST_MASK_BIT, LOWEST_MASK_BIT } from './mask-bits.ts';
 
-/** Bits of an entry's upper word in which the encryption bit can be: 32 … 51. */
-const CANDIDATE_BITS = 20;
+/** Bits of an entry's upper word in which the encryption bit can be. */
+const CANDIDATE_BITS = HIGHEST_MASK_BIT - LOWEST_MASK_BIT + 1;
 const ENTRY_BYTES = 8;
 /** One entry alone shares every bit that it has. */
 const FEWEST_ENTRIES = 2;
+/** Top-level tables that are looked into: CPUs have different ones, but each of the kernel's maps all of RAM. */
+const MAX_ROOTS = 8;
+
+/** Page tables, and what the search for them has found out. */
+export interface FoundTables {
+  readonly tables: PageTables;
+  readonly upper: UpperTables;
+  readonly direct: DirectMap;
+}
 
 /**
  * The one bit that all present entries of the top-level table have, and without which they lead to memory of the dump, but
@@ -36,25 +46,30 @@ export function bitOfTables(
 
 /**
  * The kernel's page tables: those that VMCOREINFO names, or else those of the CPU whose table maps most of RAM. A user's
- * table with page-table isolation maps nearly nothing of the kernel. Undefined where none of them maps RAM at all.
+ * table with page-table isolation maps nearly nothing of the kernel. Undefined where none of them maps RAM at all. A step is a
+ * top-level table.
  */
-export function findTables(
+export function* findTables(
   file: DumpFile,
   reader: MemoryReader,
   arch: Arch,
   info: SymbolSource | undefined,
   encryptionMask: bigint,
-): PageTables | undefined {
+): Generator<void, FoundTables | undefined> {
   const runs = new MemoryRuns(file);
-  let best: { tables: PageTables; pages: number } | undefined;
+  let best: FoundTables | undefined;
+  const seen = new Set<number>();
   for (const { root, levels, named } of rootsOf(file, arch, info, runs)) {
+    if (seen.has(root)) continue;
+    if (seen.add(root).size > MAX_ROOTS) break;
     const tables = { root, levels, encryptionMask };
-    const upper = collectUpperTables(reader, arch.tableFormat, tables);
-    const pages = findDirectMap(reader, arch, tables, upper, runs)?.pages ?? 0;
-    if (named && pages > 0) return tables;
-    if (pages > (best?.pages ?? 0)) best = { tables, pages };
+    const upper = collectUpperTables(reader, arch.tableFormat, tables, runs);
+    const direct = findDirectMap(reader, arch, tables, upper, runs);
+    if (direct !== undefined && direct.pages > (best?.direct.pages ?? 0)) best = { tables, upper, direct };
+    if (named && best !== undefined) return best;
+    yield;
   }
-  return best?.tables;
+  return best;
 }
 
 /** Top-level tables in memory: first the one that VMCOREINFO names, then those that CPUs had in use. */
@@ -74,7 +89,7 @@ function* rootsOf(
     }
     // The kernel sets the encryption bit in CR3, too.
     for (let bit = 0; bit < CANDIDATE_BITS; bit++) {
-      const value = 2 ** (32 + bit);
+      const value = 2 ** (LOWEST_MASK_BIT + bit);
       if (Math.floor(root / value) % 2 === 1 && inMemory(root - value))
         yield { root: root - value, levels, named: false };
     }
@@ -106,5 +121,5 @@ function sharedBit(table: Buffer, format: PageTableFormat, runs: MemoryRuns): bi
     const value = (1 << bit) * framesPerHigh;
     if ((common & (1 << bit)) !== 0 && pfns.every((pfn) => runs.has(pfn - value))) fitting.push(bit);
   }
-  return fitting.length === 1 ? 1n << BigInt(32 + fitting[0]!) : undefined;
+  return fitting.length === 1 ? 1n << BigInt(LOWEST_MASK_BIT + fitting[0]!) : undefined;
 }

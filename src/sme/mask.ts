@@ -3,11 +3,9 @@
 import type { Arch, SymbolSource } from '../arch/arch.ts';
 import type { CachedMemory } from '../arch/memory.ts';
 import type { DumpFile } from '../read/dump-file.ts';
+import { endOf } from '../read/extents.ts';
+import { HIGHEST_MASK_BIT, LOWEST_MASK_BIT, maskBit } from './mask-bits.ts';
 import { bitOfTables } from './mask-of-tables.ts';
-
-/** The C-bit was seen at 47 and 51; below 32 it would be an address bit of every machine. */
-const LOWEST_BIT = 32;
-const HIGHEST_BIT = 51;
 
 /** Who said it: NUMBER(sme_mask), --sme-mask, or the entries of the top-level page table. */
 export type MaskSource = 'vmcoreinfo' | 'option' | 'page tables';
@@ -21,11 +19,6 @@ export interface EncryptionMask {
   readonly warning: string | undefined;
 }
 
-/** Bit number of a mask with a single bit. */
-export function maskBit(mask: bigint): number {
-  return mask.toString(2).length - 1;
-}
-
 /** Takes the mask from all that the dump and the person say, and looks at one page of the dump for it. */
 export function findMask(
   file: DumpFile,
@@ -34,18 +27,21 @@ export function findMask(
   info: SymbolSource | undefined,
   override: bigint | undefined,
 ): EncryptionMask {
-  return chooseMask(info?.number('sme_mask'), override, bitOfTables(file, memory, arch, info));
+  const shown = bitOfTables(file, memory, arch, info);
+  return chooseMask(info?.number('sme_mask'), override, shown, endOf(file.memory));
 }
 
 /**
  * Chooses the mask. `exported` is NUMBER(sme_mask), printed by the kernel as a signed decimal; other bits in it are
  * reserved ("misc SME info", Documentation/admin-guide/kdump/vmcoreinfo.rst): they are reported and not stripped.
  * `shown` is what the tables show: a mask, 0n where addresses lead to memory as they stand, undefined where they do not tell.
+ * `endOfMemory` is the physical address behind the last byte: where memory lies at the bit, it is a bit of addresses.
  */
 export function chooseMask(
   exported: bigint | undefined,
   override: bigint | undefined,
   shown?: bigint,
+  endOfMemory = 0,
 ): EncryptionMask {
   if (override !== undefined) {
     const warning =
@@ -68,6 +64,10 @@ export function chooseMask(
     };
   }
   if (said.mask === 0n) return { mask: 0n, source: undefined, warning: said.warning };
+  if (said.mask !== shown && said.mask < BigInt(endOfMemory)) {
+    const warning = `NUMBER(sme_mask) says ${named(said.mask)}, which is a bit of addresses: memory ends at 0x${endOfMemory.toString(16)}; it is not used, and --sme-mask gives the right one`;
+    return { mask: 0n, source: undefined, warning };
+  }
   const unseen =
     shown === 0n
       ? `NUMBER(sme_mask) says ${named(said.mask)}, but no entry of the top-level page table has it`
@@ -81,13 +81,13 @@ const named = (mask: bigint) => (mask === 0n ? 'no encryption bit' : `bit ${mask
 function singleBit(number: bigint): { mask: bigint; warning: string | undefined } {
   const value = BigInt.asUintN(64, number);
   if (value === 0n) return { mask: 0n, warning: undefined };
-  const range = ((1n << BigInt(HIGHEST_BIT + 1)) - 1n) & ~((1n << BigInt(LOWEST_BIT)) - 1n);
+  const range = ((1n << BigInt(HIGHEST_MASK_BIT + 1)) - 1n) & ~((1n << BigInt(LOWEST_MASK_BIT)) - 1n);
   const bits = value & range;
   const single = bits !== 0n && (bits & (bits - 1n)) === 0n;
   if (!single) {
     return {
       mask: 0n,
-      warning: `NUMBER(sme_mask)=0x${value.toString(16)} does not have exactly one bit in ${LOWEST_BIT} to ${HIGHEST_BIT} and is not used; --sme-mask gives the right one`,
+      warning: `NUMBER(sme_mask)=0x${value.toString(16)} does not have exactly one bit in ${LOWEST_MASK_BIT} to ${HIGHEST_MASK_BIT} and is not used; --sme-mask gives the right one`,
     };
   }
   const others = value & ~bits;

@@ -1,13 +1,10 @@
 /** The first phase: each window's slices of both bitmaps go to their place in the output, and its kept pages are counted. */
 
-import { type Carry, WindowClassifier } from '../filter/classify.ts';
+import { type Carry, type Told, WindowClassifier } from '../filter/classify.ts';
 import { ClassIndex } from '../filter/page-class.ts';
 import { windowSpan } from '../filter/plan.ts';
-import { unmappedBits } from '../filter/unmapped.ts';
-import type { MemoryMap } from '../kernel/memory-model.ts';
-import { clearRange, popcount, runsOf, testBit } from '../read/bitmap.ts';
+import { popcount, setRange } from '../read/bitmap.ts';
 import { existingBits, storedBits } from '../read/stored-pages.ts';
-import { FrameSet, type FrameSetData } from '../sme/census/frame-set.ts';
 import { writeFully } from '../write/target-file.ts';
 import { addDone, type Job, type JobTarget, takeWindows } from './job.ts';
 import type { Thread } from './thread.ts';
@@ -22,14 +19,10 @@ export interface ClassifyResult {
 }
 
 /** Does windows until there are none left. Yields after each, so that a single thread can look after other things. */
-export function* classifyWindows(
-  thread: Thread,
-  drop: FrameSetData | undefined,
-  seat?: number,
-): Generator<void, ClassifyResult> {
+export function* classifyWindows(thread: Thread, seat?: number): Generator<void, ClassifyResult> {
   const { job } = thread;
   const { shared, target } = job;
-  const sorter = new WindowSorter(thread, drop);
+  const sorter = new WindowSorter(thread);
   const { classifier, existing, kept } = sorter;
   let absent = 0;
   for (const index of takeWindows(job, 'classify', seat)) {
@@ -66,16 +59,10 @@ export class WindowSorter {
   readonly existing: Uint8Array;
   readonly kept: Uint8Array;
   private readonly job: Job;
-  private readonly map: MemoryMap | undefined;
-  /** Page frames that go whatever they are. */
-  private readonly drop: FrameSet | undefined;
 
-  constructor(thread: Thread, drop: FrameSetData | undefined) {
+  constructor(thread: Thread, told?: Told) {
     this.job = thread.job;
-    const readable = thread.memoryMap();
-    this.map = readable?.map;
-    this.drop = drop && FrameSet.from(drop);
-    this.classifier = new WindowClassifier(thread.reader, readable, this.job.dumpLevel);
+    this.classifier = new WindowClassifier(thread.reader, thread.memoryMap(), this.job.dumpLevel, told);
     this.existing = new Uint8Array(this.job.plan.windowPages / 8);
     this.kept = new Uint8Array(this.job.plan.windowPages / 8);
   }
@@ -90,27 +77,32 @@ export class WindowSorter {
     storedBits(file, pfn, count, existing, kept);
     const existingPages = popcount(existing, count);
     const absentPages = existingPages - popcount(kept, count);
-    const keptPages = this.classifier.classify(pfn, count, kept) - this.dropShared(pfn, count);
-    return { keptPages, existingPages, absentPages };
+    return { keptPages: this.classifier.classify(pfn, count, kept), existingPages, absentPages };
+  }
+}
+
+/** Which page frames of a window are undecided: found once more where somebody asks, because few windows have any. */
+export class UndecidedPages {
+  private readonly job: Job;
+  private readonly sorter: WindowSorter;
+  private readonly found: Uint8Array;
+  private windowPfn = 0;
+
+  constructor(thread: Thread) {
+    this.job = thread.job;
+    this.found = new Uint8Array(this.job.plan.windowPages / 8);
+    this.sorter = new WindowSorter(thread, (pfn, end, pageClass) => {
+      if (pageClass === ClassIndex.undecided)
+        setRange(this.found, pfn - this.windowPfn, end - this.windowPfn);
+    });
   }
 
-  /** Drops what is left of `drop` behind the classes: a page that starts a block must be there while the block is looked at. */
-  private dropShared(pfn: number, count: number): number {
-    if (this.drop === undefined) return 0;
-    const { classes } = this.classifier;
-    let unmapped: Uint8Array | undefined;
-    let dropped = 0;
-    for (const [from, to] of this.drop.runsIn(pfn, count)) {
-      for (const [start, end] of runsOf(this.kept, from - pfn, to - pfn)) {
-        dropped += end - start;
-        if (classes[ClassIndex.undecided] === 0) continue;
-        unmapped ??= unmappedBits(this.map, pfn, count);
-        for (let page = start; page < end; page++)
-          if (testBit(unmapped, page)) classes[ClassIndex.undecided]!--;
-      }
-      clearRange(this.kept, from - pfn, to - pfn);
-    }
-    classes[ClassIndex.shared]! += dropped;
-    return dropped;
+  /** A bit for each page frame of the window, valid until the next call; undefined where there is none. */
+  of(index: number): Uint8Array | undefined {
+    if (this.job.shared.undecidedPages[index] === 0) return undefined;
+    this.found.fill(0);
+    this.windowPfn = windowSpan(this.job.plan, index).pfn;
+    this.sorter.sort(index);
+    return this.found;
   }
 }

@@ -3,7 +3,6 @@
 import type { PageCodec } from '../codec/codec.ts';
 import { SmeltError } from '../errors.ts';
 import { windowSpan } from '../filter/plan.ts';
-import { unmappedBits } from '../filter/unmapped.ts';
 import { openZeroTest, type ZeroTest } from '../native/zero-test.ts';
 import { runsOf, testBit } from '../read/bitmap.ts';
 import type { MemoryReader } from '../read/dump-file.ts';
@@ -11,6 +10,7 @@ import { readPart } from '../read/file.ts';
 import { CompressionFlag } from '../read/kdump-layout.ts';
 import { dataOffset } from '../write/kdump.ts';
 import { MAX_PAGES, PagePlacer } from '../write/page-placer.ts';
+import { UndecidedPages } from './classify-phase.ts';
 import { Dedup, type DedupResult } from './dedup.ts';
 import { addDone, isStopped, takeWindows } from './job.ts';
 import type { Thread } from './thread.ts';
@@ -20,7 +20,7 @@ export interface CompressResult {
   /** Pages with data of their own. */
   readonly storedPages: number;
   readonly zeroPages: number;
-  /** Those of them that have no struct page to say what they are. */
+  /** Those of them that are undecided. */
   readonly undecidedZeroPages: number;
   /** Kept pages that could not be read: their descriptors are 0. */
   readonly missingPages: number;
@@ -61,7 +61,7 @@ export function* compressWindows(
     dedup && ((index, byteOffset, size) => dedup.placed(index, byteOffset, size)),
   );
   const packer = new PagePacker(thread.reader, codec, flag, placer, dedup);
-  const map = thread.memoryMap()?.map;
+  const undecided = new UndecidedPages(thread);
   const flush = () => {
     addDone(shared, 'compress', placer.count);
     placer.flush();
@@ -78,7 +78,7 @@ export function* compressWindows(
       Math.ceil(count / 8),
     );
     placer.begin(shared.firstDescriptor[index]!);
-    packer.unmapped = shared.undecidedPages[index] === 0 ? undefined : unmappedBits(map, pfn, count);
+    packer.undecided = undecided.of(index);
     packer.windowPfn = pfn;
     let sinceLook = 0;
     for (const [from, to] of runsOf(bits, 0, count)) {
@@ -104,8 +104,8 @@ export function* compressWindows(
 
 /** Compresses runs of pages from a reader into a placer. */
 class PagePacker {
-  /** Page frames of the window without a struct page; bit 0 is `windowPfn`. */
-  unmapped: Uint8Array | undefined;
+  /** Page frames of the window that are undecided; bit 0 is `windowPfn`. */
+  undecided: Uint8Array | undefined;
   windowPfn = 0;
   private readonly reader: MemoryReader;
   private readonly codec: PageCodec | undefined;
@@ -175,7 +175,7 @@ class PagePacker {
     if (bytes[at] === 0 && this.isZero(bytes, at)) {
       placer.addZeroPage();
       this.zeroPages++;
-      if (this.unmapped !== undefined && testBit(this.unmapped, pfn - this.windowPfn))
+      if (this.undecided !== undefined && testBit(this.undecided, pfn - this.windowPfn))
         this.undecidedZeroPages++;
       return;
     }

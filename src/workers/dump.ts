@@ -7,11 +7,12 @@ import { asSmeltError, SmeltError } from '../errors.ts';
 import { DumpLevel } from '../filter/page-class.ts';
 import { type Plan, urgencyOrder } from '../filter/plan.ts';
 import { comma } from '../read/file.ts';
-import type { FrameSetData } from '../sme/census/frame-set.ts';
+import type { FrameSet } from '../sme/census/frame-set.ts';
 import { dataOffset, encodeKdumpHeader, type KdumpLayout, layoutKdump } from '../write/kdump.ts';
 import { openTarget, type TargetFile, writeFully } from '../write/target-file.ts';
 import { onlyShared, takeCensus, whyNothingShared } from './census.ts';
 import { cannotFilter, freePagesWarning, refuseOldKernel, whyNothingFound, whyUnreadable } from './checks.ts';
+import { UndecidedPages } from './classify-phase.ts';
 import type { CompressResult } from './compress-phase.ts';
 import { estimate } from './estimate.ts';
 import { headerOf, outputNotes } from './headers.ts';
@@ -27,12 +28,14 @@ import { createShared, type Job, type JobTarget } from './job.ts';
 import { outputLevel } from './level.ts';
 import type { CensusReport, DumpObserver, DumpReport, DumpRequest } from './report.ts';
 import { peakRssBytes } from './resources.ts';
+import { takeSteps } from './steps.ts';
 import {
-  applyCarries,
   type Classified,
   type KeptBits,
   keptBitsAgain,
   keptBitsIn,
+  LateDrops,
+  settle,
   sumClassified,
   sumCompressed,
 } from './sums.ts';
@@ -135,8 +138,8 @@ class Dump {
   private async estimate(job: Job, layout: KdumpLayout, team: Team): Promise<DumpReport> {
     try {
       const drop = await this.takeCensus(team);
-      const kept = keptBitsAgain(team.thread, drop);
-      const { classified, keptPages } = await this.classify(job, team, kept, drop);
+      const again = (late: LateDrops) => keptBitsAgain(team.thread, late);
+      const { classified, keptPages, kept } = await this.classify(job, team, drop, again);
       const compressed = await estimate(team.thread, kept, keptPages, () => stopIfAborted(this.signal));
       if (team.fallback !== undefined) this.warn(team.fallback);
       this.checkRead(compressed);
@@ -148,10 +151,11 @@ class Dump {
   }
 
   /** What the page tables say of encryption, where it says something; gives the page frames that are left out for it. */
-  private async takeCensus(team: Team): Promise<FrameSetData | undefined> {
+  private async takeCensus(team: Team): Promise<FrameSet | undefined> {
     const { request, input } = this;
     if (input.description.encryptionMask === 0n && !request.excludeShared) return undefined;
-    const taken = await takeCensus(input, team, 'sums').catch((error: unknown) => {
+    const look = () => stopIfAborted(this.signal);
+    const taken = await takeCensus(input, team, 'sums', look).catch((error: unknown) => {
       stopIfAborted(this.signal);
       // It is beside the point of a dump: a dump without it beats none.
       this.warn(`which pages were encrypted is not told: ${asSmeltError(error).message}`);
@@ -165,24 +169,27 @@ class Dump {
       this.warn(`--exclude-shared leaves nothing out: ${why}`);
       return undefined;
     }
-    return onlyShared(taken.census).data;
+    return onlyShared(taken.census);
   }
 
   private async classify(
     job: Job,
     team: Team,
-    kept: KeptBits,
-    drop: FrameSetData | undefined,
-  ): Promise<{ classified: Classified; keptPages: number }> {
-    const classified = sumClassified(await team.classify(job.plan.totalPages, drop));
-    stopIfAborted(this.signal);
+    drop: FrameSet | undefined,
+    keptBits: (late: LateDrops) => KeptBits,
+  ): Promise<{ classified: Classified; keptPages: number; kept: KeptBits }> {
+    const classified = sumClassified(await team.classify(job.plan.totalPages));
+    const look = () => stopIfAborted(this.signal);
+    look();
     const done = team.phases.findLast(({ phase }) => phase === 'classify')!.pages;
     if (done !== job.plan.totalPages)
       throw new SmeltError('INTERNAL', `${done} of ${job.plan.totalPages} pages were classified`);
-    applyCarries(job, classified, kept);
+    const late = new LateDrops(job.plan, classified.carries, drop);
+    const kept = keptBits(late);
+    await takeSteps(settle(job, classified, late, kept, new UndecidedPages(team.thread)), look);
     const keptPages = placeWindows(job.plan, job.shared);
     this.checkClassified(job, classified);
-    return { classified, keptPages };
+    return { classified, keptPages, kept };
   }
 
   private async write(
@@ -206,8 +213,8 @@ class Dump {
       writeHeader(true);
       team = await assemble(job);
       const drop = await this.takeCensus(team);
-      const kept = keptBitsIn(job.target, plan);
-      const { classified, keptPages } = await this.classify(job, team, kept, drop);
+      const written = keptBitsIn(job.target, plan);
+      const { classified, keptPages } = await this.classify(job, team, drop, () => written);
 
       const zeroPageOffset = dataOffset(layout, keptPages);
       target.reserve(layout.descOffset, zeroPageOffset - layout.descOffset);

@@ -2,9 +2,10 @@
 
 import { setImmediate as breathe } from 'node:timers/promises';
 import { windowSpan } from '../filter/plan.ts';
-import { unmappedBits } from '../filter/unmapped.ts';
 import { openZeroTest } from '../native/zero-test.ts';
 import { runsOf, testBit } from '../read/bitmap.ts';
+import { spread } from '../read/spread.ts';
+import { UndecidedPages } from './classify-phase.ts';
 import type { CompressResult } from './compress-phase.ts';
 import type { KeptBits } from './sums.ts';
 import type { Thread } from './thread.ts';
@@ -12,13 +13,11 @@ import type { Thread } from './thread.ts';
 /** Windows that are looked at, spread evenly over the kept pages, and pages of each. */
 const WINDOWS = 64;
 const PAGES_OF_A_WINDOW = 64;
-/** Its multiples, without what stands before the point, are spread evenly and repeat nowhere. */
-const GOLDEN_RATIO = (Math.sqrt(5) - 1) / 2;
 
 interface Sample {
   pages: number;
   zeroPages: number;
-  /** Those of them without a struct page. */
+  /** Those of them that are undecided. */
   undecidedZeroPages: number;
   missingPages: number;
   dataBytes: number;
@@ -32,17 +31,17 @@ export async function estimate(
   stopIfAborted: () => void,
 ): Promise<CompressResult> {
   const measure = await pageMeasure(thread);
-  const map = thread.memoryMap()?.map;
+  const undecided = new UndecidedPages(thread);
   const sample: Sample = { pages: 0, zeroPages: 0, undecidedZeroPages: 0, missingPages: 0, dataBytes: 0 };
   const { plan, shared } = thread.job;
   const cutBefore = thread.reader.cutPages;
   for (const [index, times] of chosenWindows(shared.keptPages, keptPages)) {
     const { pfn, count } = windowSpan(plan, index);
+    const open = undecided.of(index);
     const step = Math.max(1, shared.keptPages[index]! / (PAGES_OF_A_WINDOW * times));
-    const unmapped = shared.undecidedPages[index] === 0 ? undefined : unmappedBits(map, pfn, count);
     for (const page of oneOfEach(kept.read(index), count, step)) {
       const isZero = measure(pfn + page, sample);
-      if (isZero && unmapped !== undefined && testBit(unmapped, page)) sample.undecidedZeroPages++;
+      if (isZero && open !== undefined && testBit(open, page)) sample.undecidedZeroPages++;
     }
     await breathe();
     stopIfAborted();
@@ -80,7 +79,7 @@ function chosenWindows(keptOf: Uint32Array, keptPages: number): Map<number, numb
 function* oneOfEach(bits: Uint8Array, count: number, step: number): Generator<number> {
   let seen = 0;
   let taken = 0;
-  const nextPlace = () => Math.floor((taken + ((taken * GOLDEN_RATIO) % 1)) * step);
+  const nextPlace = () => Math.floor((taken + spread(taken)) * step);
   let next = nextPlace();
   for (const [from, to] of runsOf(bits, 0, count)) {
     while (next < seen + (to - from)) {

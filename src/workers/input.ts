@@ -7,7 +7,7 @@ import { type Plan, planWindows } from '../filter/plan.ts';
 import type { DumpFile } from '../read/dump-file.ts';
 import { isInMemory } from '../read/live.ts';
 import { openDump } from '../read/open.ts';
-import { maskBit } from '../sme/mask.ts';
+import { maskBit } from '../sme/mask-bits.ts';
 import { captureEncryption } from '../sme/verdict/capture.ts';
 import { judge, type Verdict } from '../sme/verdict/verdict.ts';
 import { incompleteName, isSameFile } from '../write/target-file.ts';

@@ -108,8 +108,10 @@ export interface CensusReport extends Omit<Census, 'frames'> {
   readonly technology: Technology | undefined;
   /** Shared pages by what they are for, the rest last. */
   readonly shared: readonly { readonly use: SharedUse | undefined; readonly pages: number }[];
-  /** In ascending order, the first 10,000; empty where only the sums were asked for. */
+  /** In ascending order, the 10,000 largest; empty where only the sums were asked for. */
   readonly sharedRanges: readonly SharedRange[];
+  /** How many there are in all; undefined where only the sums were asked for. */
+  readonly sharedRangeCount: number | undefined;
 }
 
 /** What `smelt sme` tells. */

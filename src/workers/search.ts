@@ -1,8 +1,10 @@
 /** The search for VMCOREINFO in a dump without the note: as long as the dump is large, so it shows itself and can be stopped. */
 
 import { setImmediate as breathe } from 'node:timers/promises';
+import { architectureOf } from '../kernel/machine.ts';
 import { scanForVmcoreinfo } from '../kernel/scan-vmcoreinfo.ts';
 import { pfnRuns } from '../read/extents.ts';
+import { isNoise } from '../sme/verdict/verdict.ts';
 import type { Search } from './describe.ts';
 import type { Progress } from './report.ts';
 
@@ -12,6 +14,11 @@ const LOOK_MS = 100;
 /** A search that tells how far it is, and ends with what `stopIfAborted` throws. */
 export function searchWith(onProgress: (progress: Progress) => void, stopIfAborted: () => void): Search {
   return async function* (file, reader) {
+    const look = async () => {
+      await breathe();
+      stopIfAborted();
+    };
+    if (await isNoise(file, reader, architectureOf(file), look)) return;
     let totalPages = 0;
     for (const { count } of pfnRuns(file.memory, file.pageSize)) totalPages += count;
     const began = performance.now();
@@ -24,8 +31,7 @@ export function searchWith(onProgress: (progress: Progress) => void, stopIfAbort
       if (now - looked < LOOK_MS) continue;
       looked = now;
       onProgress({ phase: 'search', donePages, totalPages, elapsedMs: now - began });
-      await breathe();
-      stopIfAborted();
+      await look();
     }
   };
 }

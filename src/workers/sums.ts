@@ -1,13 +1,14 @@
 /** Adds up what the threads found, and settles what one window's pages decide for the next. */
 
-import { PAGE_CLASSES, type PageClass } from '../filter/page-class.ts';
+import { MAX_COMPOUND_PAGES } from '../filter/classify.ts';
+import { ClassIndex, PAGE_CLASSES, type PageClass } from '../filter/page-class.ts';
 import { type Plan, windowSpan } from '../filter/plan.ts';
-import { clearRange } from '../read/bitmap.ts';
+import { clearRange, popcountIn } from '../read/bitmap.ts';
 import { lowerBound } from '../read/extents.ts';
 import { readPart } from '../read/file.ts';
-import type { FrameSetData } from '../sme/census/frame-set.ts';
+import type { FrameSet } from '../sme/census/frame-set.ts';
 import { writeFully } from '../write/target-file.ts';
-import { type ClassifyResult, WindowSorter } from './classify-phase.ts';
+import { type ClassifyResult, type UndecidedPages, WindowSorter } from './classify-phase.ts';
 import type { CompressResult } from './compress-phase.ts';
 import type { DedupResult } from './dedup.ts';
 import type { Job, JobTarget } from './job.ts';
@@ -58,20 +59,70 @@ export interface KeptBits {
   write(index: number, bits: Uint8Array): void;
 }
 
-/** Drops the rest of compound pages that reach beyond the window of their head (1 GiB hugetlb pages do). */
-export function applyCarries({ plan, shared }: Job, classified: Classified, kept: KeptBits): void {
-  for (const { pfn, end, pageClass } of classified.carries) {
-    for (let index = lowerBound(plan.starts, pfn); index < plan.starts.length; index++) {
-      const span = windowSpan(plan, index);
-      if (span.pfn >= end) break;
-      const bits = kept.read(index);
-      // A carry begins where a window ends, so that it covers the windows behind it from their beginning.
-      const cleared = clearRange(bits, 0, Math.min(end - span.pfn, span.count));
-      if (cleared === 0) continue;
-      kept.write(index, bits);
-      shared.keptPages[index]! -= cleared;
-      classified.classes[PAGE_CLASSES[pageClass]!] += cleared;
+/** Page frames that go when all windows are classified, from `from` to `to - 1` of their window; a class is an index in PAGE_CLASSES. */
+interface LateDrop {
+  readonly from: number;
+  readonly to: number;
+  readonly pageClass: number;
+}
+
+/**
+ * What no window knows by itself: the rest of compound pages that reach beyond the window of their head (1 GiB hugetlb pages
+ * do), and then page frames that go whatever they are, of which a block may still need the first one to be looked at.
+ */
+export class LateDrops {
+  private readonly plan: Plan;
+  private readonly carries: ClassifyResult['carries'];
+  private readonly starts: Float64Array;
+  private readonly drop: FrameSet | undefined;
+
+  constructor(plan: Plan, carries: ClassifyResult['carries'], drop: FrameSet | undefined) {
+    this.plan = plan;
+    this.carries = [...carries].sort((a, b) => a.pfn - b.pfn);
+    this.starts = Float64Array.from(this.carries, ({ pfn }) => pfn);
+    this.drop = drop;
+  }
+
+  *of(index: number): Generator<LateDrop> {
+    const { pfn, count } = windowSpan(this.plan, index);
+    // A carry begins where a window ends, so that it covers the windows behind it from their beginning.
+    for (
+      let i = lowerBound(this.starts, pfn - MAX_COMPOUND_PAGES);
+      (this.starts[i] ?? Infinity) <= pfn;
+      i++
+    ) {
+      const { end, pageClass } = this.carries[i]!;
+      if (end > pfn) yield { from: 0, to: Math.min(end - pfn, count), pageClass };
     }
+    for (const [from, to] of this.drop?.runsIn(pfn, count) ?? [])
+      yield { from: from - pfn, to: to - pfn, pageClass: ClassIndex.shared };
+  }
+}
+
+/** Takes them from the kept pages, window by window, and puts them to their classes. */
+export function* settle(
+  { plan, shared }: Job,
+  classified: Classified,
+  late: LateDrops,
+  kept: KeptBits,
+  undecided: UndecidedPages,
+): Generator<void> {
+  const { classes } = classified;
+  for (let index = 0; index < plan.starts.length; index++) {
+    const drops = [...late.of(index)];
+    if (drops.length === 0) continue;
+    const open = undecided.of(index);
+    const bits = kept.read(index);
+    let sum = 0;
+    for (const { from, to, pageClass } of drops) {
+      if (open !== undefined) classes.undecided -= popcountIn(bits, from, to, open);
+      const cleared = clearRange(bits, from, to);
+      classes[PAGE_CLASSES[pageClass]!] += cleared;
+      sum += cleared;
+    }
+    if (sum > 0) kept.write(index, bits);
+    shared.keptPages[index]! -= sum;
+    yield;
   }
 }
 
@@ -87,17 +138,16 @@ export function keptBitsIn({ path, fd, layout }: JobTarget, plan: Plan): KeptBit
   };
 }
 
-/** Found once more where it is asked for, because it was not written; what is written is remembered. */
-export function keptBitsAgain(thread: Thread, drop: FrameSetData | undefined): KeptBits {
-  const sorter = new WindowSorter(thread, drop);
-  const changed = new Map<number, Uint8Array>();
+/** Found once more where it is asked for, because it was not written: what goes late is taken from windows that were. */
+export function keptBitsAgain(thread: Thread, late: LateDrops): KeptBits {
+  const sorter = new WindowSorter(thread);
+  const settled = new Set<number>();
   return {
     read(index) {
-      const known = changed.get(index);
-      if (known !== undefined) return known;
       sorter.sort(index);
+      if (settled.has(index)) for (const { from, to } of late.of(index)) clearRange(sorter.kept, from, to);
       return sorter.kept;
     },
-    write: (index, bits) => changed.set(index, bits.slice()),
+    write: (index) => settled.add(index),
   };
 }

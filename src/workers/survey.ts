@@ -1,9 +1,8 @@
 /** `smelt sme` on a dump: which of its pages were encrypted while the machine ran, and whether it was read as it has to be. */
 
-import { urgencyOrder } from '../filter/plan.ts';
 import { comma } from '../read/file.ts';
 import { writePagesFile } from '../write/pages-file.ts';
-import { openTarget } from '../write/target-file.ts';
+import { openTarget, type TargetFile } from '../write/target-file.ts';
 import { type TakenCensus, takeCensus } from './census.ts';
 import { type Input, isUnreadable, refuseInputAsOutput, stopIfAborted, withInput } from './input.ts';
 import { createShared, type Job } from './job.ts';
@@ -21,39 +20,39 @@ export async function survey(
   refuseInputAsOutput(request.input, request.pagesFile);
   return withInput(request, observer, signal, async (input) => {
     observer.onInput(input.report);
-    const warnings = [...input.description.warnings];
-    const team = await assembleTeam(
-      surveyJob(input),
-      input.helpers,
-      observer.onProgress.bind(observer),
-      signal,
-    );
+    const warnings: string[] = [];
+    const warn = (sentence: string) => {
+      warnings.push(sentence);
+      observer.onWarning(sentence);
+    };
+    for (const warning of input.description.warnings) warn(warning);
+    const { pagesFile } = request;
+    const target = pagesFile === undefined ? undefined : openTarget(pagesFile, request.overwrite);
+    let team: Team | undefined;
     try {
-      const taken = await takeCensus(input, team, 'ranges');
-      stopIfAborted(signal);
-      if (team.fallback !== undefined) warnings.push(team.fallback);
-      if (taken === undefined) warnings.push(`no page tables can be found: ${whyNoTables(input, team)}`);
-      else writePages(request, input, taken);
-      if (request.pagesFile !== undefined && taken === undefined)
-        warnings.push(`${request.pagesFile}: was not written, because there is no census`);
-      if (request.pagesFile !== undefined && taken?.census.meaning === 'none')
-        warnings.push(
-          `${request.pagesFile}: both bitmaps are empty, because no page table has an encryption bit`,
-        );
-      for (const warning of warnings) observer.onWarning(warning);
+      team = await assembleTeam(surveyJob(input), input.helpers, observer.onProgress.bind(observer), signal);
+      const look = () => stopIfAborted(signal);
+      const taken = await takeCensus(input, team, 'ranges', look);
+      look();
+      if (team.fallback !== undefined) warn(team.fallback);
+      if (taken === undefined) warn(`no page tables can be found: ${whyNoTables(input, team)}`);
+      if (target !== undefined) keepPages(target, input, taken, warn);
       return {
         input: input.report,
         verdict: input.verdict,
         census: taken?.report,
-        pagesFile: taken && request.pagesFile,
+        pagesFile: taken && pagesFile,
         threads: team.threads,
         phases: team.phases,
         totalMs: performance.now() - began,
         peakRssBytes: peakRssBytes(),
         warnings,
       };
+    } catch (error) {
+      target?.discard();
+      throw error;
     } finally {
-      await team.close().catch(() => {});
+      await team?.close().catch(() => {});
     }
   });
 }
@@ -67,14 +66,13 @@ function whyNoTables({ file, description, verdict }: Input, { thread }: Team): s
 
 /** No page is classified or compressed: what of a job is for that is left empty. */
 function surveyJob({ file, plan, helpers, description, mmap }: Input): Job {
-  const { memoryMap } = description.machine;
   return {
     file,
     mmap,
-    memoryMap,
+    memoryMap: description.machine.memoryMap,
     dumpLevel: 0,
     plan,
-    order: urgencyOrder(plan, []),
+    order: new Int32Array(0),
     codec: undefined,
     codecMaker: undefined,
     compressionLevel: undefined,
@@ -83,24 +81,27 @@ function surveyJob({ file, plan, helpers, description, mmap }: Input): Job {
   };
 }
 
-function writePages(
-  { pagesFile, overwrite }: SmeRequest,
+/** Writes the two bitmaps, or says why there are none. */
+function keepPages(
+  target: TargetFile,
   { file, plan, description }: Input,
-  { census }: TakenCensus,
+  taken: TakenCensus | undefined,
+  warn: (sentence: string) => void,
 ): void {
-  if (pagesFile === undefined) return;
-  const target = openTarget(pagesFile, overwrite);
-  try {
-    writePagesFile(target.path, target.fd, {
-      pageSize: file.pageSize,
-      maxMapnr: plan.maxMapnr,
-      mask: description.encryptionMask,
-      encrypted: census.frames.encrypted,
-      shared: census.frames.shared,
-    });
-    target.seal();
-  } catch (error) {
+  if (taken === undefined) {
     target.discard();
-    throw error;
+    warn(`${target.path}: was not written, because there is no census`);
+    return;
   }
+  const { frames, meaning } = taken.census;
+  if (meaning === 'none')
+    warn(`${target.path}: both bitmaps are empty, because no page table has an encryption bit`);
+  writePagesFile(target.path, target.fd, {
+    pageSize: file.pageSize,
+    maxMapnr: plan.maxMapnr,
+    mask: description.encryptionMask,
+    encrypted: frames.encrypted,
+    shared: frames.shared,
+  });
+  target.seal();
 }

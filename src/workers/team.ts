@@ -1,26 +1,22 @@
 /** Runs the phases of a job: this thread works, and worker threads help it where there are some. */
 
-import { setImmediate as breathe } from 'node:timers/promises';
 import { SmeltError, systemReason } from '../errors.ts';
-import type { FrameSetData } from '../sme/census/frame-set.ts';
 import type { CensusPart, CensusPlan } from '../sme/census/plan.ts';
 import type { ClassifyResult } from './classify-phase.ts';
 import type { CompressResult } from './compress-phase.ts';
 import type { Helpers } from './helpers.ts';
 import { doneOf, type Job, resetPhase } from './job.ts';
 import type { PhaseReport, Progress } from './report.ts';
+import { takeSteps } from './steps.ts';
 import { Thread } from './thread.ts';
 import { phaseSteps, type Result, type Task } from './worker.ts';
 
 /** How often progress is told. */
 const TICK_MS = 100;
-/** How long this thread works before timers, signals and helpers that come up get their turn. */
-const BREATH_MS = 5;
 
 export interface Team {
   census(plan: CensusPlan): Promise<CensusPart[]>;
-  /** `drop`: page frames that go whatever they are. */
-  classify(totalPages: number, drop?: FrameSetData): Promise<ClassifyResult[]>;
+  classify(totalPages: number): Promise<ClassifyResult[]>;
   compress(keptPages: number): Promise<CompressResult[]>;
   /** This thread's own part in it. */
   readonly thread: Thread;
@@ -56,7 +52,7 @@ export async function assembleTeam(
     const timer = setInterval(tell, TICK_MS);
     try {
       const assistance = alone ? undefined : helpers?.assist(job, task, stop);
-      const own = await workOn(thread, task).catch((error: unknown) => ({ error }));
+      const own = await takeSteps(phaseSteps(thread, task)).catch((error: unknown) => ({ error }));
       // Nobody may still be writing when the caller hears of a failure.
       if ('error' in own) stop();
       const others = (await assistance?.results()) ?? [];
@@ -86,8 +82,7 @@ export async function assembleTeam(
   };
   return {
     census: (plan) => runAgain({ phase: 'census', plan }, plan.lowestTables) as Promise<CensusPart[]>,
-    classify: (totalPages, drop) =>
-      runAgain({ phase: 'classify', drop }, totalPages) as Promise<ClassifyResult[]>,
+    classify: (totalPages) => runAgain({ phase: 'classify' }, totalPages) as Promise<ClassifyResult[]>,
     compress: (keptPages) => run({ phase: 'compress', keptPages }, keptPages) as Promise<CompressResult[]>,
     thread,
     phases,
@@ -107,17 +102,4 @@ export async function assembleTeam(
       await helpers?.close();
     },
   };
-}
-
-/** This thread's part. Timers and signals get their turn, but not at every step. */
-async function workOn(thread: Thread, task: Task): Promise<Result> {
-  const steps = await phaseSteps(thread, task);
-  let looked = performance.now();
-  for (;;) {
-    const { done, value } = steps.next();
-    if (done) return value;
-    if (performance.now() - looked < BREATH_MS) continue;
-    await breathe();
-    looked = performance.now();
-  }
 }

@@ -1,7 +1,6 @@
 /** What a worker thread does: its part of one phase of a job. */
 
 import { type ErrorCode, SmeltError, type SmeltErrorOptions } from '../errors.ts';
-import type { FrameSetData } from '../sme/census/frame-set.ts';
 import type { CensusPart, CensusPlan } from '../sme/census/plan.ts';
 import { walkTables } from './census-phase.ts';
 import { type ClassifyResult, classifyWindows } from './classify-phase.ts';
@@ -11,7 +10,7 @@ import { Thread } from './thread.ts';
 
 export type Task =
   | { readonly phase: 'census'; readonly plan: CensusPlan }
-  | { readonly phase: 'classify'; readonly drop: FrameSetData | undefined }
+  | { readonly phase: 'classify' }
   | { readonly phase: 'compress'; readonly keptPages: number };
 
 /** What is sent to a thread. The job comes with each task: any thread may be the one that takes it. */
@@ -57,7 +56,7 @@ export async function phaseSteps(
     case 'census':
       return walkTables(thread, task.plan, seat);
     case 'classify':
-      return classifyWindows(thread, task.drop, seat);
+      return classifyWindows(thread, seat);
     case 'compress':
       return compressWindows(thread, await thread.openCodec(), task.keptPages, seat);
   }

@@ -44,6 +44,7 @@ function sampleCensus(change: Partial<CensusReport> = {}): CensusReport {
       { pfn: 0x7bc00, count: 1_024, use: 'swiotlb', classes: { kernel: 1_024 } },
       { pfn: 0x90000, count: 630, use: undefined, classes: { kernel: 12, free: 618 } },
     ],
+    sharedRangeCount: 3,
     ...change,
   };
 }
@@ -197,9 +198,9 @@ describe('what smelt sme prints', () => {
       use: undefined,
       classes: undefined,
     }));
-    const lines = smeText(sampleReport({ census: sampleCensus({ sharedRanges }) }));
+    const lines = smeText(sampleReport({ census: sampleCensus({ sharedRanges, sharedRangeCount: 12_345 }) }));
     expect(lines.filter((line) => /0x[0-9a-f]+ +\d+ page/.test(line))).toHaveLength(16);
-    expect(lines.join('\n')).toContain('24 smaller ranges more: --json has');
+    expect(lines.join('\n')).toContain('12,329 smaller ranges more: --json has the largest 10,000');
   });
 });
 

@@ -14,7 +14,7 @@ describe('the text of sme --live', () => {
   it('of a machine with SME on in both kernels', () => {
     expect(`\n${textOf('epyc-rhel').join('\n')}\n`).toMatchInlineSnapshot(`
       "
-      this machine    AMD EPYC 7763 64-Core Processor,
+      machine         AMD EPYC 7763 64-Core Processor,
                       Linux 5.14.0-427.13.1.el9_4.x86_64, 512.0 GiB of RAM
         memory        encrypted: SME      /var/log/dmesg
         firmware      SYSCFG bit 23 is 1  /proc/cpuinfo, whose flag sme is there only
@@ -39,7 +39,7 @@ describe('the text of sme --live', () => {
     });
     expect(`\n${text.join('\n')}\n`).toMatchInlineSnapshot(`
       "
-      this machine    AMD EPYC 7763 64-Core Processor,
+      machine         AMD EPYC 7763 64-Core Processor,
                       Linux 5.14.0-427.13.1.el9_4.x86_64, 512.0 GiB of RAM
         memory        encrypted: SME      /var/log/dmesg
         firmware      SYSCFG bit 23 is 1  /proc/cpuinfo, whose flag sme is there only
@@ -64,7 +64,7 @@ describe('the text of sme --live', () => {
   it('of a SEV-SNP guest whose kernel is too old', () => {
     expect(`\n${textOf('snp-ubuntu').join('\n')}\n`).toMatchInlineSnapshot(`
       "
-      this machine    AMD EPYC 7B13, Linux 6.8.0-60-generic, 32.0 GiB of RAM, a guest
+      machine         AMD EPYC 7B13, Linux 6.8.0-60-generic, 32.0 GiB of RAM, a guest
         memory        encrypted: SEV-SNP  /var/log/dmesg
         crash kernel  loaded              /sys/kernel/kexec_crash_loaded
         reserved      512.0 MiB           /proc/iomem
@@ -85,7 +85,7 @@ describe('the text of sme --live', () => {
   it('of a machine without memory for a crash kernel', () => {
     expect(`\n${textOf('qemu-intel').join('\n')}\n`).toMatchInlineSnapshot(`
       "
-      this machine    Intel Xeon Processor (Skylake), Linux 6.1.0-56-cloud-amd64,
+      machine         Intel Xeon Processor (Skylake), Linux 6.1.0-56-cloud-amd64,
                       4.0 GiB of RAM, a guest
         memory        not encrypted          /var/log/dmesg names none
         crash kernel  not loaded             /sys/kernel/kexec_crash_loaded
@@ -103,7 +103,7 @@ describe('the text of sme --live', () => {
   it('of a machine of which nothing is known', () => {
     expect(`\n${textOf(undefined).join('\n')}\n`).toMatchInlineSnapshot(`
       "
-      this machine    CPU not known, release not known, RAM not known
+      machine         CPU not known, release not known, RAM not known
         memory        not known: /proc/cpuinfo: no such file (ENOENT)
         crash kernel  not known: /sys/kernel/kexec_crash_loaded: no such file (ENOENT)
         reserved      not known: /sys/kernel/kexec_crash_size: no such file (ENOENT)

@@ -349,6 +349,7 @@ describe('what was shared of encrypted memory', () => {
           { use: undefined, pages: 633 },
         ],
         sharedRanges: [],
+        sharedRangeCount: undefined,
         ...change,
       },
     });

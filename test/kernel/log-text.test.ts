@@ -1,6 +1,7 @@
 /** The memory of the kernel log: in both of its forms, in part, and where claims lead nowhere. */
 import { describe, expect, it } from 'vitest';
-import { logText } from '../../src/kernel/log-text.ts';
+import type { PageTableWalker } from '../../src/arch/page-table.ts';
+import { logPieces } from '../../src/kernel/log-text.ts';
 import { Vmcoreinfo } from '../../src/kernel/vmcoreinfo.ts';
 import { tempFiles } from '../read/temp-files.ts';
 import { openVmcore } from './opened.ts';
@@ -8,6 +9,21 @@ import { openVmcore } from './opened.ts';
 const files = tempFiles();
 const dmesg = ['Linux version 6.1.0-smelt', 'Memory Encryption Features active: AMD SME', 'the end'];
 const BYTES = 2 ** 14;
+/** More than any message has. */
+const OVERLAP = 256;
+
+/** The whole area, put together from its pieces; undefined where there is none. */
+function logText(info: Vmcoreinfo, walker: PageTableWalker): Buffer | undefined {
+  const pieces: Buffer[] = [];
+  let last = Buffer.alloc(0);
+  for (const piece of logPieces(info, walker, OVERLAP)) {
+    const before = Math.min(OVERLAP, last.length);
+    expect(piece.subarray(0, before).equals(last.subarray(last.length - before))).toBe(true);
+    last = Buffer.from(piece);
+    pieces.push(last.subarray(before));
+  }
+  return pieces.length === 0 ? undefined : Buffer.concat(pieces);
+}
 
 describe('the log', () => {
   it.each(['5.10', '6.1', '7.3', '4.19', '4.14'] as const)(

@@ -14,6 +14,7 @@ import { PhysicalPages } from '../build/physical-pages.ts';
 import type { VmcoreOptions } from '../build/vmcore-options.ts';
 import { openVmcore, x86_64 } from '../kernel/opened.ts';
 import { tempFiles } from '../read/temp-files.ts';
+import { lastOf } from './census/census-of.ts';
 import { REAL_DUMPS } from './real-dumps.ts';
 
 const files = tempFiles();
@@ -66,7 +67,7 @@ describe.each(CASES)('the tables of a built dump (%o)', (options) => {
   it.each([0n, ...MASKS])('are found through CR3 without VMCOREINFO, the bit %i in it or not', (smeMask) => {
     const { built, file, memory, reader } = openVmcore(files, { ...options, smeMask, qemuNote: true });
     expect(bitOfTables(file, memory, x86_64, undefined)).toBe(smeMask);
-    expect(findTables(file, reader, x86_64, undefined, smeMask)).toEqual({
+    expect(lastOf(findTables(file, reader, x86_64, undefined, smeMask))?.tables).toEqual({
       root: built.tables.pgdPaddr,
       levels: options.levels ?? 4,
       encryptionMask: smeMask,
@@ -78,7 +79,7 @@ describe('the tables', () => {
   it('tell nothing without VMCOREINFO and without a CPU', () => {
     const { file, memory, reader } = openVmcore(files, { smeMask: MASKS[1] });
     expect(bitOfTables(file, memory, x86_64, undefined)).toBeUndefined();
-    expect(findTables(file, reader, x86_64, undefined, 0n)).toBeUndefined();
+    expect(lastOf(findTables(file, reader, x86_64, undefined, 0n))?.tables).toBeUndefined();
   });
 
   it('of the kernel are found beside those of a user, page-table isolation being on', () => {
@@ -91,13 +92,15 @@ describe('the tables', () => {
     for (let i = 256; i < 512; i++) pages.writeU64(kernel + i * 8, top.readBigUInt64LE(i * 8));
     pages.writeU64(user + 511 * 8, top.readBigUInt64LE(511 * 8));
     const withUser = overlay(file, reader, pages, user + 0x800);
-    expect(findTables(withUser.file, withUser.reader, x86_64, undefined, 0n)?.root).toBe(kernel);
+    expect(lastOf(findTables(withUser.file, withUser.reader, x86_64, undefined, 0n))?.tables.root).toBe(
+      kernel,
+    );
   });
 
   it('are those of VMCOREINFO where it names any, and of a CPU where those lead nowhere', () => {
     const options = { qemuNote: true, overrides: { 'SYMBOL(init_top_pgt)': 'ffffffff81000000' } };
     const { built, file, reader, info } = openVmcore(files, options);
-    expect(findTables(file, reader, x86_64, info, 0n)?.root).toBe(built.tables.pgdPaddr);
+    expect(lastOf(findTables(file, reader, x86_64, info, 0n))?.tables.root).toBe(built.tables.pgdPaddr);
   });
 });
 

@@ -2,7 +2,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Vmcoreinfo } from '../../src/kernel/vmcoreinfo.ts';
-import { chooseMask, maskBit } from '../../src/sme/mask.ts';
+import { chooseMask } from '../../src/sme/mask.ts';
+import { maskBit } from '../../src/sme/mask-bits.ts';
 
 const exported = (value: string) => new Vmcoreinfo(`NUMBER(sme_mask)=${value}\n`).number('sme_mask');
 

@@ -1,7 +1,7 @@
 /** The census: what the crashed kernel's page tables say of each page frame, above all whether it was encrypted. */
 
 import { archByName } from '../../arch/architectures.ts';
-import { maskBit } from '../mask.ts';
+import { maskBit } from '../mask-bits.ts';
 import { FrameSet, type FrameSetData } from './frame-set.ts';
 import { type MemoryOf, MemoryRuns } from './memory-runs.ts';
 import type { CensusPart, CensusPlan } from './plan.ts';
@@ -27,6 +27,13 @@ export interface RegionCensus extends ByBit {
   /** Virtual pages mapped to what is not memory of the dump: devices, and memory that it leaves out. */
   readonly outside: number;
 }
+
+/**
+ * A TDX guest shares its bounce buffer with devices, of 64 MiB at least (IO_TLB_DEFAULT_SIZE): 32 leaves of 2 MiB. A bit in fewer
+ * leaves is a broken entry.
+ */
+const FEWEST_SHARED_LEAVES = 32;
+const SHARED_KINDS = SHARED_BITS.map((_, i) => FIRST_SHARED + i);
 
 /** Plain data. Pages are those of the base size; `frames` sets may be made with FrameSet.from. */
 export interface Census {
@@ -76,7 +83,10 @@ export function sumCensus(file: MemoryOf, plan: CensusPlan, parts: readonly Cens
 
   const marked = framesOf(MARKED);
   const plain = framesOf(PLAIN);
-  const { meaning, bit, kind, shared } = meaningOf(plan, marked.count, plain, framesOf, sum);
+  const { meaning, bit, kind, shared } = meaningOf(plan, marked.count, plain.count, framesOf, sum);
+  // A bit that says nothing is a broken entry: what it maps is mapped all the same.
+  const stray = SHARED_KINDS.filter((each) => each !== kind);
+  for (const each of stray) plain.addAll(framesOf(each));
   const none = new FrameSet(memory.limit);
   const frames = {
     encrypted: marked,
@@ -116,7 +126,8 @@ export function sumCensus(file: MemoryOf, plan: CensusPlan, parts: readonly Cens
     oddities: {
       ...plan.oddities,
       missingTables: parts.reduce((total, part) => total + part.missingTables, plan.oddities.missingTables),
-      badAddresses: sum((part) => part.badAddresses),
+      badAddresses:
+        sum((part) => part.badAddresses) + stray.reduce((total, each) => total + leavesOf(each, sum), 0),
     },
     leftOut: memory.leftOut,
   };
@@ -126,7 +137,7 @@ export function sumCensus(file: MemoryOf, plan: CensusPlan, parts: readonly Cens
 function meaningOf(
   plan: CensusPlan,
   markedPages: number,
-  plain: FrameSet,
+  plainPages: number,
   framesOf: (kind: number) => FrameSet,
   sum: (value: (part: TallyPart) => number) => number,
 ): { meaning: BitMeaning; bit: number | undefined; kind: number | undefined; shared: FrameSet | undefined } {
@@ -136,16 +147,17 @@ function meaningOf(
     return { meaning: 'none', bit: undefined, kind: undefined, shared: undefined };
   if (encryptionMask !== 0n)
     return { meaning: 'encrypted', bit: maskBit(encryptionMask), kind: MARKED, shared: undefined };
-  const direct = REGION_NAMES.indexOf('direct map');
-  const seen = SHARED_BITS.flatMap((bit, i) => {
-    const kind = FIRST_SHARED + i;
-    return sum((part) => part.mapped[direct]![kind]!) > 0 ? [{ bit, kind, shared: framesOf(kind) }] : [];
-  });
-  // A bit that all entries have is no bit that tells private and shared memory apart, and there is only one.
-  const [only] = seen;
-  return seen.length === 1 && only !== undefined && plain.count > 0
-    ? { meaning: 'shared', ...only }
+  const [only, ...others] = SHARED_KINDS.filter((kind) => leavesOf(kind, sum) >= FEWEST_SHARED_LEAVES);
+  const shared = only === undefined || others.length > 0 ? undefined : framesOf(only);
+  // A bit that all entries have is no bit that tells private and shared memory apart.
+  return shared !== undefined && plainPages > 0
+    ? { meaning: 'shared', bit: SHARED_BITS[only! - FIRST_SHARED], kind: only, shared }
     : { meaning: 'none', bit: undefined, kind: undefined, shared: undefined };
+}
+
+/** How many leaves of a kind there are, of any size. */
+function leavesOf(kind: number, sum: (value: (part: TallyPart) => number) => number): number {
+  return sum((part) => part.leaves.reduce((total, level) => total + level[kind]!, 0));
 }
 
 function mapValues<K extends string, T, U>(record: Record<K, T>, map: (value: T) => U): Record<K, U> {

@@ -7,12 +7,15 @@ import { TableReader } from '../../arch/table-reader.ts';
 import type { MemoryReader } from '../../read/dump-file.ts';
 import { FrameSet } from './frame-set.ts';
 import { type MemoryOf, MemoryRuns } from './memory-runs.ts';
-import { findDirectMap, kernelRegions } from './regions.ts';
+import { type DirectMap, kernelRegions } from './regions.ts';
 import { Tally, type TallyPart, type TallyRules } from './tally.ts';
-import { collectUpperTables, MIDDLE_LEVEL, type Oddities, type UpperTables } from './upper-tables.ts';
+import { MIDDLE_LEVEL, type Oddities, type UpperTables } from './upper-tables.ts';
 
 /** Lowest tables followed at most: 16 TiB mapped by pages of 4 KiB have them. */
 const MAX_LOWEST_TABLES = 2 ** 23;
+/** And by the memory of the dump: each page mapped so many times, and as many tables besides as vmalloc may scatter. */
+const MAPPINGS = 4;
+const SCATTERED_TABLES = 2 ** 16;
 
 /** A piece is a table of 1 GiB and those of its entries whose lowest tables are to be walked: at most 512. */
 export interface CensusPlan {
@@ -38,15 +41,17 @@ export interface CensusInput {
   readonly file: MemoryOf;
   readonly arch: Arch;
   readonly tables: PageTables;
+  readonly upper: UpperTables;
+  readonly direct: DirectMap | undefined;
   readonly info: SymbolSource | undefined;
   /** Where struct pages are mapped, if they are one array. */
   readonly vmemmap: VirtualRange | undefined;
 }
 
-export function planCensus({ reader, file, arch, tables, info, vmemmap }: CensusInput): CensusPlan {
+/** A step is a table of 1 GiB. */
+export function* planCensus(input: CensusInput): Generator<void, CensusPlan> {
+  const { reader, file, arch, tables, upper, direct, info, vmemmap } = input;
   const memory = new MemoryRuns(file);
-  const upper = collectUpperTables(reader, arch.tableFormat, tables);
-  const direct = findDirectMap(reader, arch, tables, upper, memory);
   const regions = kernelRegions(arch, info, memory, direct, vmemmap);
   const rules = { encryptionMask: tables.encryptionMask, regions, directOffset: direct?.offset };
   const tally = new Tally(arch.tableFormat, memory, rules);
@@ -54,7 +59,7 @@ export function planCensus({ reader, file, arch, tables, info, vmemmap }: Census
     tally.enter(vpn);
     tally.leaf(level, low, high, vpn);
   }
-  const pieces = planPieces(reader, arch, tables, upper, tally, memory.limit);
+  const pieces = yield* planPieces(reader, arch, tables, upper, tally, memory);
   return {
     arch: arch.name,
     rules,
@@ -65,14 +70,14 @@ export function planCensus({ reader, file, arch, tables, info, vmemmap }: Census
   };
 }
 
-function planPieces(
+function* planPieces(
   reader: MemoryReader,
   { tableFormat: format }: Arch,
   { encryptionMask }: PageTables,
   { middle, levelOf, named, oddities }: UpperTables,
   tally: Tally,
-  limit: number,
-): Pick<CensusPlan, 'tables' | 'vpns' | 'todo' | 'todoWords' | 'lowestTables'> {
+  { limit, pages: memoryPages }: MemoryRuns,
+): Generator<void, Pick<CensusPlan, 'tables' | 'vpns' | 'todo' | 'todoWords' | 'lowestTables'>> {
   const entry = new EntryWords(format, encryptionMask);
   const table = new TableReader(reader);
   const { words, entries } = table;
@@ -80,12 +85,14 @@ function planPieces(
   const pages = 2 ** format.bitsPerLevel;
   const lowest = new FrameSet(limit);
   let lowestTables = 0;
+  const most = Math.min(MAX_LOWEST_TABLES, (memoryPages / pages) * MAPPINGS + SCATTERED_TABLES);
   const pieces: { pfn: number; vpn: number; todo: Int32Array }[] = [];
   for (const { pfn, vpn } of middle) {
     if (!table.load(pfn)) {
       oddities.missingTables++;
       continue;
     }
+    yield;
     let todo: Int32Array | undefined;
     for (let i = 0; i < entries; i++) {
       const low = words[2 * i]!;
@@ -100,7 +107,7 @@ function planPieces(
       if (levelOf.has(next)) oddities.tablesAtTwoLevels++;
       else if (next >= limit) oddities.missingTables++;
       else if (lowest.has(next)) oddities.aliases++;
-      else if (lowestTables >= MAX_LOWEST_TABLES) oddities.beyondLimit++;
+      else if (lowestTables >= most) oddities.beyondLimit++;
       else {
         lowest.add(next);
         lowestTables++;

@@ -3,7 +3,7 @@
 import type { Arch } from '../../arch/arch.ts';
 import type { PageTableWalker } from '../../arch/page-table.ts';
 import type { PfnRange } from '../../kernel/image.ts';
-import type { KernelSymbols } from '../../kernel/symbols.ts';
+import type { KernelSymbols } from '../../kernel/kallsyms.ts';
 import type { Vmcoreinfo } from '../../kernel/vmcoreinfo.ts';
 import { FrameSet } from './frame-set.ts';
 import type { MemoryRuns } from './memory-runs.ts';

@@ -65,6 +65,7 @@ export class Tally {
   private runEnd = -1;
   private runKind = PLAIN;
   private runRegion = 0;
+  private runLeaves = 0;
   private region = 0;
 
   /** `known`: page frames that somebody else has counted, by kind; they need not be remembered once more. */
@@ -125,6 +126,7 @@ export class Tally {
     this.leaves[level]![kind]!++;
     if (pfn === this.runEnd && kind === this.runKind && this.region === this.runRegion) {
       this.runEnd += pages;
+      this.runLeaves++;
       return;
     }
     this.endRun();
@@ -132,6 +134,7 @@ export class Tally {
     this.runEnd = pfn + pages;
     this.runKind = kind;
     this.runRegion = this.region;
+    this.runLeaves = 1;
   }
 
   /** A leaf of the direct map that is one bit away from where it would be. */
@@ -154,7 +157,7 @@ export class Tally {
     if (inside > 0) this.remember(runKind, runPfn, runEnd);
     this.mapped[runRegion]![runKind]! += inside;
     this.outside[runRegion]! += runEnd - runPfn - inside;
-    if (runEnd > this.impossible) this.badAddresses++;
+    if (runEnd > this.impossible) this.badAddresses += this.runLeaves;
   }
 
   /**

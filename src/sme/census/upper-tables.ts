@@ -3,6 +3,7 @@
 import { EntryWords, type PageTableFormat, type PageTables } from '../../arch/page-table.ts';
 import { TableReader } from '../../arch/table-reader.ts';
 import type { MemoryReader } from '../../read/dump-file.ts';
+import type { MemoryRuns } from './memory-runs.ts';
 
 /** Tables whose entries map large pages and name the lowest tables (2 on x86-64: an entry of theirs covers 2 MiB). */
 export const MIDDLE_LEVEL = 2;
@@ -10,6 +11,9 @@ export const MIDDLE_LEVEL = 2;
 const MAX_UPPER_TABLES = 2 ** 12;
 /** Tables of MIDDLE_LEVEL: 256 TiB of RAM mapped once have these, and that is the most that a dump may describe. */
 const MAX_MIDDLE_TABLES = 2 ** 18 + 2 ** 12;
+/** And by the memory of the dump: each of its pieces mapped so many times, and as many tables besides as vmalloc may scatter. */
+const MAPPINGS = 4;
+const SCATTERED_TABLES = 2 ** 13;
 /** And leaves of 1 GiB as many as that. */
 const MAX_HUGE_LEAVES = 2 ** 18;
 
@@ -69,6 +73,7 @@ export function collectUpperTables(
   reader: MemoryReader,
   format: PageTableFormat,
   { root, levels, encryptionMask }: PageTables,
+  memory: MemoryRuns,
 ): UpperTables {
   const entry = new EntryWords(format, encryptionMask);
   const rootPfn = Math.floor(root / reader.pageSize);
@@ -82,6 +87,8 @@ export function collectUpperTables(
   const { middle, huge, levelOf, named, oddities } = found;
   const tables = Array.from({ length: levels + 1 }, () => new TableReader(reader));
   let upper = 1;
+  const pieces = memory.pages / 2 ** (format.bitsPerLevel * MIDDLE_LEVEL) + 2 * memory.starts.length;
+  const mostMiddle = Math.min(MAX_MIDDLE_TABLES, pieces * MAPPINGS + SCATTERED_TABLES);
 
   const visit = (pfn: number, level: number, vpn: number): void => {
     const { words, entries } = tables[level]!;
@@ -105,9 +112,7 @@ export function collectUpperTables(
       if (known !== undefined) {
         if (known === level - 1) oddities.aliases++;
         else oddities.tablesAtTwoLevels++;
-      } else if (
-        level - 1 === MIDDLE_LEVEL ? middle.length >= MAX_MIDDLE_TABLES : upper >= MAX_UPPER_TABLES
-      ) {
+      } else if (level - 1 === MIDDLE_LEVEL ? middle.length >= mostMiddle : upper >= MAX_UPPER_TABLES) {
         oddities.beyondLimit++;
       } else {
         levelOf.set(next, level - 1);

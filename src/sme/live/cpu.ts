@@ -1,5 +1,6 @@
 /** What the CPU of a running machine offers, and what its registers say is active. */
 
+import { featuresOfSevStatus } from '../features.ts';
 import { readAt, readText } from './files.ts';
 import { CPU_FLAGS, type CpuFlag, type CpuReport, type Fact, known, unknown } from './report.ts';
 
@@ -10,9 +11,8 @@ const CPUID = '/dev/cpu/0/cpuid';
 /** Source: arch/x86/include/asm/msr-index.h, MSR_AMD64_SYSCFG and MSR_AMD64_SYSCFG_MEM_ENCRYPT. */
 const MSR_SYSCFG = 0xc0010010;
 const SYSCFG_MEM_ENCRYPT_BIT = 23n;
-/** Source: arch/x86/include/asm/msr-index.h, MSR_AMD64_SEV: one bit each, from bit 0. */
+/** Source: arch/x86/include/asm/msr-index.h, MSR_AMD64_SEV. */
 const MSR_SEV = 0xc0010131;
-const SEV_KINDS = ['SEV', 'SEV-ES', 'SEV-SNP'] as const;
 /** Source: AMD64 Architecture Programmer's Manual, volume 3, CPUID Fn8000_001F. */
 const CPUID_ENCRYPTION = 0x8000001f;
 const CPUID_LARGEST_EXTENDED = 0x80000000;
@@ -84,10 +84,7 @@ function readSevStatus(root: string, amd: boolean | undefined): CpuReport['sevSt
   const register = readMsr(root, amd, MSR_SEV);
   const { value } = register;
   if (value === undefined) return unknown(register.source);
-  return known(
-    SEV_KINDS.filter((_, bit) => ((value >> BigInt(bit)) & 1n) === 1n),
-    register.source,
-  );
+  return known(featuresOfSevStatus(value), register.source);
 }
 
 /** The offset in the device is the number of the register. Source: msr(4). */

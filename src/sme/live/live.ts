@@ -6,7 +6,7 @@ import { readKdump } from './kdump.ts';
 import { isSince, readRelease } from './kernel.ts';
 import { factsOfLog, readKernelLog } from './log.ts';
 import { readMemory } from './memory.ts';
-import { judge } from './problems.ts';
+import { assess } from './problems.ts';
 import { type CpuReport, type FirstKernelReport, isEncrypted, type LiveReport } from './report.ts';
 import { matrixRow } from './row.ts';
 
@@ -28,7 +28,7 @@ export function lookAtMachine(root: string): LiveReport {
     kdump,
     memory,
     row,
-    ...judge(kernel, kdump, memory, row),
+    ...assess(kernel, kdump, memory, row),
     notes: notesOn(cpu, kernel),
   };
 }

@@ -2,6 +2,7 @@
 
 import { readSync } from 'node:fs';
 import { errnoName } from '../../errors.ts';
+import { featuresOfLog } from '../features.ts';
 import { type Content, readText, withFile } from './files.ts';
 import { type Encryption, type Fact, known, unknown } from './report.ts';
 
@@ -111,14 +112,9 @@ export function factsOfLog(log: KernelLog | { reason: string }): LogFacts {
   };
 }
 
-/**
- * Linux has worded it three ways: "AMD Secure Memory Encryption (SME) active", then "AMD Memory Encryption Features active: SME",
- * then "Memory Encryption Features active: AMD SME". Source: print_mem_encrypt_feature_info().
- */
+/** The strongest one named; others than the kernel's memory management may speak of it in the middle of a message. */
 function activeEncryption(message: string): Encryption | undefined {
-  const old = /^AMD Secure (?:Memory Encryption|Encrypted Virtualization) \((SME|SEV)\) active/.exec(message);
-  if (old !== null) return old[1] as Encryption;
-  const features = /^(?:AMD )?Memory Encryption Features active:(.*)$/.exec(message)?.[1].split(' ');
-  // The strongest one named.
-  return (['TDX', 'SEV-SNP', 'SEV-ES', 'SEV', 'SME'] as const).find((name) => features?.includes(name));
+  if (!/^(?:AMD )?(?:Memory Encryption|Secure) /.test(message)) return undefined;
+  const strongest = featuresOfLog(message)?.at(-1);
+  return strongest === 'Intel TDX' ? 'TDX' : strongest;
 }

@@ -61,7 +61,7 @@ const ANY: Ways = {
 };
 
 /** The verdict and its reasons, of which the first is the first to be dealt with. */
-export function judge(
+export function assess(
   kernel: FirstKernelReport,
   kdump: KdumpReport,
   memory: MemoryReport,

@@ -30,6 +30,7 @@ export interface Seen {
   readonly qemuCpus: number;
   /** Whether any of them translates addresses. */
   readonly qemuPaging: boolean;
+  /** 0 where no sample was needed: then the numbers below are 0, too. */
   readonly sampledPages: number;
   /** Could not be read, and are not among the sampled ones. */
   readonly missingPages: number;

@@ -4,6 +4,7 @@ import { openChecksum } from '../../native/crc32.ts';
 import { openZeroTest } from '../../native/zero-test.ts';
 import type { DumpFile, MemoryReader } from '../../read/dump-file.ts';
 import { pfnRuns } from '../../read/extents.ts';
+import { spread } from '../../read/spread.ts';
 import { looksKernelData, looksRandom } from './randomness.ts';
 
 export interface ImageSample {
@@ -20,8 +21,6 @@ export interface ImageSample {
 }
 
 const MOST_PAGES = 2000;
-/** Its multiples, without what stands before the point, are spread evenly and repeat nowhere. */
-const GOLDEN_RATIO = (Math.sqrt(5) - 1) / 2;
 /** Pages between two calls of `look`: a few milliseconds. */
 const LOOK_PAGES = 128;
 
@@ -78,7 +77,7 @@ export function memoryPages(file: Pick<DumpFile, 'memory' | 'pageSize'>): number
 export function spreadRanks(of: number, most: number): number[] {
   if (of <= most) return Array.from({ length: of }, (_, i) => i);
   const step = of / most;
-  const ranks = Array.from({ length: most }, (_, i) => Math.floor((i + ((i * GOLDEN_RATIO) % 1)) * step));
+  const ranks = Array.from({ length: most }, (_, i) => Math.floor((i + spread(i)) * step));
   // Where there is hardly more than one for each step, two steps may agree on one.
   return ranks.filter((rank, i) => rank !== ranks[i - 1]);
 }

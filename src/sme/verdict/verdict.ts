@@ -100,7 +100,7 @@ function byEvidence(
   // The kernel reads the notes of /proc/vmcore as it reads the memory: a text that makes sense came through the right mapping.
   if (isLive(file) && infoFrom === 'note') return 'readable';
   // An encrypted guest has one key as long as it runs, for both kernels; and pages of an SNP guest are not to be touched at random.
-  if (![undefined, 'none', 'SME'].includes(capture())) return 'unknown';
+  if (isLive(file) && capture() !== 'none' && capture() !== 'SME') return 'unknown';
   // Who filtered it could read it.
   if (file.format === 'kdump' && file.dumpLevel > 1) return 'readable';
 
@@ -116,16 +116,33 @@ function byEvidence(
 
 function bySample(seen: MutableSeen, sample: ImageSample): Outcome {
   Object.assign(seen, sample);
-  const { sampledPages, missingPages, zeroPages, randomPages, kernelPages } = sample;
+  const { sampledPages, missingPages, zeroPages, kernelPages } = sample;
   const isPartOnly = missingPages > (sampledPages + missingPages) * MISSING_SHARE;
   if (seen.topLevelTable === 'missing' || isPartOnly) return 'unknown';
-  const nonZero = sampledPages - zeroPages;
-  const isPlain = kernelPages > 0 && kernelPages >= sampledPages * KERNEL_SHARE;
-  if (!isPlain && nonZero >= FEWEST_PAGES && randomPages >= nonZero * RANDOM_SHARE) return 'ciphertext';
+  if (isMostlyRandom(sample)) return 'ciphertext';
   const hasOwnInfo = seen.vmcoreinfo === 'note' || seen.vmcoreinfo === 'memory scan';
   const isEmpty = sampledPages >= FEWEST_PAGES && zeroPages > sampledPages * PRIVATE_ZERO_SHARE;
   const isPrivate = isEmpty && seen.qemuPaging && !hasOwnInfo && kernelPages === 0;
   return isPrivate ? 'private memory missing' : 'unknown';
+}
+
+function isMostlyRandom({ sampledPages, zeroPages, randomPages, kernelPages }: ImageSample): boolean {
+  const nonZero = sampledPages - zeroPages;
+  const isPlain = kernelPages > 0 && kernelPages >= sampledPages * KERNEL_SHARE;
+  return !isPlain && nonZero >= FEWEST_PAGES && randomPages >= nonZero * RANDOM_SHARE;
+}
+
+/** Whether the memory of a file is noise: a search for the kernel's own words in it would be long and in vain. */
+export async function isNoise(
+  file: DumpFile,
+  reader: MemoryReader,
+  arch: Arch,
+  look: () => Promise<void>,
+): Promise<boolean> {
+  // Who filtered it could read it.
+  if (file.format === 'kdump' && file.dumpLevel > 1) return false;
+  if (cpuTables(file, new CachedMemory(reader), arch, 0n).table === 'plausible') return false;
+  return isMostlyRandom(await sampleImage(file, reader, look));
 }
 
 function rowOf(seen: Seen, capture: Encryption | undefined): Row | undefined {

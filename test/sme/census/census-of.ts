@@ -5,8 +5,10 @@ import type { PageTables } from '../../../src/arch/page-table.ts';
 import type { MemoryReader } from '../../../src/read/dump-file.ts';
 import { type Census, sumCensus } from '../../../src/sme/census/census.ts';
 import { FrameSet, type FrameSetData } from '../../../src/sme/census/frame-set.ts';
-import type { MemoryOf } from '../../../src/sme/census/memory-runs.ts';
+import { type MemoryOf, MemoryRuns } from '../../../src/sme/census/memory-runs.ts';
 import { type CensusPlan, CensusWalker, planCensus } from '../../../src/sme/census/plan.ts';
+import { findDirectMap } from '../../../src/sme/census/regions.ts';
+import { collectUpperTables } from '../../../src/sme/census/upper-tables.ts';
 
 export const x86_64 = archByName('x86_64')!;
 
@@ -19,7 +21,19 @@ export interface Asked {
 }
 
 export function planOf({ info, vmemmap, ...asked }: Asked): CensusPlan {
-  return planCensus({ ...asked, arch: x86_64, info, vmemmap });
+  const { reader, file, tables } = asked;
+  const memory = new MemoryRuns(file);
+  const upper = collectUpperTables(reader, x86_64.tableFormat, tables, memory);
+  const direct = findDirectMap(reader, x86_64, tables, upper, memory);
+  return lastOf(planCensus({ ...asked, arch: x86_64, info, vmemmap, upper, direct }));
+}
+
+/** What steps come to. */
+export function lastOf<T>(steps: Generator<void, T>): T {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value as T;
+  }
 }
 
 /** The plan and the parts cross to a thread and back, as far as that can be shown here. */

@@ -8,7 +8,7 @@ import type { Leaf } from '../../build/page-tables.ts';
 import type { VmcoreOptions } from '../../build/vmcore-options.ts';
 import { type OpenedVmcore, openVmcore } from '../../kernel/opened.ts';
 import { tempFiles } from '../../read/temp-files.ts';
-import { censusOf, plainCensus, planOf, runsOf, x86_64 } from './census-of.ts';
+import { censusOf, lastOf, plainCensus, planOf, runsOf, x86_64 } from './census-of.ts';
 
 const files = tempFiles();
 const GIB = 2 ** 30;
@@ -216,7 +216,7 @@ describe('the SME twin of the sample', () => {
     const file = files.open(path);
     const reader = await openReader(file, false);
     const mask = 1n << 51n;
-    const tables = findTables(file, reader, x86_64, undefined, mask)!;
+    const tables = lastOf(findTables(file, reader, x86_64, undefined, mask))!.tables;
     const census = censusOf({ reader, file, tables }, 2);
     expect(census).toMatchObject({ meaning: 'encrypted', bit: 51 });
     expect(census.pages).toMatchObject({ memory: 21_504, shared: 512 + 8, both: 0 });

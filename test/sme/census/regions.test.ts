@@ -19,7 +19,7 @@ import { PhysicalPages } from '../../build/physical-pages.ts';
 import { openVmcore } from '../../kernel/opened.ts';
 import { tempFiles } from '../../read/temp-files.ts';
 import { REAL_DUMPS } from '../real-dumps.ts';
-import { censusOf, planOf, x86_64 } from './census-of.ts';
+import { censusOf, lastOf, planOf, x86_64 } from './census-of.ts';
 
 const files = tempFiles();
 const MIB = 2 ** 20;
@@ -141,7 +141,7 @@ describe('the census of a real dump', () => {
         }
         const info = new Vmcoreinfo(text!);
         const { memoryMap } = describeMachine(arch, cached, info, 0n);
-        const tables = findTables(file, reader, arch, info, 0n)!;
+        const tables = lastOf(findTables(file, reader, arch, info, 0n))!.tables;
         expect(tables).toEqual(memoryMap!.tables);
         const walker = new PageTableWalker(cached, arch.tableFormat, tables);
         const runs = [...pfnRuns(file.memory, file.pageSize)];

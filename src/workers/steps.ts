@@ -1,0 +1,23 @@
+/** Work that this thread does by itself, in steps, so that others have their turn. */
+
+import { setImmediate as breathe } from 'node:timers/promises';
+
+/** How long it works before timers, signals and helpers that come up are served. */
+const BREATH_MS = 5;
+
+/** Takes all steps, each a few milliseconds at most. `look` may throw, to end the work when nobody wants it any more. */
+export async function takeSteps<T>(
+  steps: Generator<void, T> | Promise<Generator<void, T>>,
+  look: () => void = () => {},
+): Promise<T> {
+  const all = await steps;
+  let looked = performance.now();
+  for (;;) {
+    const { done, value } = all.next();
+    if (done) return value as T;
+    if (performance.now() - looked < BREATH_MS) continue;
+    await breathe();
+    look();
+    looked = performance.now();
+  }
+}
