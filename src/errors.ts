@@ -18,6 +18,7 @@ export type ErrorCode =
   | 'UNDECIDABLE' // --strict: the memory map cannot be read
   | 'CIPHERTEXT' // the memory in the input was not read through the right mapping, or is not in it
   | 'TARGET' // the target may not be written (exists, is a link, is no regular file)
+  | 'UNENCRYPTED' // --require-encrypted-target: what is written there is not encrypted, or that is not known
   | 'WRITE' // a write failed (ENOSPC, EIO …)
   | 'INTERRUPTED' // SIGINT, SIGTERM
   | 'NO_MEMORY' // a thread ran out of it

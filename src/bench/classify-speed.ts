@@ -28,6 +28,7 @@ export function dryRun(
     overwrite: true,
     excludeShared: false,
     allowCiphertext: false,
+    requireEncryptedTarget: false,
     keepIncomplete: false,
     strict: false,
     smeMask,

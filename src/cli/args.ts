@@ -164,6 +164,7 @@ export function toDumpRequest(raw: RawArgs): DumpRequest {
     strict: values.strict ?? false,
     excludeShared: values['exclude-shared'] ?? false,
     allowCiphertext: values['allow-ciphertext'] ?? false,
+    requireEncryptedTarget: values['require-encrypted-target'] ?? false,
   };
 }
 

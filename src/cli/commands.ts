@@ -79,6 +79,27 @@ export const COMMANDS: readonly Command[] = [
     run: async (tokens, display, host) => (await import('./sme-command.ts')).runSme(tokens, display, host),
   },
   {
+    name: 'luks',
+    doc: 'encrypted targets: status, register, unlock, lock',
+    operands: ['status', 'PATH'],
+    help: {
+      usage: 'smelt luks status|register|unlock|lock [OPTIONS] [PATH or DEVICE…]',
+      about: [
+        'status says what PATH (default: /var/crash) is on, and whether that is encrypted.',
+        'register hands the volume keys of DEVICEs to the crash kernel; there, unlock',
+        'opens and mounts DEVICE with the key that arrived, and lock undoes that.',
+      ],
+      examples: [
+        ['smelt luks status /var/crash', 'would a dump be encrypted?'],
+        ['smelt luks register luks-data', 'before `kexec -s -p`'],
+        ['smelt luks unlock UUID=… --mount /crash', 'in the crash kernel'],
+        ['smelt luks lock --mount /crash', 'unmount and close'],
+      ],
+      end: ['Exit codes: 0 done, of status also: PATH is encrypted; 1 it is not, or failed.'],
+    },
+    run: async (tokens, display, host) => (await import('./luks-command.ts')).runLuks(tokens, display, host),
+  },
+  {
     name: 'bench',
     doc: 'measure codecs, levels and threads on a dump',
     operands: ['VMCORE'],

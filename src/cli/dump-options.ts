@@ -52,6 +52,15 @@ export const DUMP_OPTIONS = [
       'Without it smelt writes nothing where the memory was read through the wrong mapping (mem_encrypt= of the two kernels differs, or a host read its guest): nobody can decrypt such a dump.',
   },
   {
+    key: 'require-encrypted-target',
+    long: 'require-encrypted-target',
+    category: 'write',
+    of: ['dump'],
+    doc: 'write only where all is encrypted',
+    longDoc:
+      'Stops before the first byte unless all that is written to DUMPFILE goes through dm-crypt on its way to each disk. What cannot be known, a file system of the network for one, counts as not encrypted.',
+  },
+  {
     key: 'i',
     short: 'i',
     valueName: 'VMCOREINFO',

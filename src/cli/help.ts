@@ -38,7 +38,6 @@ export function shortHelp(version: string): string {
     '',
     'Examples',
     ...exampleLines(DUMP_EXAMPLES),
-    '',
     '`smelt dump --help` lists every option.',
   ];
   return `${lines.join('\n')}\n`;

@@ -47,6 +47,8 @@ export interface Host {
   loadSme(): Promise<SmeEngine>;
   /** Looks at the machine below a root directory. */
   loadLive(): Promise<(root: string) => LiveReport>;
+  /** What `smelt luks` does. */
+  loadLuks(): Promise<typeof import('../luks/actions.ts')>;
   loadBench(): Promise<BenchEngine>;
   /** The command that starts this program once more, without arguments. */
   readonly program: readonly string[];

@@ -2,6 +2,7 @@
 
 import type { BenchReport } from '../bench/report.ts';
 import type { SmeltError } from '../errors.ts';
+import type { LuksReport } from '../luks/actions.ts';
 import type { LiveReport } from '../sme/live/report.ts';
 import type { DumpReport, SmeReport } from '../workers/report.ts';
 
@@ -22,6 +23,7 @@ export interface JsonReport<C extends keyof Reports = 'dump'> {
 export interface Reports {
   readonly dump: DumpReport;
   readonly sme: SmeReport | LiveReport;
+  readonly luks: LuksReport;
   readonly bench: BenchReport;
 }
 

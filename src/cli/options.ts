@@ -3,6 +3,7 @@
 import { CODEC_NAMES, type CodecName } from '../codec/codec.ts';
 import { BENCH_OPTIONS } from './bench-options.ts';
 import { DUMP_OPTIONS } from './dump-options.ts';
+import { LUKS_OPTIONS } from './luks-options.ts';
 import type { CommandName, Option } from './option.ts';
 import { SME_OPTIONS } from './sme-options.ts';
 import { TELL_OPTIONS } from './tell-options.ts';
@@ -10,6 +11,7 @@ import { TELL_OPTIONS } from './tell-options.ts';
 export const OPTIONS = [
   ...DUMP_OPTIONS,
   ...SME_OPTIONS,
+  ...LUKS_OPTIONS,
   ...BENCH_OPTIONS,
   ...TELL_OPTIONS,
 ] as const satisfies readonly Option[];

@@ -14,6 +14,7 @@ export function processHost(): Host {
     loadEngine: async () => (await import('../workers/dump.ts')).dump,
     loadSme: async () => (await import('../workers/survey.ts')).survey,
     loadLive: async () => (await import('../sme/live/live.ts')).lookAtMachine,
+    loadLuks: () => import('../luks/actions.ts'),
     loadBench: async () => (await import('../bench/bench.ts')).bench,
     program: [process.execPath, ...process.execArgv, process.argv[1]],
     onSignal: (listener) => {

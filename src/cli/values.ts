@@ -49,6 +49,16 @@ export function readName(label: string, valueName: string, kind = 'file'): (text
   };
 }
 
+/** "on" or "off". */
+export function readSwitch(label: string): (text: string) => boolean {
+  return (text) => {
+    if (text === 'on' || text === 'off') return text === 'on';
+    throw new SmeltError('USAGE', `${label} ${quoted(text)}: it is on or off`, {
+      hint: `${label} on, or ${label} off.`,
+    });
+  };
+}
+
 const SIZE_UNITS: Readonly<Record<string, number>> = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
 
 /** A number of bytes with a suffix of K, M, G or T, binary: "64G". */

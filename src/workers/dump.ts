@@ -26,7 +26,7 @@ import {
 } from './input.ts';
 import { createShared, type Job, type JobTarget } from './job.ts';
 import { outputLevel } from './level.ts';
-import type { CensusReport, DumpObserver, DumpReport, DumpRequest } from './report.ts';
+import type { CensusReport, DumpObserver, DumpReport, DumpRequest, TargetProtection } from './report.ts';
 import { peakRssBytes } from './resources.ts';
 import { takeSteps } from './steps.ts';
 import {
@@ -39,6 +39,7 @@ import {
   sumClassified,
   sumCompressed,
 } from './sums.ts';
+import { protectionOf, protectionWarning, requireEncrypted } from './target-protection.ts';
 import { assembleTeam, type Team } from './team.ts';
 
 /** @throws SmeltError; INTERRUPTED when the signal was aborted. What is left behind then, the message says. */
@@ -49,13 +50,16 @@ export async function dump(
 ): Promise<DumpReport> {
   const began = performance.now();
   refuseInputAsOutput(request.input, request.output);
+  const { output, requireEncryptedTarget } = request;
+  const protection = requireEncryptedTarget && output !== undefined ? await protectionOf(output) : undefined;
+  if (protection !== undefined) requireEncrypted(output!, protection);
   const codec =
     request.codec &&
     (await openCodec(request.codec, { kind: request.codecMaker, level: request.compressionLevel }));
   // Which maker serves is settled here, so that all threads have the same one.
   codec?.close();
   return withInput(request, observer, signal, (input) =>
-    new Dump(request, observer, signal, input, codec, began).run(),
+    new Dump(request, observer, signal, input, codec, protection, began).run(),
   );
 }
 
@@ -72,6 +76,7 @@ class Dump {
   /** The output's level: what was really left out. */
   private level = 0;
   private census: CensusReport | undefined;
+  private protection: TargetProtection | undefined;
 
   constructor(
     request: DumpRequest,
@@ -79,6 +84,7 @@ class Dump {
     signal: AbortSignal,
     input: Input,
     codec: PageCodec | undefined,
+    protection: TargetProtection | undefined,
     began: number,
   ) {
     this.request = request;
@@ -86,6 +92,7 @@ class Dump {
     this.signal = signal;
     this.input = input;
     this.codec = codec;
+    this.protection = protection;
     this.began = began;
   }
 
@@ -103,6 +110,7 @@ class Dump {
     this.level = dumpLevel.level;
     if (unreadable !== undefined) this.keepAll(unreadable);
     for (const warning of description.warnings) this.warn(warning);
+    await this.checkProtection();
 
     const notes = outputNotes(file.notes, description);
     const layout = layoutKdump(file.pageSize, notes.blob.length, plan.maxMapnr);
@@ -134,13 +142,25 @@ class Dump {
     return this.write({ ...job, target: { path, fd, layout } }, target, assemble, header);
   }
 
+  /** Memory that was encrypted while the machine ran is not to be left less protected without a word. */
+  private async checkProtection(): Promise<void> {
+    const { output } = this.request;
+    if (output === undefined || this.input.description.encryptionMask === 0n) return;
+    this.protection ??= await protectionOf(output);
+    const warning = protectionWarning(this.protection);
+    if (warning !== undefined) this.warn(warning);
+  }
+
   /** A dry run: all that is decided by the struct pages is found, and the rest estimated. */
   private async estimate(job: Job, layout: KdumpLayout, team: Team): Promise<DumpReport> {
     try {
       const drop = await this.takeCensus(team);
       const again = (late: LateDrops) => keptBitsAgain(team.thread, late);
       const { classified, keptPages, kept } = await this.classify(job, team, drop, again);
-      const compressed = await estimate(team.thread, kept, keptPages, () => stopIfAborted(this.signal));
+      const { undecided } = classified.classes;
+      const compressed = await estimate(team.thread, kept, { keptPages, undecided }, () =>
+        stopIfAborted(this.signal),
+      );
       if (team.fallback !== undefined) this.warn(team.fallback);
       this.checkRead(compressed);
       const sizeBytes = dataOffset(layout, keptPages) + layout.blockSize + compressed.dataBytes;
@@ -281,6 +301,7 @@ class Dump {
       kernelFreePages: this.input.description.machine.kernelFreePages,
       census: this.census,
       verdict: this.input.verdict,
+      targetProtection: this.protection,
       missingPages: compressed.missingPages,
       dataBytes: compressed.dataBytes,
       storedPages: compressed.storedPages,

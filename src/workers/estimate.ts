@@ -23,11 +23,14 @@ interface Sample {
   dataBytes: number;
 }
 
-/** What compressing would give, if all kept pages were like the sample; all of them are looked at when they are few. */
+/**
+ * What compressing would give, if all kept pages were like the sample; all of them are looked at when they are few. No class comes to
+ * less than nothing.
+ */
 export async function estimate(
   thread: Thread,
   kept: KeptBits,
-  keptPages: number,
+  { keptPages, undecided: undecidedPages }: { readonly keptPages: number; readonly undecided: number },
   stopIfAborted: () => void,
 ): Promise<CompressResult> {
   const measure = await pageMeasure(thread);
@@ -52,7 +55,10 @@ export async function estimate(
     dataBytes: share(sample.dataBytes),
     storedPages: keptPages - zeroPages - missingPages,
     zeroPages,
-    undecidedZeroPages: share(sample.undecidedZeroPages),
+    undecidedZeroPages: Math.max(
+      zeroPages - (keptPages - undecidedPages),
+      Math.min(undecidedPages, zeroPages, share(sample.undecidedZeroPages)),
+    ),
     missingPages,
     cutPages: thread.reader.cutPages - cutBefore,
     dedup: undefined,

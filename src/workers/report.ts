@@ -2,6 +2,7 @@
 
 import type { CodecName, MakerKind } from '../codec/codec.ts';
 import type { PageClass } from '../filter/page-class.ts';
+import type { Encrypted } from '../luks/target/report.ts';
 import type { Census } from '../sme/census/census.ts';
 import type { SharedUse } from '../sme/census/shared-uses.ts';
 import type { Technology } from '../sme/census/technology.ts';
@@ -43,6 +44,8 @@ export interface DumpRequest extends InputRequest {
   readonly excludeShared: boolean;
   /** Writes a dump even of what looks like ciphertext. */
   readonly allowCiphertext: boolean;
+  /** Writes only to where all is encrypted. */
+  readonly requireEncryptedTarget: boolean;
 }
 
 /** A validated command line of `smelt sme`. */
@@ -128,6 +131,12 @@ export interface SmeReport {
   readonly warnings: readonly string[];
 }
 
+/** Whether what is written to the output's path is encrypted on its way to the disk, and a sentence that says why. */
+export interface TargetProtection {
+  readonly encrypted: Encrypted;
+  readonly why: string;
+}
+
 export interface PhaseReport {
   readonly phase: Phase;
   readonly pages: number;
@@ -176,6 +185,8 @@ export interface DumpReport {
   /** Taken where memory was encrypted, or for --exclude-shared; undefined otherwise and where it could not be taken. */
   readonly census: CensusReport | undefined;
   readonly verdict: Verdict;
+  /** Looked at where memory was encrypted, or for --require-encrypted-target; undefined otherwise and where nothing is written. */
+  readonly targetProtection: TargetProtection | undefined;
   /** Kept pages that could not be read: excluded from the data, marked as missing. */
   readonly missingPages: number;
   /** All that `onWarning` was told: one sentence each, with what to do where something can be done. */

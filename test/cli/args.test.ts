@@ -39,6 +39,7 @@ const PLAIN: DumpRequest = {
   strict: false,
   excludeShared: false,
   allowCiphertext: false,
+  requireEncryptedTarget: false,
   smeMask: undefined,
   vmcoreinfoFile: undefined,
 };

@@ -41,6 +41,7 @@ export interface FakeHostOptions {
   engine?: Engine;
   bench?: BenchEngine;
   sme?: SmeEngine;
+  luks?: Awaited<ReturnType<Host['loadLuks']>>;
   live?: (root: string) => LiveReport;
   /** Of a terminal on stderr; without it stderr is none. */
   columns?: number;
@@ -62,6 +63,7 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
     listeners,
     loadEngine: async () => options.engine ?? (async () => sampleReport()),
     loadBench: async () => options.bench ?? (async () => Promise.reject(new Error('no bench in this test'))),
+    loadLuks: async () => options.luks ?? (await Promise.reject(new Error('no keys in this test'))),
     loadSme: async () => options.sme ?? (async () => Promise.reject(new Error('no census in this test'))),
     loadLive: async () =>
       options.live ??
@@ -156,6 +158,7 @@ export function sampleReport(change: Partial<DumpReport> = {}): DumpReport {
     absentPages: 0,
     census: undefined,
     verdict: sampleVerdict(),
+    targetProtection: undefined,
     kernelFreePages: 864_842,
     dataBytes: 30_400_000,
     storedPages: 38_679,

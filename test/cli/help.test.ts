@@ -27,6 +27,7 @@ describe('smelt --help', () => {
       Commands
         dump                       filter and compress a dump; the default
         sme                        which pages were encrypted; --live: this machine
+        luks                       encrypted targets: status, register, unlock, lock
         bench                      measure codecs, levels and threads on a dump
 
       Options used most
@@ -41,7 +42,6 @@ describe('smelt --help', () => {
         smelt -l -d 31 /proc/vmcore /var/crash/vmcore  in the kdump kernel
         smelt -z -d 31 vmcore small                    a dump to send away
         smelt -c -d 1 --num-threads 8 vmcore whole     all but zero pages
-
       \`smelt dump --help\` lists every option.
       "
     `);
@@ -137,6 +137,7 @@ describe('smelt dump --help', () => {
         Without a letter pages are stored as they are; of several the last counts.
 
       Where to write
+            --require-encrypted-target write only where all is encrypted
         -f                         overwrite DUMPFILE when it exists
             --keep-incomplete      keep DUMPFILE.incomplete when interrupted
 

@@ -1,9 +1,10 @@
 /** The census as part of a dump and of `smelt sme`, --exclude-shared, and what is refused as ciphertext. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { SmeltError } from '../../src/errors.ts';
 import { CensusWalker } from '../../src/sme/census/plan.ts';
-import type { SmeReport, SmeRequest } from '../../src/workers/report.ts';
+import type { DumpObserver, SmeReport, SmeRequest } from '../../src/workers/report.ts';
 import { survey } from '../../src/workers/survey.ts';
 import { PagesHeader } from '../../src/write/pages-file.ts';
 import { encipher } from '../build/cipher.ts';
@@ -30,6 +31,8 @@ const totalPages = 16_384;
 
 async function runSurvey(
   asked: Partial<SmeRequest> = {},
+  observes: Partial<DumpObserver> = {},
+  signal = new AbortController().signal,
 ): Promise<{ report: SmeReport; warnings: string[] }> {
   const warnings: string[] = [];
   const request: SmeRequest = {
@@ -45,9 +48,10 @@ async function runSurvey(
   const observer = {
     onInput: () => {},
     onProgress: () => {},
-    onWarning: (text: string) => warnings.push(text),
+    onWarning: (text: string) => void warnings.push(text),
+    ...observes,
   };
-  return { report: await survey(request, observer, new AbortController().signal), warnings };
+  return { report: await survey(request, observer, signal), warnings };
 }
 
 /** The numbers of the set bits. */
@@ -101,6 +105,27 @@ describe('the census', () => {
     expect(file.length).toBe(Number(header.shared_offset + header.bitmap_size));
     await expect(runSurvey({ pagesFile })).rejects.toMatchObject({ code: 'TARGET' });
     await expect(runSurvey({ pagesFile: input })).rejects.toMatchObject({ code: 'TARGET' });
+  });
+
+  test('is not begun where its bitmaps cannot be kept', async () => {
+    const walk = vi.spyOn(CensusWalker.prototype, 'walk');
+    const pagesFile = join(dir, 'there-already');
+    writeFileSync(pagesFile, 'somebody else’s');
+    await expect(runSurvey({ pagesFile })).rejects.toMatchObject({ code: 'TARGET' });
+    expect(walk).not.toHaveBeenCalled();
+    walk.mockRestore();
+    expect(readFileSync(pagesFile, 'utf8')).toBe('somebody else’s');
+    expect(existsSync(`${pagesFile}.incomplete`)).toBe(false);
+  });
+
+  test('that is interrupted leaves no file', async () => {
+    const controller = new AbortController();
+    const pagesFile = join(dir, 'interrupted');
+    const onProgress = () => controller.abort(new SmeltError('INTERRUPTED', 'interrupted by a test'));
+    await expect(runSurvey({ pagesFile }, { onProgress }, controller.signal)).rejects.toMatchObject({
+      code: 'INTERRUPTED',
+    });
+    expect(existsSync(pagesFile) || existsSync(`${pagesFile}.incomplete`)).toBe(false);
   });
 
   test('is told in short by every dump of a machine whose memory was encrypted, and by no other', async () => {
@@ -209,6 +234,66 @@ describe('--exclude-shared', () => {
     expect(report.classes.shared).toBe(sharedPfns.length);
     expect(Object.values(report.classes).every((pages) => pages >= 0)).toBe(true);
     expect(Object.values(report.classes).reduce((sum, pages) => sum + pages)).toBe(report.totalPages);
+  });
+});
+
+describe('a machine with a huge page larger than a window, and struct pages that make no sense', () => {
+  /** Of 64 MiB; and blocks whose order cannot be, of zeros or of text. */
+  const HUGE = 16_384;
+  const bad = (pfn: number, count: number, data?: 'text') => ({
+    pfn,
+    count,
+    kind: 'buddy' as const,
+    order: 0,
+    raw: { private: 99n },
+    claims: [],
+    ...(data === undefined ? {} : { data }),
+  });
+  const pages = [
+    { pfn: HUGE, kind: 'hugetlb' as const, order: 14, data: 'text' as const },
+    bad(10_000, 40),
+    bad(10_100, 5, 'text'),
+    bad(10_200, 8),
+  ];
+  const shared = [
+    { pfn: 10_198, count: 12 },
+    { pfn: HUGE + 9_000, count: 7 },
+  ];
+  const huge = join(dir, 'huge');
+  const ram = [{ start: 0, end: 160 * 2 ** 20 }];
+  const built = buildEveryKind({ path: huge, pages, ram, smeMask: MASK, shared, directLeaf: '4k' });
+
+  test.each([0, 1, 2, 4])('is counted the same with windows for %i threads', async (threads) => {
+    const output = join(dir, `huge.${threads}`);
+    const run = { input: huge, threads, dumpLevel: 31, excludeShared: true };
+    const { report } = await runDump({ ...run, output });
+    const { shared: sharedPages, user, undecided, kernel } = report.classes;
+    // Eight of the twelve are bad ones; those of the huge page go with it.
+    expect({ sharedPages, user, undecided }).toEqual({ sharedPages: 12, user: 2 ** 14, undecided: 5 });
+    expect(kernel).toBeGreaterThan(0);
+    expect(Object.values(report.classes).reduce((sum, some) => sum + some)).toBe(report.totalPages);
+    const kept = built.expected.kept(31).slice();
+    for (let pfn = 10_198; pfn < 10_210; pfn++) kept[pfn >>> 3]! &= ~(1 << (pfn & 7));
+    checkPages(parseKdump(output), built, kept);
+
+    const dry = await runDump({ ...run, output: undefined, dryRun: true });
+    expect(dry.report.keptPages).toBe(report.keptPages);
+    expect({ ...dry.report.classes, zero: 0, kernel: 0, undecided: 0 }).toEqual({
+      ...report.classes,
+      zero: 0,
+      kernel: 0,
+      undecided: 0,
+    });
+    expect(Object.values(dry.report.classes).every((some) => some >= 0)).toBe(true);
+  });
+
+  test('has its shared ranges told by what their pages are, wherever their block begins', async () => {
+    const { census } = (await runSurvey({ input: huge })).report;
+    expect(census?.sharedRangeCount).toBe(2);
+    expect(census?.sharedRanges).toEqual([
+      { ...shared[0], use: undefined, classes: { kernel: 4, undecided: 8 } },
+      { ...shared[1], use: undefined, classes: { user: 7 } },
+    ]);
   });
 });
 

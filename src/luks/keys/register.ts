@@ -1,6 +1,7 @@
 /** In the first kernel: tells it which volume keys to hand to the crash kernel, so that kexec takes them along. */
 
 import { SmeltError } from '../../errors.ts';
+import { uuidOf } from './device.ts';
 import { KeyItems, MAX_ITEMS } from './items.ts';
 import { isWithinReach, readKeys } from './keyring.ts';
 import { type Checked, checkItemName, checkRequest, type KeyRequest } from './request.ts';
@@ -146,7 +147,7 @@ export interface UnregisterReport {
 }
 
 /**
- * Removes key items, those of these names or all. The keys stay in the keyring, and in a crash kernel that was loaded with them.
+ * Removes key items, those of these names or devices or all. The keys stay in the keyring, and in a crash kernel that was loaded with them.
  */
 export function unregister(
   names: readonly string[] | undefined,
@@ -154,7 +155,9 @@ export function unregister(
   items = new KeyItems(system),
 ): UnregisterReport {
   items.require('first kernel');
-  names?.forEach(checkItemName);
-  const removed = (names ?? items.names()).filter((name) => items.remove(name));
+  const all = items.names();
+  const wanted = names?.map((name) => (all.includes(name) ? name : uuidOf(system, name))) ?? all;
+  wanted.forEach(checkItemName);
+  const removed = wanted.filter((name) => items.remove(name));
   return { removed, count: items.count() ?? items.names().length };
 }

@@ -1,0 +1,65 @@
+/** `smelt luks`: what a target sits on, and the hand-over of volume keys to the crash kernel and back. */
+
+import { ExitCode, SmeltError } from '../errors.ts';
+import type { LuksDone, LuksReport } from '../luks/actions.ts';
+import type { Step } from '../luks/keys/steps.ts';
+import { type DisplayOptions, MessageLevel } from './display.ts';
+import { reportFailure, reportWarnings } from './errors-out.ts';
+import type { Host } from './host.ts';
+import { jsonReport } from './json.ts';
+import { type LuksArgs, parseLuks } from './luks-args.ts';
+import { luksStatusText } from './luks-status-text.ts';
+import { luksText, stepText } from './luks-text.ts';
+import { widthOf } from './text.ts';
+import type { Token } from './tokens.ts';
+
+/** @throws SmeltError USAGE; what fails later is reported here, with the steps that came before. */
+export async function runLuks(
+  tokens: readonly Token[],
+  display: DisplayOptions,
+  host: Host,
+): Promise<number> {
+  const args = parseLuks(tokens);
+  const onStep = (step: Step) => {
+    if (display.level & MessageLevel.common) host.stderr.write(`${stepText(step, widthOf(host.stderr))}\n`);
+  };
+  try {
+    const actions = await host.loadLuks();
+    if (args.action === 'status') {
+      const status = await actions.status(args.path);
+      tell({ action: 'status', ...status }, luksStatusText(status, widthOf(host.stdout)), display, host);
+      return status.target.encrypted === 'all legs' ? ExitCode.ok : ExitCode.failed;
+    }
+    const done = await act(args, actions, onStep);
+    tell(done, luksText(done, widthOf(host.stdout)), display, host);
+    if ('warnings' in done) reportWarnings(done.warnings, display, host);
+    return ExitCode.ok;
+  } catch (thrown) {
+    if (!(thrown instanceof SmeltError)) throw thrown;
+    reportFailure(thrown, [], display, host);
+    return thrown.exitCode;
+  }
+}
+
+async function act(
+  args: Exclude<LuksArgs, { action: 'status' }>,
+  actions: Awaited<ReturnType<Host['loadLuks']>>,
+  onStep: (step: Step) => void,
+): Promise<LuksDone> {
+  switch (args.action) {
+    case 'register':
+      return { action: 'register', ...(await actions.register(args.requests)) };
+    case 'unregister':
+      return { action: 'unregister', ...actions.unregister(args.devices) };
+    case 'reuse':
+      return { action: 'reuse', ...actions.reuse(args.isOn) };
+    case 'unlock':
+      return { action: 'unlock', ...(await actions.unlock(args.device, { ...args.options, onStep })) };
+    case 'lock':
+      return { action: 'lock', ...(await actions.lock(args.target, onStep)) };
+  }
+}
+
+function tell(report: LuksReport, lines: readonly string[], { json }: DisplayOptions, host: Host): void {
+  host.stdout.write(json ? jsonReport('luks', report) : `${lines.join('\n')}\n`);
+}

@@ -1,0 +1,32 @@
+/** Whether what a dump is written to protects it: memory that was encrypted must not lie in the clear on a disk. */
+
+import { SmeltError } from '../errors.ts';
+import type { TargetProtection } from './report.ts';
+
+/** Looks at the layers below the path; of what is not there yet, below its directory. */
+export async function protectionOf(path: string): Promise<TargetProtection> {
+  // Hardly any dump needs it.
+  const { luksStatus } = await import('../luks/status.ts');
+  const { target } = await luksStatus(path);
+  return { encrypted: target.encrypted, why: target.why };
+}
+
+/** @throws SmeltError UNENCRYPTED unless all that is written to `path` is encrypted. */
+export function requireEncrypted(path: string, { encrypted, why }: TargetProtection): void {
+  if (encrypted === 'all legs') return;
+  const what = {
+    'some legs': 'would be encrypted only in part',
+    none: 'would not be encrypted',
+    unknown: 'might not be encrypted',
+  }[encrypted];
+  throw new SmeltError('UNENCRYPTED', `the dump ${what}: ${why}`, {
+    hint: `--require-encrypted-target refuses that; \`smelt luks status ${path}\` shows what it is on.`,
+  });
+}
+
+/** For a dump of memory that was encrypted while the machine ran; undefined where its protection goes on. */
+export function protectionWarning({ encrypted, why }: TargetProtection): string | undefined {
+  if (encrypted === 'all legs') return undefined;
+  const what = { 'some legs': 'will be only in part', none: 'will not be', unknown: 'may not be' }[encrypted];
+  return `the memory was encrypted while the machine ran, and its dump ${what}: ${why}; --require-encrypted-target refuses that`;
+}
