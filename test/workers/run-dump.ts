@@ -45,15 +45,17 @@ export function requestOf(asked: Asked): DumpRequest {
   };
 }
 
+/** Whether the disks of the machine that tests are encrypted is not what is tested. */
+export const isOfTestedDisks = (warning: string): boolean =>
+  warning.startsWith('the memory was encrypted while the machine ran');
+
 export async function runDump(asked: Asked, signal = new AbortController().signal): Promise<Ran> {
   const inputs: InputReport[] = [];
   const warnings: string[] = [];
   const progress: Progress[] = [];
   const observer = {
     onInput: (input: InputReport) => void inputs.push(input),
-    // Whether the disks of the machine that tests are encrypted is not what is tested.
-    onWarning: (sentence: string) =>
-      /^the memory was encrypted while the machine ran/.test(sentence) || void warnings.push(sentence),
+    onWarning: (sentence: string) => void (isOfTestedDisks(sentence) || warnings.push(sentence)),
     onProgress: (p: Progress) => void progress.push(p),
   };
   const report = await dump(requestOf(asked), observer, signal);
