@@ -230,6 +230,10 @@ function table(
 function workLines(report: DumpReport, askedThreads = 0): string[] {
   const { output, input, dataBytes, storedPages, dedup, threads, mmap, peakRssBytes, phases } = report;
   const rows: string[][] = [];
+  // Of one that is not encrypted there is a warning.
+  const { targetProtection } = report;
+  if (targetProtection?.encrypted === 'all legs')
+    rows.push(['target', `encrypted: ${printable(targetProtection.why)}`]);
   const storedBytes = storedPages * input.pageSizeBytes;
   if (output.codec === undefined) {
     rows.push(['codec', `none: ${pages(storedPages)}, ${memory(storedBytes)}`]);

@@ -375,3 +375,13 @@ describe('what was shared of encrypted memory', () => {
     expect(text).toMatch(/^ {12}shared +520 +2\.0 MiB$/m);
   });
 });
+
+describe('an encrypted target', () => {
+  test('is told with what encrypts it; one that is not has a warning instead', () => {
+    const why = 'luks-data encrypts all that is written to /var/crash/dump';
+    const told = (encrypted: 'all legs' | 'none') =>
+      summary(sampleReport({ targetProtection: { encrypted, why } }));
+    expect(told('all legs')).toContain(`  target    encrypted: ${why}\n`);
+    expect(told('none')).not.toContain('  target ');
+  });
+});
