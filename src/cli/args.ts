@@ -93,13 +93,15 @@ function foreignOption({ long, short, of = [] }: Option, command: CommandName): 
   const name = long === undefined ? `-${short}` : `--${long}`;
   const refused = findRefused(name);
   if (refused !== undefined) return refusedOption(refused, command);
-  return new SmeltError(
-    'USAGE',
-    `${name} is no option of smelt ${command} but of smelt ${of.join(' and ')}`,
-    {
-      hint: helpHint(command),
-    },
-  );
+  return new SmeltError('USAGE', `${name} is no option of smelt ${command} but of smelt ${listed(of)}`, {
+    hint: helpHint(command),
+  });
+}
+
+/** "dump", "dump and sme", "dump, sme and bench" */
+function listed(words: readonly string[]): string {
+  const last = words.at(-1) ?? '';
+  return words.length < 2 ? last : `${words.slice(0, -1).join(', ')} and ${last}`;
 }
 
 function refusedOption({ name, instead }: Refused, command: CommandName): SmeltError {
@@ -146,6 +148,11 @@ export function toDumpRequest(raw: RawArgs): DumpRequest {
         hint: 'Leave out --dedup or --dry-run.',
       },
     );
+  }
+  if (values['require-encrypted-target'] && output === undefined) {
+    throw new SmeltError('USAGE', '--require-encrypted-target needs DUMPFILE, to look at what that is on', {
+      hint: 'Name it also for a dry run: nothing is written there.',
+    });
   }
   const codec = codecOf(values);
   checkCompression(codec, values);

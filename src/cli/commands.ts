@@ -85,7 +85,7 @@ export const COMMANDS: readonly Command[] = [
     help: {
       usage: 'smelt luks status|register|unlock|lock [OPTIONS] [PATH or DEVICE…]',
       about: [
-        'status says what PATH (default: /var/crash) is on, and whether that is encrypted.',
+        'status says what PATH (/var/crash) is on, and whether all of that is encrypted;',
         'register hands the volume keys of DEVICEs to the crash kernel; there, unlock',
         'opens and mounts DEVICE with the key that arrived, and lock undoes that.',
       ],
@@ -131,7 +131,7 @@ export interface Chosen {
 
 /** The first operand names the command when it is the name of one; a file of that name is written ./dump. */
 export function chooseCommand(tokens: readonly Token[]): Chosen {
-  const [first, second, ...more] = tokens.filter((token) => token.kind === 'operand');
+  const [first, second] = tokens.filter((token) => token.kind === 'operand');
   const commandOf = (token: typeof first | undefined) =>
     token?.commandPossible ? COMMANDS.find(({ name }) => name === token.text) : undefined;
   const command = commandOf(first);
@@ -142,7 +142,7 @@ export function chooseCommand(tokens: readonly Token[]): Chosen {
   const help =
     first?.text === 'help' &&
     first.commandPossible &&
-    (second === undefined || (subject !== undefined && more.length === 0)) &&
+    (second === undefined || subject !== undefined) &&
     !existsSync('help');
   if (help && subject !== undefined) return { command: subject, named: true, help, rest: [] };
   return { command: DEFAULT_COMMAND, named: false, help, rest: tokens };

@@ -44,7 +44,7 @@ export function parseLuks(tokens: readonly Token[]): LuksArgs {
   switch (verb) {
     case 'status':
       if (second !== undefined) throw usage(`one PATH is looked at, and there are ${operands.length}`);
-      return { action: 'status', path: device ?? USUAL_TARGET };
+      return { action: 'status', path: (device ?? USUAL_TARGET).replace(/^UUID=/i, '/dev/disk/by-uuid/') };
     case 'register':
       return registerOf(operands, values);
     case 'unlock': {

@@ -41,14 +41,15 @@ export function luksStatusText({ target, crashKernelReserved }: LuksStatus, widt
 }
 
 /** "/var/crash is on ext4 on LVM on LUKS2 (aes-xts-plain64): encrypted" */
-function firstLine({ path, layers, encrypted, header }: TargetReport): string {
+function firstLine({ path, existing, exists, layers, encrypted, header }: TargetReport): string {
   const isDevice = layers.device !== undefined;
   const own = header === undefined ? '' : ` ${isDevice ? 'with' : 'has'} a LUKS${header.version} header`;
   const on = isDevice
     ? `is ${chain(layers)}${own}`
     : `${own === '' ? '' : `${own.trim()} and `}is on ${chain(layers)}`;
   const isPast = header !== undefined && encrypted !== 'all legs';
-  return `${path} ${on}: ${isPast ? 'encrypted only through dm-crypt' : VERDICTS[encrypted]}`;
+  const what = exists ? path : `${path} does not exist; ${existing}`;
+  return `${what} ${on}: ${isPast ? 'encrypted only through dm-crypt' : VERDICTS[encrypted]}`;
 }
 
 /** Down to what encrypts, or to the disk; where ways part that are not alike, no further. */

@@ -28,6 +28,7 @@ export function parseSme(tokens: readonly Token[]): SmeArgs {
   if (values.pages === '-') throw usage('--pages writes a file that has a name, and not to standard output');
   const [input] = operands;
   if (input === undefined) throw usage('VMCORE is missing');
+  if (input === '') throw usage('the name of VMCORE is empty');
   if (operands.length > 1) throw usage(`one VMCORE is looked at, and there are ${operands.length}`);
   return {
     request: { input, ...accessOf(values), pagesFile: values.pages, overwrite: values.f ?? false },

@@ -26,13 +26,10 @@ export async function runSme(tokens: readonly Token[], display: DisplayOptions, 
 
 async function live(root: string, display: DisplayOptions, host: Host): Promise<number> {
   if (!isDirectory(join(root, 'proc'))) {
-    throw new SmeltError(
-      'INPUT_OPEN',
-      `${root}: has no directory proc, so it is no copy of a machine's files`,
-      {
-        hint: 'docs/sme.md lists what to copy.',
-      },
-    );
+    const what = isDirectory(root) ? 'has no directory proc' : 'is no directory';
+    throw new SmeltError('INPUT_OPEN', `${root}: ${what}, so it is no copy of a machine's files`, {
+      hint: 'docs/sme.md lists what to copy.',
+    });
   }
   const lookAtMachine = await host.loadLive();
   const report = lookAtMachine(root);

@@ -43,8 +43,8 @@ function rowLines(report: LiveReport, columns: number): string[] {
   return rows.flatMap(([label, value, source]) => {
     const start = `${INDENT}${label.padEnd(LABEL_WIDTH - INDENT.length)}`;
     return value === undefined
-      ? wrapped(start, source, columns, 2)
-      : wrapped(`${start}${value.padEnd(valueWidth)}  `, source, columns, 2);
+      ? wrapped(start, source, columns, 3)
+      : wrapped(`${start}${value.padEnd(valueWidth)}  `, source, columns, 3);
   });
 }
 
@@ -80,8 +80,8 @@ function encryptionText(kind: string, cBit: Fact<number>): string {
 function bodyLines({ problems, notes }: LiveReport, columns: number, room: number): string[] {
   const blocks = [
     ...problems.map(({ what, todo }) => [
-      ...wrapped(PROBLEM, what, columns, 4),
-      ...wrapped(' '.repeat(PROBLEM.length), todo, columns, 3),
+      ...wrapped(PROBLEM, what, columns, 6),
+      ...wrapped(' '.repeat(PROBLEM.length), todo, columns, 8),
     ]),
     ...notes.map((note) => wrapped('note: ', note, columns, 2)),
   ];
@@ -90,6 +90,8 @@ function bodyLines({ problems, notes }: LiveReport, columns: number, room: numbe
     const left = blocks.length - index;
     // A blank line before all of it, and one to say that there is more.
     if (1 + shown.length + block.length + (left > 1 ? 1 : 0) > room) {
+      // Of the first one as much as there is room for.
+      if (index === 0) shown.push(...block.slice(0, Math.max(0, room - 2)));
       shown.push(`${left} more: --json has all`);
       break;
     }

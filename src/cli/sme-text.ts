@@ -15,8 +15,9 @@ const MAX_RANGES = 16;
 
 /** Lines of at most 80 columns, where names do not make them longer. */
 export function smeText(report: SmeReport): string[] {
-  const { census, verdict, input } = report;
-  if (census === undefined) return verdictLines(verdict);
+  const { census, noCensus, verdict, input } = report;
+  if (census === undefined)
+    return verdict.outcome === 'readable' ? noCensusLines(noCensus) : verdictLines(verdict);
   return [
     ...hang('', `${technologyText(report)}.`.split(' '), LINE_WIDTH),
     ...verdictLines(verdict),
@@ -35,6 +36,14 @@ function verdictLines({ outcome, sentence, hint }: Verdict): string[] {
   if (outcome === 'readable') return ['The memory was read through the right mapping.'];
   const lines = hang('', printable(sentence).split(' '), LINE_WIDTH);
   return hint === undefined ? lines : [...lines, ...hang(INDENT, printable(hint).split(' '), LINE_WIDTH)];
+}
+
+/** Where the memory can be read, but not understood. */
+function noCensusLines(noCensus: SmeReport['noCensus']): string[] {
+  const text = `No page tables can be found: ${noCensus?.why ?? 'nothing says where they are'}.`;
+  const lines = hang('', printable(text).split(' '), LINE_WIDTH);
+  const hint = noCensus?.hint;
+  return hint === undefined ? lines : [...lines, ...hang(INDENT, hint.split(' '), LINE_WIDTH)];
 }
 
 function technologyText({ input, census }: SmeReport): string {

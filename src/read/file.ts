@@ -17,7 +17,9 @@ export function openForReading(path: string): { fd: number; fileBytes: number } 
     closeSync(fd);
     const what = stat.isDirectory() ? 'a directory' : 'not a regular file';
     throw new SmeltError('INPUT_OPEN', `${path}: is ${what}`, {
-      hint: 'A dump is read at many places at once; save a stream to a file first.',
+      hint: stat.isDirectory()
+        ? 'Give the dump itself; kdump calls it vmcore or dump.DATE.'
+        : 'A dump is read at many places at once; save a stream to a file first.',
     });
   }
   return { fd, fileBytes: stat.size };

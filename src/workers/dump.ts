@@ -110,7 +110,6 @@ class Dump {
     this.level = dumpLevel.level;
     if (unreadable !== undefined) this.keepAll(unreadable);
     for (const warning of description.warnings) this.warn(warning);
-    await this.checkProtection();
 
     const notes = outputNotes(file.notes, description);
     const layout = layoutKdump(file.pageSize, notes.blob.length, plan.maxMapnr);
@@ -154,6 +153,7 @@ class Dump {
   /** A dry run: all that is decided by the struct pages is found, and the rest estimated. */
   private async estimate(job: Job, layout: KdumpLayout, team: Team): Promise<DumpReport> {
     try {
+      await this.checkProtection();
       const drop = await this.takeCensus(team);
       const again = (late: LateDrops) => keptBitsAgain(team.thread, late);
       const { classified, keptPages, kept } = await this.classify(job, team, drop, again);
@@ -231,6 +231,7 @@ class Dump {
     try {
       // From the first moment on the file says of itself that it is incomplete: even a power cut leaves a readable part.
       writeHeader(true);
+      await this.checkProtection();
       team = await assemble(job);
       const drop = await this.takeCensus(team);
       const written = keptBitsIn(job.target, plan);

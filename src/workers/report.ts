@@ -121,8 +121,9 @@ export interface CensusReport extends Omit<Census, 'frames'> {
 export interface SmeReport {
   readonly input: InputReport;
   readonly verdict: Verdict;
-  /** Undefined where no page tables can be found. */
+  /** Undefined where no page tables can be found; then the field below says why, and what to do. */
   readonly census: CensusReport | undefined;
+  readonly noCensus: { readonly why: string; readonly hint: string | undefined } | undefined;
   readonly pagesFile: string | undefined;
   readonly threads: number;
   readonly phases: readonly PhaseReport[];

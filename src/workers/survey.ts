@@ -35,12 +35,12 @@ export async function survey(
       const taken = await takeCensus(input, team, 'ranges', look);
       look();
       if (team.fallback !== undefined) warn(team.fallback);
-      if (taken === undefined) warn(`no page tables can be found: ${whyNoTables(input, team)}`);
       if (target !== undefined) keepPages(target, input, taken, warn);
       return {
         input: input.report,
         verdict: input.verdict,
         census: taken?.report,
+        noCensus: taken === undefined ? whyNoTables(request, input, team) : undefined,
         pagesFile: taken && pagesFile,
         threads: team.threads,
         phases: team.phases,
@@ -57,11 +57,23 @@ export async function survey(
   });
 }
 
-function whyNoTables({ file, description, verdict }: Input, { thread }: Team): string {
+function whyNoTables(
+  { smeMask }: SmeRequest,
+  { file, description, verdict }: Input,
+  { thread }: Team,
+): NonNullable<SmeReport['noCensus']> {
   const { cutPages } = thread.reader;
-  if (isUnreadable(verdict)) return 'the memory is not readable';
-  if (cutPages > 0) return `the file is cut short at byte ${comma(file.fileBytes)}`;
-  return description.machine.unreadable ?? 'those that VMCOREINFO names do not map the memory';
+  if (isUnreadable(verdict)) return { why: 'the memory is not readable', hint: undefined };
+  if (cutPages > 0) {
+    return {
+      why: `the file is cut short at byte ${comma(file.fileBytes)}`,
+      hint: 'Copy it again from where it was made.',
+    };
+  }
+  return {
+    why: description.machine.unreadable ?? 'those that VMCOREINFO names do not map the memory',
+    hint: smeMask === undefined ? undefined : 'Leave out --sme-mask, if that may be wrong.',
+  };
 }
 
 /** No page is classified or compressed: what of a job is for that is left empty. */

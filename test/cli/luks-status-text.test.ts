@@ -24,7 +24,8 @@ const textOf = (path: string, mib = 256, width = 80): string[] => {
 describe('the text', () => {
   it('begins with what the path is on and whether that is encrypted, and shows each layer', () => {
     expect(textOf('/mnt/var/crash')).toEqual([
-      '/mnt/var/crash is on ext4 on LVM on LUKS2 (aes-xts-plain64): encrypted',
+      '/mnt/var/crash does not exist; /mnt/var is on ext4 on LVM on LUKS2',
+      '(aes-xts-plain64): encrypted',
       '',
       '  ext4                /mnt/var',
       '  └─ LVM              vg0-var      40.0 MiB',
@@ -45,8 +46,8 @@ describe('the text', () => {
   it('says why where not all of it is encrypted, and where ways part', () => {
     expect(textOf('/mnt/half')).toEqual([
       '/mnt/half is on ext4 on md raid1 on 2 devices: encrypted only in part',
-      '  luks-e encrypts only a part of what is written to /mnt/half: vdf gets the rest',
-      '  as it is.',
+      '  luks-e encrypts only a part of what is written to /mnt/half: the rest lies on',
+      '  vdf in plaintext.',
       '',
       '  ext4           /mnt/half',
       '  └─ md raid1    md1         143.0 MiB',
@@ -149,6 +150,7 @@ describe('whatever names there are', () => {
         const target = {
           path,
           existing: '/',
+          exists: true,
           layers,
           legs: [],
           encrypted: 'unknown',

@@ -1,6 +1,15 @@
 /** Key items: the directories of configfs that tell the kernel which keys to hand to the crash kernel. Linux 6.16 and later. */
 
-import { closeSync, constants, mkdirSync, openSync, readdirSync, rmdirSync, writeSync } from 'node:fs';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmdirSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { errnoName, SmeltError, systemReason } from '../../errors.ts';
 import { readText } from '../../sme/live/files.ts';
@@ -36,10 +45,13 @@ export class KeyItems {
     return this.list() !== undefined;
   }
 
-  /** @throws SmeltError where there is no interface, or not the one of the kernel that is asked for */
+  /** @throws SmeltError where there is no interface, not the one of the kernel that is asked for, or not for this user */
   require(which: 'first kernel' | 'crash kernel'): void {
     if (!this.isThere()) throw this.whyNotThere();
-    if (this.isCrashKernel() === (which === 'crash kernel')) return;
+    if (this.isCrashKernel() === (which === 'crash kernel')) {
+      this.requireAccess();
+      return;
+    }
     throw new SmeltError(
       'KEY',
       which === 'first kernel'
@@ -49,6 +61,15 @@ export class KeyItems {
         hint: which === 'first kernel' ? 'Here keys are restored.' : 'Keys are restored after a crash only.',
       },
     );
+  }
+
+  /** To others than root even its keys do not show, so that they would be told of a key that is missing. */
+  private requireAccess(): void {
+    try {
+      accessSync(this.at(''), constants.W_OK);
+    } catch (error) {
+      throw this.failed('nothing can be changed', error);
+    }
   }
 
   /** In the order of their names. */
@@ -181,7 +202,7 @@ export class KeyItems {
       'UNSUPPORTED',
       `this kernel hands no keys to a crash kernel: there is no ${this.path}`,
       {
-        hint: 'It takes Linux 6.16 or later with CONFIG_CRASH_DM_CRYPT; without it, dump to a volume that is not encrypted, or with a key file.',
+        hint: 'It takes Linux 6.16 or later with CONFIG_CRASH_DM_CRYPT; without it, `smelt luks unlock --key-file` opens the volume in the crash kernel.',
       },
     );
   }

@@ -5,7 +5,7 @@ import { resolvePath } from '../target/paths.ts';
 import { findMapping, mappings, mountAt, mountsOf } from './device.ts';
 import { type Step, Steps } from './steps.ts';
 import { type System, THIS_MACHINE } from './system.ts';
-import { checkPath, closeVolume, unmountVolume } from './volume.ts';
+import { checkExists, checkPath, closeVolume, unmountVolume } from './volume.ts';
 
 export interface LockReport {
   /** The dm-crypt device that was closed, or undefined where none was open. */
@@ -25,7 +25,10 @@ export async function lock(
   system: System = THIS_MACHINE,
 ): Promise<LockReport> {
   const { device } = target;
-  if (target.mountPoint !== undefined) checkPath('the mount point', target.mountPoint);
+  if (target.mountPoint !== undefined) {
+    checkPath('the mount point', target.mountPoint);
+    checkExists(target.mountPoint, system);
+  }
   const mountPoint =
     target.mountPoint === undefined ? undefined : resolvePath(system.root, target.mountPoint).full;
   const steps = new Steps(onStep);

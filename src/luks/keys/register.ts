@@ -1,7 +1,7 @@
 /** In the first kernel: tells it which volume keys to hand to the crash kernel, so that kexec takes them along. */
 
 import { SmeltError } from '../../errors.ts';
-import { uuidOf } from './device.ts';
+import { findMapping } from './device.ts';
 import { KeyItems, MAX_ITEMS } from './items.ts';
 import { isWithinReach, readKeys } from './keyring.ts';
 import { type Checked, checkItemName, checkRequest, type KeyRequest } from './request.ts';
@@ -156,8 +156,13 @@ export function unregister(
 ): UnregisterReport {
   items.require('first kernel');
   const all = items.names();
-  const wanted = names?.map((name) => (all.includes(name) ? name : uuidOf(system, name))) ?? all;
+  const wanted = names?.map((name) => (all.includes(name) ? name : itemNameOf(name, system))) ?? all;
   wanted.forEach(checkItemName);
   const removed = wanted.filter((name) => items.remove(name));
   return { removed, count: items.count() ?? items.names().length };
+}
+
+/** Items are named by UUID unless somebody said otherwise. */
+function itemNameOf(device: string, system: System): string {
+  return findMapping(system, device)?.uuid ?? device.replace(/^UUID=/, '');
 }

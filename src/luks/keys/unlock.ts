@@ -139,7 +139,7 @@ class Unlocking {
       hint:
         keyFile === undefined
           ? 'Give a key file, or dump to another volume; for the next crash register the key, then load the crash kernel with `kexec -s -p`.'
-          : 'Dump to another volume.',
+          : 'Check the path of the key file, or dump to another volume.',
     });
   }
 

@@ -2,6 +2,7 @@
 
 import { SmeltError } from '../../errors.ts';
 import { failureOf, run } from '../run.ts';
+import { resolvePath } from '../target/paths.ts';
 import type { System } from './system.ts';
 
 /** By the volume key nothing is derived; by a key file Argon2 may take its time. */
@@ -18,7 +19,16 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$/;
 /** @throws SmeltError USAGE */
 export function checkPath(what: string, path: string): void {
   if (path.startsWith('/') && !path.includes('\0')) return;
-  throw new SmeltError('USAGE', `${what} has to be a path from / on, and is "${path.slice(0, 80)}"`);
+  throw new SmeltError('USAGE', `${what} has to be a path from / on, and is "${path.slice(0, 80)}"`, {
+    hint: what === 'the device' ? 'Or UUID= and all 36 characters of the UUID.' : 'Write it in full.',
+  });
+}
+
+/** @throws SmeltError USAGE where there is nothing at the path */
+export function checkExists(path: string, { root }: System): void {
+  const { existing, full } = resolvePath(root, path);
+  if (existing !== full)
+    throw new SmeltError('USAGE', `${path}: does not exist`, { hint: 'Check the path.' });
 }
 
 /** @throws SmeltError USAGE */
@@ -33,7 +43,8 @@ export function checkName(name: string): void {
 export async function readUuid(device: string, system: System): Promise<string> {
   const ran = await command(['cryptsetup', 'luksUUID', device], SHORT_LIMIT_MS, system);
   if (ran.failure !== undefined) {
-    throw new SmeltError('COMMAND', `${device}: cryptsetup finds no LUKS header: ${ran.failure}`, {
+    if (/does not exist/.test(ran.failure)) checkExists(device, system);
+    throw new SmeltError('COMMAND', `${device}: cryptsetup finds no LUKS header in it (${ran.failure})`, {
       hint: 'Give the device or partition that holds the LUKS volume, not what is within it.',
     });
   }
@@ -63,7 +74,9 @@ export async function openByFile(
   system: System,
 ): Promise<string | undefined> {
   const argv = ['cryptsetup', 'open', '--key-file', keyFile, device, name];
-  return (await command(argv, OPEN_LIMIT_MS, system)).failure;
+  const { failure } = await command(argv, OPEN_LIMIT_MS, system);
+  const { existing, full } = resolvePath(system.root, keyFile);
+  return failure !== undefined && existing !== full ? `${keyFile} does not exist` : failure;
 }
 
 /** @throws SmeltError COMMAND */

@@ -10,6 +10,8 @@ export interface TargetReport {
   readonly path: string;
   /** Links followed, as far as it exists. */
   readonly existing: string;
+  /** Whether that is all of it; else what would be made there counts. */
+  readonly exists: boolean;
   readonly layers: Layer;
   readonly legs: readonly Leg[];
   readonly encrypted: Encrypted;

@@ -26,7 +26,17 @@ export function lookAtTarget(path: string, root = '/', targets?: CryptTargets): 
   const verdict = verdictOf(path, legs);
   const past = `what is written to ${path} itself goes past the encryption of the LUKS volume in it`;
   const why = header !== undefined && verdict.encrypted === 'none' ? past : verdict.why;
-  return { path, existing: resolved.existing, layers, legs, encrypted: verdict.encrypted, why, header };
+  const { existing, full } = resolved;
+  return {
+    path,
+    existing,
+    exists: existing === full || layers.device !== undefined,
+    layers,
+    legs,
+    encrypted: verdict.encrypted,
+    why,
+    header,
+  };
 }
 
 function ownHeader(root: string, { existing, full, stat }: Resolved): LuksHeader | undefined {

@@ -36,26 +36,22 @@ export function verdictOf(path: string, legs: readonly Leg[]): { encrypted: Encr
     'encrypts',
     'encrypt',
   );
-  const plain = namesOf(
-    open.map(({ layers }) => layers.at(-1)!),
-    'gets',
-    'get',
-  );
+  const plain = listOf(open.map(({ layers }) => layers.at(-1)!));
   if (closed.length === legs.length)
     return { encrypted: 'all legs', why: `${by} all that is written to ${path}` };
   if (closed.length > 0 && open.length > 0)
     return {
       encrypted: 'some legs',
-      why: `${by} only a part of what is written to ${path}: ${plain} the rest as it is`,
+      why: `${by} only a part of what is written to ${path}: the rest lies on ${plain} in plaintext`,
     };
   if (unclear.length > 0) {
-    const rest = open.length > 0 ? `, and ${plain} a part of it as it is` : '';
+    const rest = open.length > 0 ? `, and a part of it lies on ${plain} in plaintext` : '';
     return { encrypted: 'unknown', why: `${unclear[0].why}${rest}` };
   }
   const special = open.find(({ why }) => why !== undefined);
   return {
     encrypted: 'none',
-    why: special?.why ?? `nothing encrypts what is written to ${path}: ${plain} it as it is`,
+    why: special?.why ?? `nothing encrypts what is written to ${path}: it lies on ${plain} in plaintext`,
   };
 }
 
@@ -63,8 +59,11 @@ const MAX_NAMES = 4;
 
 /** "luks-a encrypts", "luks-a and luks-b encrypt" */
 function namesOf(names: readonly string[], verbOfOne: string, verbOfMore: string): string {
+  return `${listOf(names)} ${new Set(names).size === 1 ? verbOfOne : verbOfMore}`;
+}
+
+function listOf(names: readonly string[]): string {
   const unique = [...new Set(names)];
   const more = unique.length > MAX_NAMES ? [`${unique.length - MAX_NAMES} more`] : [];
-  const list = [...unique.slice(0, MAX_NAMES), ...more].join(' and ');
-  return `${list} ${unique.length === 1 ? verbOfOne : verbOfMore}`;
+  return [...unique.slice(0, MAX_NAMES), ...more].join(' and ');
 }

@@ -27,7 +27,9 @@ export const isAmd = (vendor: Fact<string>): boolean | undefined =>
 export function readCpu(root: string, hypervisor: Fact<string>): CpuReport {
   const content = readText(root, CPUINFO);
   const text = 'value' in content ? content.value : '';
-  const why = 'value' in content ? `${CPUINFO} does not say` : content.reason;
+  const isEmpty =
+    text.trim() === '' ? `${CPUINFO} is empty (tar copies nothing of /proc, cat does)` : undefined;
+  const why = 'value' in content ? (isEmpty ?? `${CPUINFO} does not say`) : content.reason;
   const field = (name: string): Fact<string> => {
     const value = new RegExp(`^${name}[ \\t]*:[ \\t]*(.*)$`, 'm').exec(text)?.[1].trim();
     return value === undefined || value === '' ? unknown(why) : known(value, CPUINFO);

@@ -19,7 +19,7 @@ const CAUSES: Record<Row, readonly [string, string]> = {
   ],
   'off/on': [
     'the first kernel did not encrypt its memory, and this kdump kernel does (mem_encrypt= off and on)',
-    'that nothing at all is plaintext points to a first kernel with mem_encrypt=off and a kdump kernel with on',
+    'that hardly anything is plaintext points to a first kernel with mem_encrypt=off and a kdump kernel with on',
   ],
   hypervisor: [
     'a hypervisor read the memory of its encrypted guest',

@@ -173,7 +173,9 @@ describe('when a step fails', () => {
     machine.withoutCommand('cryptsetup');
     expect((await failure(open())).message).toMatch(/^there is no cryptsetup in /);
     machine.command('cryptsetup', 'echo "Device /dev/vdb is not a valid LUKS device." >&2; exit 1');
-    expect((await failure(open())).message).toMatch(/finds no LUKS header: Device \/dev\/vdb is not a valid/);
+    expect((await failure(open())).message).toMatch(
+      /finds no LUKS header in it \(Device \/dev\/vdb is not a valid/,
+    );
   });
 
   it('for a name or a mount point that is taken nothing is touched', async () => {
