@@ -71,10 +71,7 @@ export const COMMANDS: readonly Command[] = [
         ['smelt sme vmcore --pages bitmaps', 'for other tools'],
         ['smelt sme --live', 'would a crash leave a readable dump?'],
       ],
-      end: [
-        'Exit codes: 0 VMCORE, or a dump of this machine, can be read; 1 it cannot, or',
-        'that is not known.',
-      ],
+      end: ['Exit codes: 0 VMCORE, or a dump of this machine, can be read; 1 not, or unknown.'],
     },
     run: async (tokens, display, host) => (await import('./sme-command.ts')).runSme(tokens, display, host),
   },

@@ -20,7 +20,7 @@ export const LUKS_OPTIONS = [
     valueName: 'FILE',
     category: 'look',
     of: ['luks'],
-    doc: 'unlock: for want of a handed-over key',
+    doc: 'unlock: where no key was handed over',
     longDoc: 'Taken where no volume key arrived from the first kernel, or it does not open the volume.',
     read: readName('--key-file', 'FILE'),
   },
