@@ -47,7 +47,7 @@ export function bitOfTables(
 /**
  * The kernel's page tables: those that VMCOREINFO names, or else those of the CPU whose table maps most of RAM. A user's
  * table with page-table isolation maps nearly nothing of the kernel. Undefined where none of them maps RAM at all. A step is a
- * top-level table.
+ * table of 1 GiB.
  */
 export function* findTables(
   file: DumpFile,
@@ -64,7 +64,7 @@ export function* findTables(
     if (seen.add(root).size > MAX_ROOTS) break;
     const tables = { root, levels, encryptionMask };
     const upper = collectUpperTables(reader, arch.tableFormat, tables, runs);
-    const direct = findDirectMap(reader, arch, tables, upper, runs);
+    const direct = yield* findDirectMap(reader, arch, tables, upper, runs);
     if (direct !== undefined && direct.pages > (best?.direct.pages ?? 0)) best = { tables, upper, direct };
     if (named && best !== undefined) return best;
     yield;

@@ -44,7 +44,7 @@ export async function takeCensus(
   const readable = thread.memoryMap();
   const vmemmap = readable?.map.vmemmap([...memory.starts], memory.limit);
   const plan = await takeSteps(planCensus({ reader, file, arch, info, vmemmap, ...found }), look);
-  const census = sumCensus(file, plan, await team.census(plan));
+  const census = await takeSteps(sumCensus(file, plan, await team.census(plan)), look);
 
   const walker = new PageTableWalker(new CachedMemory(reader), arch.tableFormat, tables);
   const shared = namedShared(census, description, { arch, walker, memory, pageSize: file.pageSize });
@@ -73,6 +73,7 @@ export function whyNothingShared({ census, report }: TakenCensus): string | unde
   // One bad entry would do: the kernel has to say so too.
   if (meaning === 'shared' && !report.technology?.features.includes('Intel TDX'))
     return 'nothing but a bit of the page tables says that this was a TDX guest';
+  if (report.leftOut > 0) return 'some page frames had to be left out of the census';
   // A wrong mask makes all memory look shared; of a machine that runs most of it is not.
   const others = meaning === 'encrypted' ? pages.encrypted : pages.plain;
   return others < pages.shared

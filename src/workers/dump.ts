@@ -204,11 +204,12 @@ class Dump {
     const done = team.phases.findLast(({ phase }) => phase === 'classify')!.pages;
     if (done !== job.plan.totalPages)
       throw new SmeltError('INTERNAL', `${done} of ${job.plan.totalPages} pages were classified`);
+    // Before pages go that nobody could decide about: they are what is counted.
+    this.checkClassified(job, classified);
     const late = new LateDrops(job.plan, classified.carries, drop);
     const kept = keptBits(late);
     await takeSteps(settle(job, classified, late, kept, new UndecidedPages(team.thread)), look);
     const keptPages = placeWindows(job.plan, job.shared);
-    this.checkClassified(job, classified);
     return { classified, keptPages, kept };
   }
 

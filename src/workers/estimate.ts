@@ -50,7 +50,8 @@ export async function estimate(
     stopIfAborted();
   }
   const share = (value: number) => (sample.pages === 0 ? 0 : Math.round((value / sample.pages) * keptPages));
-  const [zeroPages, missingPages] = [share(sample.zeroPages), share(sample.missingPages)];
+  const zeroPages = share(sample.zeroPages);
+  const missingPages = Math.min(keptPages - zeroPages, share(sample.missingPages));
   return {
     dataBytes: share(sample.dataBytes),
     storedPages: keptPages - zeroPages - missingPages,

@@ -10,6 +10,7 @@ import type { SharedRange } from './report.ts';
 
 /** Ranges that are told one by one, the largest ones; what is beyond is in the sums only. */
 const MAX_RANGES = 10_000;
+const RUNS_OF_A_STEP = 4096;
 /** No block or compound page of x86-64 crosses a multiple of this: 1 GiB of 4 KiB pages. */
 const WINDOW_PAGES = 2 ** 18;
 /** All classes that struct pages tell. */
@@ -17,14 +18,14 @@ const LEVEL = DumpLevel.cachePrivate | DumpLevel.user | DumpLevel.free;
 
 type Run = Pick<SharedRange, 'pfn' | 'count' | 'use'>;
 
-/** The ranges in ascending order, and how many there are in all. A step is a window of memory. */
+/** The ranges in ascending order, and how many there are in all. A step is a window of memory, or some thousand ranges. */
 export function* sharedRanges(
   shared: readonly SharedFrames[],
   file: DumpFile,
   reader: MemoryReader,
   map: ReadableMap | undefined,
 ): Generator<void, { ranges: SharedRange[]; inAll: number }> {
-  const { runs, inAll } = largestRuns(shared);
+  const { runs, inAll } = yield* largestRuns(shared);
   if (map === undefined) return { ranges: runs.map((run) => ({ ...run, classes: undefined })), inAll };
   const counts = runs.map(() => new Float64Array(PAGE_CLASSES.length));
   const ends = Float64Array.from(runs, ({ pfn, count }) => pfn + count);
@@ -41,15 +42,19 @@ export function* sharedRanges(
   return { ranges: runs.map((run, i) => ({ ...run, classes: classesOf(run.count, counts[i]!) })), inAll };
 }
 
-function largestRuns(shared: readonly SharedFrames[]): { runs: Run[]; inAll: number } {
+function* largestRuns(shared: readonly SharedFrames[]): Generator<void, { runs: Run[]; inAll: number }> {
   let largest: Run[] = [];
   let inAll = 0;
+  // Shorter ones are not among the largest.
+  let least = 1;
   const cut = () => {
     largest = largest.sort((a, b) => b.count - a.count).slice(0, MAX_RANGES);
+    if (largest.length === MAX_RANGES) least = largest.at(-1)!.count + 1;
   };
   for (const { use, frames } of shared) {
     for (const [pfn, end] of frames.runs()) {
-      inAll++;
+      if (++inAll % RUNS_OF_A_STEP === 0) yield;
+      if (end - pfn < least) continue;
       if (largest.push({ pfn, count: end - pfn, use }) >= 2 * MAX_RANGES) cut();
     }
   }

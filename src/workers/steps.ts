@@ -14,10 +14,11 @@ export async function takeSteps<T>(
   let looked = performance.now();
   for (;;) {
     const { done, value } = all.next();
+    if (performance.now() - looked >= BREATH_MS) {
+      await breathe();
+      look();
+      looked = performance.now();
+    }
     if (done) return value as T;
-    if (performance.now() - looked < BREATH_MS) continue;
-    await breathe();
-    look();
-    looked = performance.now();
   }
 }

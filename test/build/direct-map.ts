@@ -20,10 +20,12 @@ export function mapDirect(
   const cuts = shared.map((s) => ({ start: s.pfn, end: s.pfn + s.count })).sort((a, b) => a.start - b.start);
   for (const range of usable) {
     let at = range.start;
-    for (const cut of cuts.filter((c) => c.start >= range.start && c.end <= range.end)) {
-      map(at, cut.start, true);
-      map(cut.start, cut.end, false);
-      at = cut.end;
+    for (const cut of cuts.filter((c) => c.start < range.end && c.end > range.start)) {
+      const start = Math.max(cut.start, range.start);
+      const end = Math.min(cut.end, range.end);
+      map(at, start, true);
+      map(start, end, false);
+      at = end;
     }
     map(at, range.end, true);
   }

@@ -188,12 +188,31 @@ describe('--exclude-shared', () => {
     checkPages(parseKdump(output), core, kept);
   });
 
-  test('is estimated by a dry run as well', async () => {
-    const run = { input, dumpLevel: 1, excludeShared: true };
-    const real = await runDump({ ...run, output: join(dir, 'real') });
-    const dry = await runDump({ ...run, output: undefined, dryRun: true });
-    expect(dry.report.keptPages).toBe(real.report.keptPages);
-    expect(dry.report.classes.shared).toBe(real.report.classes.shared);
+  test.each([1, 31])('is estimated by a dry run at level %i as well', async (dumpLevel) => {
+    const run = { input, dumpLevel, excludeShared: true };
+    const real = (await runDump({ ...run, output: join(dir, `real.${dumpLevel}`) })).report;
+    const dry = (await runDump({ ...run, output: undefined, dryRun: true })).report;
+    expect(dry.keptPages).toBe(real.keptPages);
+    expect(dry.classes.shared).toBe(real.classes.shared);
+    // Nothing of what is left out is in the sample: the shared pages are noise, and most others are zero.
+    const apart = (one: number, other: number) => Math.abs(one - other) / Math.max(one, other);
+    expect(apart(dry.dataBytes, real.dataBytes)).toBeLessThan(0.15);
+    expect(apart(dry.classes.zero, real.classes.zero)).toBeLessThan(0.05);
+  });
+
+  test.each([false, true])('does not hide that no struct page is found; --strict %s', async (strict) => {
+    const lost = join(dir, `lost.${strict}`);
+    const overrides = { 'SYMBOL(mem_section)': 'ffffc90000000000' };
+    buildEveryKind({ path: lost, smeMask: MASK, shared: SHARED, overrides });
+    const run = { input: lost, output: `${lost}.out`, dumpLevel: 31, excludeShared: true, strict };
+    if (strict) {
+      expect(await failureOf(run)).toMatchObject({ code: 'UNDECIDABLE' });
+      return;
+    }
+    const { report, warnings } = await runDump(run);
+    expect(warnings).toEqual([expect.stringMatching(/^the memory map cannot be read \(no struct page/)]);
+    expect(report.output.dumpLevel).toBe(1);
+    expect(report.classes.shared).toBe(sharedPfns.length);
   });
 
   test('says so where there is nothing to leave out', async () => {
@@ -295,6 +314,29 @@ describe('a machine with a huge page larger than a window, and struct pages that
       { ...shared[1], use: undefined, classes: { user: 7 } },
     ]);
   });
+});
+
+test('a shared range over a border of 1 GiB is told with what lies on both sides', async () => {
+  const gib = 2 ** 18;
+  const border = join(dir, 'border');
+  buildEveryKind({
+    path: border,
+    ram: [
+      { start: 0, end: 64 * 2 ** 20 },
+      { start: 2 ** 30 - 2 ** 23, end: 2 ** 30 + 2 ** 23 },
+    ],
+    pages: [
+      { pfn: gib - 1024, kind: 'buddy', order: 10 },
+      { pfn: gib, kind: 'anon', count: 300 },
+    ],
+    smeMask: MASK,
+    shared: [{ pfn: gib - 100, count: 350 }],
+    directLeaf: '4k',
+  });
+  const { census } = (await runSurvey({ input: border })).report;
+  expect(census?.sharedRanges).toEqual([
+    { pfn: gib - 100, count: 350, use: undefined, classes: { free: 100, user: 250 } },
+  ]);
 });
 
 describe('ciphertext', () => {

@@ -6,7 +6,7 @@ import { FrameSet, type FrameSetData } from './frame-set.ts';
 import { type MemoryOf, MemoryRuns } from './memory-runs.ts';
 import type { CensusPart, CensusPlan } from './plan.ts';
 import { REGION_NAMES, type RegionName } from './regions.ts';
-import { FIRST_SHARED, LEAF_LEVELS, MARKED, PLAIN, SHARED_BITS, type TallyPart } from './tally.ts';
+import { FIRST_SHARED, KINDS, LEAF_LEVELS, MARKED, PLAIN, SHARED_BITS, type TallyPart } from './tally.ts';
 import type { Oddities } from './upper-tables.ts';
 
 /**
@@ -28,11 +28,8 @@ export interface RegionCensus extends ByBit {
   readonly outside: number;
 }
 
-/**
- * A TDX guest shares its bounce buffer with devices, of 64 MiB at least (IO_TLB_DEFAULT_SIZE): 32 leaves of 2 MiB. A bit in fewer
- * leaves is a broken entry.
- */
-const FEWEST_SHARED_LEAVES = 32;
+/** A TDX guest shares its bounce buffer with devices, mostly 32 leaves of 2 MiB (IO_TLB_DEFAULT_SIZE). A bit in fewer leaves is a broken entry. */
+const FEWEST_SHARED_LEAVES = 4;
 const SHARED_KINDS = SHARED_BITS.map((_, i) => FIRST_SHARED + i);
 
 /** Plain data. Pages are those of the base size; `frames` sets may be made with FrameSet.from. */
@@ -49,10 +46,8 @@ export interface Census {
     readonly plain: FrameSetData;
     /** In two of the above: two mappings contradict each other. */
     readonly both: FrameSetData;
-    /** Memory of the dump that the kernel did not map. */
-    readonly unmapped: FrameSetData;
   };
-  /** How many page frames each of the sets has, and how many the dump's memory has. */
+  /** How many page frames each of the sets has, how many the dump's memory has, and how many of those the kernel did not map. */
   readonly pages: Readonly<Record<'memory' | 'encrypted' | 'shared' | 'plain' | 'both' | 'unmapped', number>>;
   /** Leaves that map 2^`bytesShift` bytes, the smallest first. */
   readonly leaves: readonly (ByBit & { readonly bytesShift: number })[];
@@ -61,56 +56,55 @@ export interface Census {
   /** Virtual pages mapped to memory, by what they are. */
   readonly regions: readonly RegionCensus[];
   readonly oddities: Readonly<Oddities>;
-  /** Page frames that were left out because memory lies in more pieces than a machine can have. */
+  /** Page frames that were left out because memory, or what is mapped of it, lies in more pieces than a machine can have. */
   readonly leftOut: number;
 }
 
-/** Adds up what the plan and the walkers of all of its pieces have counted. */
-export function sumCensus(file: MemoryOf, plan: CensusPlan, parts: readonly CensusPart[]): Census {
+/** Adds up what the plan and the walkers of all of its pieces have counted. A step goes over all page frames once. */
+export function* sumCensus(
+  file: MemoryOf,
+  plan: CensusPlan,
+  parts: readonly CensusPart[],
+): Generator<void, Census> {
   const memory = new MemoryRuns(file);
   const format = archByName(plan.arch)!.tableFormat;
   const all: readonly TallyPart[] = [plan.part, ...parts];
-  const whole = new FrameSet(memory.limit);
-  memory.starts.forEach((pfn, i) => {
-    whole.add(pfn, memory.ends[i]! - pfn);
-  });
-  const framesOf = (kind: number) => {
+  const sum = (value: (part: TallyPart) => number) => all.reduce((total, part) => total + value(part), 0);
+  const sets: FrameSet[] = [];
+  for (let kind = 0; kind < KINDS; kind++) {
     const set = new FrameSet(memory.limit);
     for (const part of all) set.addAll(FrameSet.from(part.frames[kind]!));
-    return set.and(whole);
-  };
-  const sum = (value: (part: TallyPart) => number) => all.reduce((total, part) => total + value(part), 0);
-
-  const marked = framesOf(MARKED);
-  const plain = framesOf(PLAIN);
-  const { meaning, bit, kind, shared } = meaningOf(plan, marked.count, plain.count, framesOf, sum);
+    yield;
+    sets.push(set.clip(memory));
+    yield;
+  }
+  const encrypted = sets[MARKED]!;
+  const plain = sets[PLAIN]!;
+  const { meaning, bit, kind } = meaningOf(plan, encrypted.count, plain.count, sum);
   // A bit that says nothing is a broken entry: what it maps is mapped all the same.
   const stray = SHARED_KINDS.filter((each) => each !== kind);
-  for (const each of stray) plain.addAll(framesOf(each));
+  for (const each of stray) plain.addAll(sets[each]!);
+  yield;
   const none = new FrameSet(memory.limit);
+  const own = meaning === 'shared' ? sets[kind!]! : encrypted;
+  const both = own.and(plain);
+  yield;
   const frames = {
-    encrypted: marked,
-    shared: meaning === 'encrypted' ? plain : (shared ?? none),
+    encrypted,
+    shared: meaning === 'encrypted' ? plain : meaning === 'shared' ? own : none,
     plain: meaning === 'encrypted' ? none : plain,
+    both,
   };
-  const { encrypted } = frames;
-  const sets = {
-    ...frames,
-    both: meaning === 'encrypted' ? encrypted.and(frames.shared) : frames.plain.and(frames.shared),
-    unmapped: whole
-      .minus(marked)
-      .minus(plain)
-      .minus(shared ?? none),
-  };
+  const unmapped = memory.pages - own.count - plain.count + both.count;
   const byBit = (column: (part: TallyPart) => Float64Array): ByBit => ({
     withBit: kind === undefined ? 0 : sum((part) => column(part)[kind]!),
-    withoutBit: sum((part) => column(part)[PLAIN]!),
+    withoutBit: sum((part) => [PLAIN, ...stray].reduce((total, each) => total + column(part)[each]!, 0)),
   });
   return {
     meaning,
     bit,
-    frames: mapValues(sets, (set) => set.data),
-    pages: { memory: memory.pages, ...mapValues(sets, (set) => set.count) },
+    frames: mapValues(frames, (set) => set.data),
+    pages: { memory: memory.pages, ...mapValues(frames, (set) => set.count), unmapped },
     leaves: Array.from({ length: LEAF_LEVELS }, (_, i) => ({
       bytesShift: format.pageShift + i * format.bitsPerLevel,
       ...byBit((part) => part.leaves[i + 1]!),
@@ -129,7 +123,7 @@ export function sumCensus(file: MemoryOf, plan: CensusPlan, parts: readonly Cens
       badAddresses:
         sum((part) => part.badAddresses) + stray.reduce((total, each) => total + leavesOf(each, sum), 0),
     },
-    leftOut: memory.leftOut,
+    leftOut: memory.leftOut + sets.reduce((total, set) => total + set.lost, 0),
   };
 }
 
@@ -138,21 +132,18 @@ function meaningOf(
   plan: CensusPlan,
   markedPages: number,
   plainPages: number,
-  framesOf: (kind: number) => FrameSet,
   sum: (value: (part: TallyPart) => number) => number,
-): { meaning: BitMeaning; bit: number | undefined; kind: number | undefined; shared: FrameSet | undefined } {
+): { meaning: BitMeaning; bit: number | undefined; kind: number | undefined } {
   const { encryptionMask } = plan.rules;
+  const nothing = { meaning: 'none', bit: undefined, kind: undefined } as const;
   // A mask that no leaf has, of a wrong --sme-mask for one, says nothing.
-  if (encryptionMask !== 0n && markedPages === 0)
-    return { meaning: 'none', bit: undefined, kind: undefined, shared: undefined };
   if (encryptionMask !== 0n)
-    return { meaning: 'encrypted', bit: maskBit(encryptionMask), kind: MARKED, shared: undefined };
+    return markedPages === 0 ? nothing : { meaning: 'encrypted', bit: maskBit(encryptionMask), kind: MARKED };
   const [only, ...others] = SHARED_KINDS.filter((kind) => leavesOf(kind, sum) >= FEWEST_SHARED_LEAVES);
-  const shared = only === undefined || others.length > 0 ? undefined : framesOf(only);
-  // A bit that all entries have is no bit that tells private and shared memory apart.
-  return shared !== undefined && plainPages > 0
-    ? { meaning: 'shared', bit: SHARED_BITS[only! - FIRST_SHARED], kind: only, shared }
-    : { meaning: 'none', bit: undefined, kind: undefined, shared: undefined };
+  // A bit that all entries have is no bit that tells private and shared memory apart, and there is only one.
+  return only === undefined || others.length > 0 || plainPages === 0
+    ? nothing
+    : { meaning: 'shared', bit: SHARED_BITS[only - FIRST_SHARED]!, kind: only };
 }
 
 /** How many leaves of a kind there are, of any size. */

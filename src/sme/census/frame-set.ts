@@ -1,14 +1,20 @@
 /** A set of page frames that takes memory where it is irregular, not where the machine is large. */
 
+import type { MemoryRuns } from './memory-runs.ts';
+
 /** Page frames of a chunk: 128 MiB of 4 KiB pages, whose bitmap has 4 KiB. */
 const CHUNK_FRAMES = 32768;
 const CHUNK_WORDS = CHUNK_FRAMES / 32;
+/** Bitmaps that `add` makes at most, 64 MiB: 2 TiB of memory with something irregular in every chunk have as many. */
+const MAX_BITMAPS = 2 ** 14;
 
 /** Absent from the map: none of its frames is in the set. */
 interface Chunk {
   /** Bit n of word k stands for frame 32k + n of the chunk; undefined: all of them are in the set. */
   readonly words: Int32Array | undefined;
   count: number;
+  /** Other sets have it, too: it is to be copied before it is changed. */
+  isShared?: true;
 }
 
 const FULL: Chunk = { words: undefined, count: CHUNK_FRAMES };
@@ -17,26 +23,31 @@ const FULL: Chunk = { words: undefined, count: CHUNK_FRAMES };
 export interface FrameSetData {
   readonly limit: number;
   readonly chunks: Map<number, Chunk>;
+  readonly lost: number;
 }
 
 export class FrameSet {
   /** No frame at or above this is taken in. */
   readonly limit: number;
+  /** Frames that were added and for which there was no room, some of them perhaps more than once. */
+  lost: number;
   private readonly chunks: Map<number, Chunk>;
+  private bitmaps = 0;
 
-  constructor(limit: number, chunks = new Map<number, Chunk>()) {
+  constructor(limit: number, chunks = new Map<number, Chunk>(), lost = 0) {
     this.limit = limit;
     this.chunks = chunks;
+    this.lost = lost;
   }
 
   /** Shares the data's memory. */
-  static from({ limit, chunks }: FrameSetData): FrameSet {
-    return new FrameSet(limit, chunks);
+  static from({ limit, chunks, lost }: FrameSetData): FrameSet {
+    return new FrameSet(limit, chunks, lost);
   }
 
   /** Plain data, the set's own: it is not to be changed while the data are in use. */
   get data(): FrameSetData {
-    return { limit: this.limit, chunks: this.chunks };
+    return { limit: this.limit, chunks: this.chunks, lost: this.lost };
   }
 
   /** Frames in the set. */
@@ -66,14 +77,36 @@ export class FrameSet {
   }
 
   addAll(other: FrameSet): void {
+    this.lost += other.lost;
     for (const [index, chunk] of other.chunks) {
       const own = this.chunks.get(index);
-      if (own !== undefined && own.words === undefined) continue;
-      this.put(
-        index,
-        combine(own, chunk, (a, b) => a | b),
-      );
+      if (own === undefined) this.share(index, chunk);
+      else if (own.words !== undefined)
+        this.put(
+          index,
+          combine(own, chunk, (a, b) => a | b),
+        );
     }
+  }
+
+  /** The frames that are memory. */
+  clip(memory: MemoryRuns): FrameSet {
+    const result = new FrameSet(this.limit, undefined, this.lost);
+    for (const [index, chunk] of this.chunks) {
+      const base = index * CHUNK_FRAMES;
+      const inside = memory.pagesIn(base, base + CHUNK_FRAMES);
+      if (inside === CHUNK_FRAMES) result.share(index, chunk);
+      else if (inside > 0) {
+        const bits = new Int32Array(CHUNK_WORDS);
+        for (const [from, to] of memory.runsIn(base, base + CHUNK_FRAMES))
+          setBits(bits, from - base, to - base);
+        result.put(
+          index,
+          combine(chunk, { words: bits, count: inside }, (a, b) => a & b),
+        );
+      }
+    }
+    return result;
   }
 
   /** The frames that are in both. */
@@ -102,12 +135,24 @@ export class FrameSet {
     const chunk = this.chunks.get(index);
     if (chunk !== undefined && chunk.words === undefined) return;
     if (to - from === CHUNK_FRAMES) {
+      if (chunk !== undefined) this.bitmaps--;
       this.chunks.set(index, FULL);
       return;
     }
-    const partial = chunk ?? { words: new Int32Array(CHUNK_WORDS), count: 0 };
+    if (chunk === undefined && this.bitmaps === MAX_BITMAPS) {
+      this.lost += to - from;
+      return;
+    }
+    if (chunk === undefined) this.bitmaps++;
+    const partial = ownChunk(chunk);
     partial.count += setBits(partial.words!, from, to);
+    if (partial.count === CHUNK_FRAMES) this.bitmaps--;
     this.put(index, partial);
+  }
+
+  private share(index: number, chunk: Chunk): void {
+    if (chunk.words !== undefined) chunk.isShared = true;
+    this.chunks.set(index, chunk);
   }
 
   private put(index: number, chunk: Chunk): void {
@@ -117,8 +162,13 @@ export class FrameSet {
 
   /** An operation that gives nothing where this set has nothing. */
   private with(other: FrameSet, op: (a: number, b: number) => number): FrameSet {
-    const result = new FrameSet(this.limit);
-    for (const [index, chunk] of this.chunks) result.put(index, combine(chunk, other.chunks.get(index), op));
+    const result = new FrameSet(this.limit, undefined, this.lost);
+    for (const [index, chunk] of this.chunks) {
+      const others = other.chunks.get(index);
+      // Against nothing a word comes out as nothing or as it is, and so does the chunk.
+      if (others !== undefined) result.put(index, combine(chunk, others, op));
+      else if (op(-1, 0) !== 0) result.share(index, chunk);
+    }
     return result;
   }
 
@@ -147,6 +197,12 @@ export class FrameSet {
 
 function* integers(from: number, to: number): Generator<number> {
   for (let i = from; i < to; i++) yield i;
+}
+
+/** One that may be changed, with the same frames. */
+function ownChunk(chunk: Chunk | undefined): Chunk {
+  if (chunk === undefined) return { words: new Int32Array(CHUNK_WORDS), count: 0 };
+  return chunk.isShared ? { words: Int32Array.from(chunk.words!), count: chunk.count } : chunk;
 }
 
 /** A chunk of which each word is `op` of the words of two; either may be absent. */

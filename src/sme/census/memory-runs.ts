@@ -3,7 +3,7 @@
 import type { DumpFile } from '../../read/dump-file.ts';
 import { pfnRuns } from '../../read/extents.ts';
 
-/** Machines with 65,536 runs were seen. Each may make a FrameSet larger by 4 KiB. */
+/** Machines with 65,536 runs were seen. */
 const MAX_RUNS = 2 ** 16 + 2 ** 12;
 
 /** What of a dump this needs. */
@@ -57,6 +57,12 @@ export class MemoryRuns {
     if (index < this.starts.length && this.starts[index]! <= pfn && end <= this.ends[index]!)
       return end - pfn;
     return this.pagesBelow(end) - this.pagesBelow(pfn);
+  }
+
+  /** Runs, as far as they lie from `pfn` to `end - 1`, as [first, first behind]. */
+  *runsIn(pfn: number, end: number): Generator<[number, number]> {
+    for (let i = this.at(pfn); i < this.starts.length && this.starts[i]! < end; i++)
+      yield [Math.max(pfn, this.starts[i]!), Math.min(end, this.ends[i]!)];
   }
 
   private pagesBelow(pfn: number): number {

@@ -11,8 +11,8 @@ import { type DirectMap, kernelRegions } from './regions.ts';
 import { Tally, type TallyPart, type TallyRules } from './tally.ts';
 import { MIDDLE_LEVEL, type Oddities, type UpperTables } from './upper-tables.ts';
 
-/** Lowest tables followed at most: 16 TiB mapped by pages of 4 KiB have them. */
-const MAX_LOWEST_TABLES = 2 ** 23;
+/** Lowest tables followed at most: 32 TiB mapped by pages of 4 KiB have them. */
+const MAX_LOWEST_TABLES = 2 ** 24;
 /** And by the memory of the dump: each page mapped so many times, and as many tables besides as vmalloc may scatter. */
 const MAPPINGS = 4;
 const SCATTERED_TABLES = 2 ** 16;
@@ -70,22 +70,32 @@ export function* planCensus(input: CensusInput): Generator<void, CensusPlan> {
   };
 }
 
+/** More tables of `pages` pages than a machine with this memory can have are not followed. */
+export function mostLowestTables(
+  { pages: memoryPages, starts }: Pick<MemoryRuns, 'pages' | 'starts'>,
+  pages: number,
+): number {
+  const pieces = memoryPages / pages + 2 * starts.length;
+  return Math.min(MAX_LOWEST_TABLES, pieces * MAPPINGS + SCATTERED_TABLES);
+}
+
 function* planPieces(
   reader: MemoryReader,
   { tableFormat: format }: Arch,
   { encryptionMask }: PageTables,
   { middle, levelOf, named, oddities }: UpperTables,
   tally: Tally,
-  { limit, pages: memoryPages }: MemoryRuns,
+  memory: MemoryRuns,
 ): Generator<void, Pick<CensusPlan, 'tables' | 'vpns' | 'todo' | 'todoWords' | 'lowestTables'>> {
   const entry = new EntryWords(format, encryptionMask);
   const table = new TableReader(reader);
   const { words, entries } = table;
   const todoWords = Math.ceil(entries / 32);
   const pages = 2 ** format.bitsPerLevel;
+  const { limit } = memory;
   const lowest = new FrameSet(limit);
   let lowestTables = 0;
-  const most = Math.min(MAX_LOWEST_TABLES, (memoryPages / pages) * MAPPINGS + SCATTERED_TABLES);
+  const most = mostLowestTables(memory, pages);
   const pieces: { pfn: number; vpn: number; todo: Int32Array }[] = [];
   for (const { pfn, vpn } of middle) {
     if (!table.load(pfn)) {

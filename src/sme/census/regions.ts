@@ -32,15 +32,15 @@ const NO_SYMBOLS: SymbolSource = { symbol: () => undefined, number: () => undefi
 /**
  * The direct map is the one mapping of all of RAM at a constant distance, so the distance that most of the tables of 1 GiB
  * begin with is its own. Each speaks for as many pages as its entries could map. KASLR moves the map by whole GiB
- * (arch/x86/mm/kaslr.c, PUD_MASK), so that other distances do not count.
+ * (arch/x86/mm/kaslr.c, PUD_MASK), so that other distances do not count. A step is a table of 1 GiB.
  */
-export function findDirectMap(
+export function* findDirectMap(
   reader: MemoryReader,
   arch: Arch,
   { encryptionMask }: PageTables,
   { middle, huge }: UpperTables,
   memory: MemoryRuns,
-): DirectMap | undefined {
+): Generator<void, DirectMap | undefined> {
   const format = arch.tableFormat;
   const entry = new EntryWords(format, encryptionMask);
   const image = vpnOf(format, arch.imageRegions(NO_SYMBOLS).image.start);
@@ -58,6 +58,7 @@ export function findDirectMap(
   const tables = { middle: new TableReader(reader), lowest: new TableReader(reader) };
   for (const { pfn, vpn } of middle) {
     if (!tables.middle.load(pfn)) continue;
+    yield;
     const first = firstMapping(tables, format, entry, vpn, memory);
     if (first !== undefined) vote(first.vpn, first.pfn, first.entries * pagesOf(MIDDLE_LEVEL));
   }

@@ -68,6 +68,15 @@ export function vpnOf(format: PageTableFormat, vaddr: bigint): number {
   return Number(BigInt.asUintN(64, vaddr) >> BigInt(format.pageShift));
 }
 
+/** More tables of `pages` pages than a machine with this memory can have are not followed. */
+export function mostMiddleTables(
+  { pages: memoryPages, starts }: Pick<MemoryRuns, 'pages' | 'starts'>,
+  pages: number,
+): number {
+  const pieces = memoryPages / pages + 2 * starts.length;
+  return Math.min(MAX_MIDDLE_TABLES, pieces * MAPPINGS + SCATTERED_TABLES);
+}
+
 /** Walks the kernel's half of the top-level table. */
 export function collectUpperTables(
   reader: MemoryReader,
@@ -87,8 +96,7 @@ export function collectUpperTables(
   const { middle, huge, levelOf, named, oddities } = found;
   const tables = Array.from({ length: levels + 1 }, () => new TableReader(reader));
   let upper = 1;
-  const pieces = memory.pages / 2 ** (format.bitsPerLevel * MIDDLE_LEVEL) + 2 * memory.starts.length;
-  const mostMiddle = Math.min(MAX_MIDDLE_TABLES, pieces * MAPPINGS + SCATTERED_TABLES);
+  const mostMiddle = mostMiddleTables(memory, 2 ** (format.bitsPerLevel * MIDDLE_LEVEL));
 
   const visit = (pfn: number, level: number, vpn: number): void => {
     const { words, entries } = tables[level]!;

@@ -116,14 +116,17 @@ function byEvidence(
 
 function bySample(seen: MutableSeen, sample: ImageSample): Outcome {
   Object.assign(seen, sample);
-  const { sampledPages, missingPages, zeroPages, kernelPages } = sample;
-  const isPartOnly = missingPages > (sampledPages + missingPages) * MISSING_SHARE;
-  if (seen.topLevelTable === 'missing' || isPartOnly) return 'unknown';
+  const { sampledPages, zeroPages, kernelPages } = sample;
+  if (seen.topLevelTable === 'missing' || isPartOnly(sample)) return 'unknown';
   if (isMostlyRandom(sample)) return 'ciphertext';
   const hasOwnInfo = seen.vmcoreinfo === 'note' || seen.vmcoreinfo === 'memory scan';
   const isEmpty = sampledPages >= FEWEST_PAGES && zeroPages > sampledPages * PRIVATE_ZERO_SHARE;
   const isPrivate = isEmpty && seen.qemuPaging && !hasOwnInfo && kernelPages === 0;
   return isPrivate ? 'private memory missing' : 'unknown';
+}
+
+function isPartOnly({ sampledPages, missingPages }: ImageSample): boolean {
+  return missingPages > (sampledPages + missingPages) * MISSING_SHARE;
 }
 
 function isMostlyRandom({ sampledPages, zeroPages, randomPages, kernelPages }: ImageSample): boolean {
@@ -142,7 +145,8 @@ export async function isNoise(
   // Who filtered it could read it.
   if (file.format === 'kdump' && file.dumpLevel > 1) return false;
   if (cpuTables(file, new CachedMemory(reader), arch, 0n).table === 'plausible') return false;
-  return isMostlyRandom(await sampleImage(file, reader, look));
+  const sample = await sampleImage(file, reader, look);
+  return !isPartOnly(sample) && isMostlyRandom(sample);
 }
 
 function rowOf(seen: Seen, capture: Encryption | undefined): Row | undefined {

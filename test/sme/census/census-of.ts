@@ -24,7 +24,7 @@ export function planOf({ info, vmemmap, ...asked }: Asked): CensusPlan {
   const { reader, file, tables } = asked;
   const memory = new MemoryRuns(file);
   const upper = collectUpperTables(reader, x86_64.tableFormat, tables, memory);
-  const direct = findDirectMap(reader, x86_64, tables, upper, memory);
+  const direct = lastOf(findDirectMap(reader, x86_64, tables, upper, memory));
   return lastOf(planCensus({ ...asked, arch: x86_64, info, vmemmap, upper, direct }));
 }
 
@@ -42,11 +42,8 @@ export function censusOf(asked: Asked, threads = 1): Census {
   const plan = structuredClone(planOf(asked));
   const walkers = Array.from({ length: threads }, () => new CensusWalker(reader, file, plan));
   for (let piece = plan.tables.length - 1; piece >= 0; piece--) walkers[piece % threads].walk(piece);
-  return sumCensus(
-    file,
-    plan,
-    walkers.map((walker) => structuredClone(walker.part())),
-  );
+  const parts = walkers.map((walker) => structuredClone(walker.part()));
+  return lastOf(sumCensus(file, plan, parts));
 }
 
 /** A census without its sets' inner structure, to compare. */

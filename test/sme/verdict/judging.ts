@@ -74,7 +74,11 @@ function fileWith(file: DumpFile, options: JudgeDumpOptions): DumpFile {
   return options.file?.(changed) ?? changed;
 }
 
-function readerWith(plain: MemoryReader, change: Change | undefined, touched: Set<number>): MemoryReader {
+export function readerWith(
+  plain: MemoryReader,
+  change: Change | undefined,
+  touched: Set<number>,
+): MemoryReader {
   const { pageSize } = plain;
   const page = Buffer.alloc(pageSize);
   const load = (pfn: number): boolean => {
