@@ -131,7 +131,7 @@ export async function crash(): Promise<void> {
     ok(findKey(readKeys(THIS_MACHINE), 'user', descriptionOf(LVM_VOLUME)) !== undefined);
     const name = `luks-${uuidOf(LVM_VOLUME)}`;
     must(`cryptsetup open --volume-key-keyring %user:${descriptionOf(LVM_VOLUME)} ${LVM_VOLUME} ${name}`);
-    must(`lab-lvm vgchange -ay vg && mkdir /lvm && mount /dev/mapper/vg-crash /lvm`);
+    must(`lab-lvm vgchange -ay vg && mount /dev/mapper/vg-crash /lvm`);
     match(
       smelt(['luks', 'status', '/lvm']).stdout,
       /^\/lvm is on ext4 on LVM on LUKS2 \(aes-xts-plain64\): encr/,
