@@ -50,10 +50,9 @@ export function parseLuks(tokens: readonly Token[]): LuksArgs {
     case 'unlock': {
       if (device === undefined) throw usage('DEVICE is missing');
       if (second !== undefined) throw usage(`one DEVICE is unlocked, and there are ${operands.length}`);
-      if (mount === undefined) throw usage('--mount is missing: where the volume is to be mounted');
       const keyFile = values['key-file'];
       const options: UnlockOptions = {
-        mountPoint: mount,
+        ...(mount === undefined ? {} : { mountPoint: mount }),
         ...(name === undefined ? {} : { name }),
         ...(description === undefined ? {} : { description }),
         ...(keyFile === undefined ? {} : { keyFile }),
@@ -105,6 +104,8 @@ function verbOf(word: string | undefined): Verb {
   if (verb !== undefined) return verb;
   const all = 'status, register, unlock or lock';
   if (word === undefined) throw usage(`what is to be done is missing: ${all}`);
+  if (word.startsWith('/'))
+    throw usage(`smelt luks has no ${word}`, `Did you mean \`smelt luks status ${word}\`?`);
   const meant = nearest(word, VERBS);
   throw usage(`smelt luks has no ${word}`, meant === undefined ? `It has ${all}.` : `Did you mean ${meant}?`);
 }

@@ -22,7 +22,10 @@ const VERDICTS: Readonly<Record<Encrypted, string>> = {
 };
 
 /** At most 80 columns, fewer where `width` is less. */
-export function luksStatusText({ target, crashKernelReserved }: LuksStatus, width: number): string[] {
+export function luksStatusText(
+  { target, crashKernelMemory, isCrashKernel }: LuksStatus,
+  width: number,
+): string[] {
   const room = Math.min(width, MAX_WIDTH);
   const headers = headersOf(target);
   const lines = [
@@ -35,7 +38,7 @@ export function luksStatusText({ target, crashKernelReserved }: LuksStatus, widt
       ? ['', `${headers.length - MAX_HEADERS} headers more: --json has all`]
       : []),
   ];
-  const cost = costLine(headers, crashKernelReserved);
+  const cost = costLine(headers, crashKernelMemory, isCrashKernel);
   const all = cost === undefined ? lines : [...lines, '', ...wrapped('', cost, room)];
   return all.map((line) => clip(line.trimEnd(), room));
 }
@@ -215,7 +218,8 @@ function work({ iterations, time, cpus }: Kdf): string {
 /** Undefined where nothing is known of any keyslot. */
 function costLine(
   headers: readonly Named[],
-  reserved: LuksStatus['crashKernelReserved'],
+  reserved: LuksStatus['crashKernelMemory'],
+  isCrashKernel: boolean,
 ): string | undefined {
   const costsOfAll = headers.flatMap(({ header }) => header?.unlockMemoryBytes ?? []);
   if (costsOfAll.length === 0) return undefined;
@@ -226,7 +230,10 @@ function costLine(
   if (reserved.value === 0) return `${cost}; no memory is reserved for a crash kernel`;
   const rest = reserved.value - bytes;
   const room = bytes === 0 ? '' : rest <= 0 ? ': too little' : `, which leaves ${memory(rest)} for all else`;
-  return `${cost}; ${memory(reserved.value)} are reserved for the crash kernel${room}`;
+  const has = isCrashKernel
+    ? `this crash kernel has ${memory(reserved.value)}`
+    : `${memory(reserved.value)} are reserved for the crash kernel`;
+  return `${cost}; ${has}${room}`;
 }
 
 /** What a file says is made printable first. */

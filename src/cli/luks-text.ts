@@ -20,10 +20,9 @@ export function luksText(done: LuksDone, width: number): string[] {
           `${name}: the key ${description} is ${isNew ? 'registered' : 'registered already'}${life}`,
         );
       });
-      const next = done.isCrashKernelLoaded
-        ? 'load the crash kernel again with `kexec -s -p`: the one that is loaded has only keys that were there before'
-        : 'load the crash kernel with `kexec -s -p`: it takes them along';
-      return [...items, ...wrap('', `${keys(done.count)} for the crash kernel; ${next}.`)];
+      // With one loaded that lacks a key there is a warning.
+      const next = done.isCrashKernelLoaded ? '' : '; load the crash kernel with `kexec -s -p`: it takes them along';
+      return [...items, ...wrap('', `${keys(done.count)} for the crash kernel${next}.`)];
     }
     case 'unregister': {
       const names = done.removed.length === 0 ? 'nothing' : done.removed.join(', ');
@@ -31,15 +30,20 @@ export function luksText(done: LuksDone, width: number): string[] {
     }
     case 'reuse':
       if (!done.wasNeeded)
-        return wrap('', 'this kernel keeps no keys to use again, and needs no such thing.');
+        return wrap('', 'the kernel refuses: it has saved no keys that could be used again.');
       return wrap(
         '',
         done.isOn
-          ? 'the next crash kernel gets the keys that were saved; --reuse off when it is loaded.'
+          ? 'the next crash kernel gets the keys that were saved: load it with `kexec -s -p`, then run `smelt luks register --reuse off`.'
           : 'the next crash kernel gets the keys from the keyring.',
       );
     case 'unlock': {
       const by = done.openedBy === 'before' ? 'which was open before' : `opened by the ${done.openedBy}`;
+      if (done.mountPoint === undefined)
+        return wrap(
+          '',
+          `${done.device} is open as /dev/mapper/${done.name}, ${by}; \`smelt luks lock ${done.name}\` undoes it.`,
+        );
       return wrap(
         '',
         `${done.mountPoint} is on ${done.name}, ${by}; \`smelt luks lock --mount ${done.mountPoint}\` undoes it.`,

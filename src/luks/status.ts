@@ -1,5 +1,7 @@
 /** What `smelt luks status` finds out: what a path sits on, and what unlocking that would cost the crash kernel. */
 
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { readMemory } from '../sme/live/memory.ts';
 import { type Fact, known, unknown } from '../sme/live/report.ts';
 import { askDmsetup } from './target/dm-table.ts';
@@ -8,17 +10,21 @@ import { lookAtTarget } from './target/target.ts';
 
 export interface LuksStatus {
   readonly target: TargetReport;
-  /** Memory reserved for the crash kernel, in bytes. */
-  readonly crashKernelReserved: Fact<number>;
+  /** Memory that the crash kernel has, in bytes: what is reserved for it, or where this is one all that there is. */
+  readonly crashKernelMemory: Fact<number>;
+  readonly isCrashKernel: boolean;
 }
 
 /** Of another root than "/" there are no dm tables: device-mapper can be asked only about the machine it runs on. */
 export async function luksStatus(path: string, root = '/'): Promise<LuksStatus> {
   const targets = root === '/' ? await askDmsetup() : undefined;
-  return { target: lookAtTarget(path, root, targets), crashKernelReserved: crashKernelReserved(root) };
+  const isCrashKernel = existsSync(join(root, 'proc/vmcore'));
+  const target = lookAtTarget(path, root, targets);
+  return { target, crashKernelMemory: crashKernelMemory(root, isCrashKernel), isCrashKernel };
 }
 
-export function crashKernelReserved(root: string): Fact<number> {
+function crashKernelMemory(root: string, isCrashKernel: boolean): Fact<number> {
   const notAsked = unknown('not asked');
-  return readMemory(root, notAsked, notAsked, known('none', '')).reservedBytes;
+  const { ramBytes, reservedBytes } = readMemory(root, notAsked, notAsked, known('none', ''));
+  return isCrashKernel ? ramBytes : reservedBytes;
 }

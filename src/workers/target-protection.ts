@@ -1,14 +1,22 @@
 /** Whether what a dump is written to protects it: memory that was encrypted must not lie in the clear on a disk. */
 
-import { SmeltError } from '../errors.ts';
+import { asSmeltError, SmeltError } from '../errors.ts';
 import type { TargetProtection } from './report.ts';
 
 /** Looks at the layers below the path; of what is not there yet, below its directory. */
 export async function protectionOf(path: string): Promise<TargetProtection> {
   // Hardly any dump needs it.
   const { luksStatus } = await import('../luks/status.ts');
-  const { target } = await luksStatus(path);
-  return { encrypted: target.encrypted, why: target.why };
+  try {
+    const { encrypted, why } = (await luksStatus(path)).target;
+    return { encrypted, why };
+  } catch (error) {
+    // A dump is not to fail for that.
+    return {
+      encrypted: 'unknown',
+      why: `what ${path} is on cannot be found out: ${asSmeltError(error).message}`,
+    };
+  }
 }
 
 /** @throws SmeltError UNENCRYPTED unless all that is written to `path` is encrypted. */

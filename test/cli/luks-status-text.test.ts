@@ -18,7 +18,7 @@ entries.set('mnt/var/volume.img', luks2Image({ label: 'spare' }));
 const lab = plant(entries, files.path('lab'));
 const textOf = (path: string, mib = 256, width = 80): string[] => {
   const target = lookAtTarget(path, lab, targetsOf(entries));
-  return luksStatusText({ target, crashKernelReserved: reserved(mib) }, width);
+  return luksStatusText({ target, crashKernelMemory: reserved(mib), isCrashKernel: false }, width);
 };
 
 describe('the text', () => {
@@ -99,8 +99,8 @@ describe('what unlocking costs', () => {
       ...lookAtTarget('/mnt/var/x.img', root),
       layers: { kind: 'disk', name: 'x', encrypts: 'no', below: [] } as Layer,
     };
-    return (crashKernelReserved: LuksStatus['crashKernelReserved']) =>
-      luksStatusText({ target, crashKernelReserved }, 200).join(' ').replace(/ +/g, ' ');
+    return (crashKernelMemory: LuksStatus['crashKernelMemory'], isCrashKernel = false) =>
+      luksStatusText({ target, crashKernelMemory, isCrashKernel }, 200).join(' ').replace(/ +/g, ' ');
   };
   const dear = costOf(argon2(1024 * 1024), argon2(1024));
 
@@ -111,6 +111,7 @@ describe('what unlocking costs', () => {
     expect(dear(reserved(2048))).toMatch(
       /2\.0 GiB are reserved for the crash kernel, which leaves 1\.0 GiB for all else$/,
     );
+    expect(dear(reserved(232), true)).toMatch(/of memory; this crash kernel has 232\.0 MiB: too little$/);
     expect(dear(reserved(0))).toMatch(/of memory; no memory is reserved for a crash kernel$/);
     expect(dear({ value: undefined, source: '/sys/kernel/kexec_crash_size: no such file (ENOENT)' })).toMatch(
       /what the crash kernel has is not known: .*ENOENT\)$/,
@@ -157,7 +158,10 @@ describe('whatever names there are', () => {
           why: path,
           header: undefined,
         } as const;
-        for (const line of luksStatusText({ target, crashKernelReserved: reserved(1) }, width)) {
+        for (const line of luksStatusText(
+          { target, crashKernelMemory: reserved(1), isCrashKernel: false },
+          width,
+        )) {
           expect(line.length).toBeLessThanOrEqual(width);
           expect(line).not.toMatch(/[\p{Cc}\u202e]/u);
         }

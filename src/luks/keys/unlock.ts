@@ -13,8 +13,8 @@ import { type System, THIS_MACHINE } from './system.ts';
 import { checkName, checkPath, closeVolume, openByFile, openByKeyring, readUuid } from './volume.ts';
 
 export interface UnlockOptions {
-  /** Made where it is not there. */
-  readonly mountPoint: string;
+  /** Made where it is not there; undefined: nothing is mounted, because what is in the volume is no file system (LVM). */
+  readonly mountPoint?: string;
   /** Of the dm-crypt device; otherwise luks-UUID, as systemd and kdump-utils name it. */
   readonly name?: string;
   /** The key's; otherwise the customary one under which there is a key. */
@@ -30,7 +30,7 @@ export interface UnlockReport {
   readonly uuid: string;
   /** The dm-crypt device is /dev/mapper/NAME. */
   readonly name: string;
-  readonly mountPoint: string;
+  readonly mountPoint: string | undefined;
   /** 'before': it was open already. */
   readonly openedBy: 'volume key' | 'key file' | 'before';
   /** Of the key that opened it. */
@@ -41,7 +41,7 @@ export interface UnlockReport {
 }
 
 /**
- * Restores the keys, opens the volume, mounts it, and revokes the key that was restored. What is done already is left as it is. If
+ * Restores the keys, opens the volume, mounts it if that is asked for, and revokes the key that was restored. What is done already is left as it is. If
  * a step fails, those before it are undone.
  *
  * @param device of the LUKS volume: a path, or UUID=…
@@ -54,7 +54,7 @@ export async function unlock(
 ): Promise<UnlockReport> {
   const { mountPoint, keyFile, onStep } = options;
   if (!isUuid(device.replace(/^UUID=/, ''))) checkPath('the device', device);
-  checkPath('the mount point', mountPoint);
+  if (mountPoint !== undefined) checkPath('the mount point', mountPoint);
   if (keyFile !== undefined) checkPath('the key file', keyFile);
   if (options.description !== undefined) checkDescription(options.description);
   const steps = new Steps(onStep);
@@ -91,7 +91,11 @@ class Unlocking {
 
   async run(): Promise<UnlockReport> {
     const { device, system, steps, warnings } = this;
-    const mountPoint = resolvePath(system.root, this.options.mountPoint).full;
+    const asked = this.options.mountPoint;
+    const mountPoint = asked === undefined ? undefined : resolvePath(system.root, asked).full;
+    const mount = async () => {
+      if (mountPoint !== undefined) await mountStep(name, mountPoint, steps, system);
+    };
     const open = findMapping(system, device);
     const uuid = open?.uuid ?? (await readUuid(device, system));
     const name = open?.name ?? this.options.name ?? `luks-${uuid}`;
@@ -99,11 +103,11 @@ class Unlocking {
     const report = { device, uuid, name, mountPoint, steps: steps.all, warnings };
     if (open !== undefined) {
       await steps.run('open', async () => ({ done: false, what: `${device} is open already, as ${name}` }));
-      await mountStep(name, mountPoint, steps, system);
+      await mount();
       return { ...report, openedBy: 'before', description: undefined };
     }
     const { by, key } = await this.open(uuid, name);
-    await mountStep(name, mountPoint, steps, system);
+    await mount();
     if (key !== undefined) await this.drop(key);
     return { ...report, openedBy: by, description: by === 'volume key' ? key?.description : undefined };
   }

@@ -129,8 +129,9 @@ export async function crash(): Promise<void> {
   await check('a volume below LVM is opened by its own key, and the dump on LVM on LUKS is encrypted', () => {
     // Restored with the first one, and not yet used.
     ok(findKey(readKeys(THIS_MACHINE), 'user', descriptionOf(LVM_VOLUME)) !== undefined);
-    const name = `luks-${uuidOf(LVM_VOLUME)}`;
-    must(`cryptsetup open --volume-key-keyring %user:${descriptionOf(LVM_VOLUME)} ${LVM_VOLUME} ${name}`);
+    const report = luks('unlock', ['unlock', LVM_VOLUME]);
+    strictEqual(steps(report), 'find key, open, drop key');
+    strictEqual(report.name, `luks-${uuidOf(LVM_VOLUME)}`);
     must(`lab-lvm vgchange -ay vg && mount /dev/mapper/vg-crash /lvm`);
     match(
       smelt(['luks', 'status', '/lvm']).stdout,

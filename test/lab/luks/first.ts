@@ -212,10 +212,10 @@ export async function keys(): Promise<void> {
     writeFileSync('/first/before', 'written before the crash\n');
   });
   await check('status says of both volumes that they are encrypted, and what a passphrase would cost', () => {
-    const { target, crashKernelReserved } = luks('status', ['status', '/first/not/there/yet']);
+    const { target, crashKernelMemory } = luks('status', ['status', '/first/not/there/yet']);
     strictEqual(target.encrypted, 'all legs');
     deepStrictEqual(target.legs[0].layers, ['ext4', `luks-${id}`, 'vdb']);
-    strictEqual(crashKernelReserved.value, 256 * MIB);
+    strictEqual(crashKernelMemory.value, 256 * MIB);
     const { header, key } = target.layers.below[0].crypt!;
     deepStrictEqual(
       [(header as LuksHeader).version, (header as LuksHeader).unlockMemoryBytes, key!.place],

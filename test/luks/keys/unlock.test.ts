@@ -65,6 +65,16 @@ describe('unlocking', () => {
     expect(machine.read('/proc/keys')).toBe('');
   });
 
+  it('opens and mounts nothing where no mount point is given: LVM may be in it', async () => {
+    machine.write('/proc/keys', KEY);
+    const report = await unlock('/dev/vdb', {}, machine.system);
+    expect(report).toMatchObject({ name: NAME, mountPoint: undefined, openedBy: 'volume key' });
+    expect(report.steps.map(words)).toEqual(['find key', 'open', 'drop key']);
+    expect([isOpen(), isMounted()]).toEqual([true, false]);
+    const again = await unlock('/dev/vdb', {}, machine.system);
+    expect(again).toMatchObject({ openedBy: 'before', mountPoint: undefined });
+  });
+
   it('asks the kernel to restore, and notices that nothing arrived', async () => {
     const error = await failure(open());
     expect(error.code).toBe('KEY');

@@ -3,7 +3,7 @@ import { chmodSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { crashKernelReserved, luksStatus } from '../../../src/luks/status.ts';
+import { luksStatus } from '../../../src/luks/status.ts';
 import type { Encrypted, Layer, TargetReport } from '../../../src/luks/target/report.ts';
 import { lookAtTarget } from '../../../src/luks/target/target.ts';
 import { tempFiles } from '../../read/temp-files.ts';
@@ -364,12 +364,13 @@ describe('on a machine that was composed', () => {
     });
   });
 
-  it('the memory of its crash kernel is told', () => {
-    expect(crashKernelReserved(workstation.root)).toEqual({
-      value: 256 * 2 ** 20,
-      source: '/sys/kernel/kexec_crash_size',
+  it('the memory of its crash kernel is told', async () => {
+    expect(await luksStatus('/', workstation.root)).toMatchObject({
+      crashKernelMemory: { value: 256 * 2 ** 20, source: '/sys/kernel/kexec_crash_size' },
+      isCrashKernel: false,
     });
-    expect(crashKernelReserved(machine('composed-hostile').root).value).toBeUndefined();
+    const { crashKernelMemory } = await luksStatus('/', machine('composed-hostile').root);
+    expect(crashKernelMemory.value).toBeUndefined();
   });
 });
 
