@@ -20,6 +20,9 @@ export type LuksArgs =
 /** Where kdump writes when nobody says otherwise. */
 const USUAL_TARGET = '/var/crash';
 
+/** Where udev has devices by the UUID of what is on them. */
+export const BY_UUID = '/dev/disk/by-uuid/';
+
 const VERBS = ['status', 'register', 'unlock', 'lock'] as const;
 type Verb = (typeof VERBS)[number];
 const OPTIONS_OF: Readonly<Record<Verb, readonly OptionKey[]>> = {
@@ -44,7 +47,7 @@ export function parseLuks(tokens: readonly Token[]): LuksArgs {
   switch (verb) {
     case 'status':
       if (second !== undefined) throw usage(`one PATH is looked at, and there are ${operands.length}`);
-      return { action: 'status', path: (device ?? USUAL_TARGET).replace(/^UUID=/i, '/dev/disk/by-uuid/') };
+      return { action: 'status', path: (device ?? USUAL_TARGET).replace(/^UUID=/i, BY_UUID) };
     case 'register':
       return registerOf(operands, values);
     case 'unlock': {

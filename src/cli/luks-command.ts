@@ -3,11 +3,12 @@
 import { ExitCode, SmeltError } from '../errors.ts';
 import type { LuksDone, LuksReport } from '../luks/actions.ts';
 import type { Step } from '../luks/keys/steps.ts';
+import type { LuksStatus } from '../luks/status.ts';
 import { type DisplayOptions, MessageLevel } from './display.ts';
 import { reportFailure, reportWarnings } from './errors-out.ts';
 import type { Host } from './host.ts';
 import { jsonReport } from './json.ts';
-import { type LuksArgs, parseLuks } from './luks-args.ts';
+import { BY_UUID, type LuksArgs, parseLuks } from './luks-args.ts';
 import { luksStatusText } from './luks-status-text.ts';
 import { luksText, stepText } from './luks-text.ts';
 import { widthOf } from './text.ts';
@@ -27,6 +28,7 @@ export async function runLuks(
     const actions = await host.loadLuks();
     if (args.action === 'status') {
       const status = await actions.status(args.path);
+      refuseMissingDevice(status.target);
       tell({ action: 'status', ...status }, luksStatusText(status, widthOf(host.stdout)), display, host);
       return status.target.encrypted === 'all legs' ? ExitCode.ok : ExitCode.failed;
     }
@@ -39,6 +41,19 @@ export async function runLuks(
     reportFailure(thrown, [], display, host);
     return thrown.exitCode;
   }
+}
+
+/** What is below /dev is no place for a dump that is still to be written, but a device that is not there. */
+function refuseMissingDevice({ path, exists }: LuksStatus['target']): void {
+  if (exists || !path.startsWith('/dev/') || path.startsWith('/dev/shm/')) return;
+  const uuid = path.startsWith(BY_UUID) ? path.slice(BY_UUID.length) : undefined;
+  throw new SmeltError(
+    'INPUT_OPEN',
+    uuid === undefined
+      ? `${path}: there is no such device`
+      : `there is no device with the UUID ${uuid} in ${BY_UUID}`,
+    { hint: '`lsblk -f` lists devices and their UUIDs.' },
+  );
 }
 
 async function act(

@@ -1,5 +1,6 @@
 /** What a person is told by `smelt luks status`: what a path is on, layer below layer, and what unlocking it takes after a crash. */
 
+import { slotsByCost } from '../luks/header/cost.ts';
 import type { Kdf, Keyslot, LuksHeader } from '../luks/header/report.ts';
 import type { LuksStatus } from '../luks/status.ts';
 import type { CryptLayer, Encrypted, Layer, TargetReport } from '../luks/target/report.ts';
@@ -51,7 +52,7 @@ function firstLine({ path, existing, exists, layers, encrypted, header }: Target
     ? `is ${chain(layers)}${own}`
     : `${own === '' ? '' : `${own.trim()} and `}is on ${chain(layers)}`;
   const isPast = header !== undefined && encrypted !== 'all legs';
-  const what = exists ? path : `${path} does not exist; ${existing}`;
+  const what = exists || layers.kind === 'unknown' ? path : `${path} does not exist; ${existing}`;
   return `${what} ${on}: ${isPast ? 'encrypted only through dm-crypt' : VERDICTS[encrypted]}`;
 }
 
@@ -186,7 +187,7 @@ function headerLines({ name, header, why }: Named, room: number): string[] {
   const head = ['slot', 'KDF', 'memory', 'work', ''];
   const table =
     rows.length === 0
-      ? [`${INDENT}none`]
+      ? [`${INDENT}${noSlots(header)}`]
       : columns(['right', 'left', 'right', 'left', 'left'], [head, ...rows]);
   const tokens = header.version === 2 ? header.tokens : [];
   const tokenLines = tokens.map(({ type, keyslots }) => `token ${type} for ${slots(keyslots)}`);
@@ -199,6 +200,12 @@ function headerLines({ name, header, why }: Named, room: number): string[] {
     ...[...tokenLines, ...markLines, ...header.broken].flatMap((each) => wrapped(INDENT, each, room, 4)),
   ];
 }
+
+/** Where both headers are broken, nobody can say; else nothing but the volume key opens it. */
+const noSlots = (header: LuksHeader): string =>
+  header.version === 2 && header.used === undefined
+    ? 'cannot be read'
+    : 'none: no passphrase and no key file opens it';
 
 const slots = (ids: readonly number[]): string => (ids.length === 0 ? 'no slot' : `slot ${ids.join(', ')}`);
 
@@ -221,15 +228,26 @@ function costLine(
   reserved: LuksStatus['crashKernelMemory'],
   isCrashKernel: boolean,
 ): string | undefined {
-  const costsOfAll = headers.flatMap(({ header }) => header?.unlockMemoryBytes ?? []);
-  if (costsOfAll.length === 0) return undefined;
-  const bytes = Math.max(...costsOfAll);
-  const cost = `unlocking by passphrase takes ${bytes === 0 ? 'no memory to speak of' : `${memory(bytes)} of memory`}`;
+  const costsOfAll = headers.flatMap(({ header }) => (header === undefined ? [] : [slotsByCost(header)]));
+  // All of them have to be opened, each by the slot that takes the least.
+  const [first] = costsOfAll.toSorted((a, b) => (b[0]?.memoryBytes ?? 0) - (a[0]?.memoryBytes ?? 0));
+  const least = first?.[0];
+  if (least === undefined) return undefined;
+  const most = first!.at(-1)!.memoryBytes;
+  const words = (bytes: number) => (bytes === 0 ? 'no memory to speak of' : `${memory(bytes)} of memory`);
+  const others =
+    most > least.memoryBytes ? ` by slot ${least.slot}, and up to ${memory(most)} by others` : '';
+  const cost = `unlocking by key file or passphrase takes ${words(least.memoryBytes)}${others}`;
   if (reserved.value === undefined)
     return `${cost}; what the crash kernel has is not known: ${reserved.source}`;
   if (reserved.value === 0) return `${cost}; no memory is reserved for a crash kernel`;
-  const rest = reserved.value - bytes;
-  const room = bytes === 0 ? '' : rest <= 0 ? ': too little' : `, which leaves ${memory(rest)} for all else`;
+  const rest = reserved.value - least.memoryBytes;
+  const room =
+    least.memoryBytes === 0
+      ? ''
+      : rest <= 0
+        ? ': too little; `cryptsetup luksAddKey --pbkdf pbkdf2` makes a slot that takes none'
+        : `, which leaves ${memory(rest)} for all else`;
   const has = isCrashKernel
     ? `this crash kernel has ${memory(reserved.value)}`
     : `${memory(reserved.value)} are reserved for the crash kernel`;

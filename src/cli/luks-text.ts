@@ -21,7 +21,9 @@ export function luksText(done: LuksDone, width: number): string[] {
         );
       });
       // With one loaded that lacks a key there is a warning.
-      const next = done.isCrashKernelLoaded ? '' : '; load the crash kernel with `kexec -s -p`: it takes them along';
+      const next = done.isCrashKernelLoaded
+        ? ''
+        : '; load the crash kernel with `kexec -s -p`: it takes them along';
       return [...items, ...wrap('', `${keys(done.count)} for the crash kernel${next}.`)];
     }
     case 'unregister': {

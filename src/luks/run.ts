@@ -97,14 +97,21 @@ export async function run(argv: readonly string[], options: RunOptions): Promise
   }
 }
 
-/** Why a command failed, for the end of a sentence: its own last line, or how it ended; undefined where it succeeded. */
+/**
+ * Why a command failed, for the end of a sentence: its own last line, or one before it that names the cause, or how it ended; undefined
+ * where it succeeded.
+ */
 export function failureOf({ status, stderr, timedOut, ms }: Ran): string | undefined {
   if (timedOut) return `took longer than ${Math.floor(ms / 1000)} s`;
   if (status === 0) return undefined;
-  const said = stderr.trim().split('\n').at(-1)?.trim();
+  const lines = stderr.trim().split('\n');
+  const said = (lines.find((line) => CAUSE.test(line)) ?? lines.at(-1))?.trim();
   const how = status === undefined ? 'was ended by a signal' : `exit status ${status}`;
   return said ? `${printable(said)} (${how})` : how;
 }
+
+/** What cryptsetup says before it says that a device cannot be used. */
+const CAUSE = /initialize device-mapper|non-root user/;
 
 /** A command's words may hold anything, also what moves a terminal's cursor. */
 function printable(text: string): string {

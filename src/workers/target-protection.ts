@@ -28,7 +28,7 @@ export function requireEncrypted(path: string, { encrypted, why }: TargetProtect
     unknown: 'might not be encrypted',
   }[encrypted];
   throw new SmeltError('UNENCRYPTED', `the dump ${what}: ${why}`, {
-    hint: `--require-encrypted-target refuses that; \`smelt luks status ${path}\` shows what it is on.`,
+    hint: `\`smelt luks status ${path}\` shows what it is on; if its volume is not mounted, \`smelt luks unlock DEVICE --mount DIR\` does that.`,
   });
 }
 
@@ -36,5 +36,5 @@ export function requireEncrypted(path: string, { encrypted, why }: TargetProtect
 export function protectionWarning({ encrypted, why }: TargetProtection): string | undefined {
   if (encrypted === 'all legs') return undefined;
   const what = { 'some legs': 'will be only in part', none: 'will not be', unknown: 'may not be' }[encrypted];
-  return `the memory was encrypted while the machine ran, and its dump ${what}: ${why}; --require-encrypted-target refuses that`;
+  return `the memory was encrypted while the machine ran, and its dump ${what}: ${why}; --require-encrypted-target would have refused that`;
 }

@@ -38,8 +38,8 @@ describe('the text', () => {
       '  slot  KDF         memory  work',
       '     0  argon2id  32.0 MiB  4 passes, 2 threads',
       '',
-      'unlocking by passphrase takes 32.0 MiB of memory; 256.0 MiB are reserved for the',
-      'crash kernel, which leaves 224.0 MiB for all else',
+      'unlocking by key file or passphrase takes 32.0 MiB of memory; 256.0 MiB are',
+      'reserved for the crash kernel, which leaves 224.0 MiB for all else',
     ]);
   });
 
@@ -102,19 +102,26 @@ describe('what unlocking costs', () => {
     return (crashKernelMemory: LuksStatus['crashKernelMemory'], isCrashKernel = false) =>
       luksStatusText({ target, crashKernelMemory, isCrashKernel }, 200).join(' ').replace(/ +/g, ' ');
   };
-  const dear = costOf(argon2(1024 * 1024), argon2(1024));
+  const dear = costOf(argon2(1024 * 1024), argon2(1024 * 1024));
 
   it('is compared with the memory of the crash kernel', () => {
     expect(dear(reserved(512))).toMatch(
-      /takes 1\.0 GiB of memory; 512\.0 MiB are reserved for the crash kernel: too little$/,
+      /takes 1\.0 GiB of memory; 512\.0 MiB are reserved for the crash kernel: too little; `cryptsetup luksAddKey --pbkdf pbkdf2` makes a slot that takes none$/,
     );
     expect(dear(reserved(2048))).toMatch(
       /2\.0 GiB are reserved for the crash kernel, which leaves 1\.0 GiB for all else$/,
     );
-    expect(dear(reserved(232), true)).toMatch(/of memory; this crash kernel has 232\.0 MiB: too little$/);
+    expect(dear(reserved(232), true)).toMatch(/of memory; this crash kernel has 232\.0 MiB: too little; /);
     expect(dear(reserved(0))).toMatch(/of memory; no memory is reserved for a crash kernel$/);
     expect(dear({ value: undefined, source: '/sys/kernel/kexec_crash_size: no such file (ENOENT)' })).toMatch(
       /what the crash kernel has is not known: .*ENOENT\)$/,
+    );
+  });
+
+  it('is that of the slot which takes the least', () => {
+    const text = costOf(argon2(1024 * 1024), argon2(65536))(reserved(256));
+    expect(text).toMatch(
+      /takes 64\.0 MiB of memory by slot 1, and up to 1\.0 GiB by others; 256\.0 MiB .* leaves 192\.0 MiB/,
     );
   });
 

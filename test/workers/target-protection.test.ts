@@ -121,9 +121,9 @@ describe('--require-encrypted-target', () => {
 
 describe('without being asked', () => {
   const WARNINGS = {
-    'some legs': `the memory was encrypted while the machine ran, and its dump will be only in part: ${REASON}; --require-encrypted-target refuses that`,
-    none: `the memory was encrypted while the machine ran, and its dump will not be: ${REASON}; --require-encrypted-target refuses that`,
-    unknown: `the memory was encrypted while the machine ran, and its dump may not be: ${REASON}; --require-encrypted-target refuses that`,
+    'some legs': `the memory was encrypted while the machine ran, and its dump will be only in part: ${REASON}; --require-encrypted-target would have refused that`,
+    none: `the memory was encrypted while the machine ran, and its dump will not be: ${REASON}; --require-encrypted-target would have refused that`,
+    unknown: `the memory was encrypted while the machine ran, and its dump may not be: ${REASON}; --require-encrypted-target would have refused that`,
   };
 
   test.each(NOT_ENCRYPTED)(

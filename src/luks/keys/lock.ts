@@ -25,6 +25,11 @@ export async function lock(
   system: System = THIS_MACHINE,
 ): Promise<LockReport> {
   const { device } = target;
+  if (device?.startsWith('/') && findMapping(system, device) === undefined) {
+    // Who names the mount point means what is mounted there.
+    const point = resolvePath(system.root, device).full;
+    if (mountAt(system, point) !== undefined) return lock({ mountPoint: device }, onStep, system);
+  }
   if (target.mountPoint !== undefined) {
     checkPath('the mount point', target.mountPoint);
     checkExists(target.mountPoint, system);
@@ -58,7 +63,8 @@ export async function lock(
     await steps.run('unmount', async () => ({ done: false, what }));
   }
   await steps.run('close', async () => {
-    if (mapping === undefined) return { done: false, what: 'no dm-crypt device of it is open' };
+    if (mapping === undefined)
+      return { done: false, what: `no dm-crypt device ${device ?? `of ${mountPoint}`} is open` };
     await closeVolume(mapping.name, system);
     return { done: true, what: mapping.name };
   });

@@ -137,13 +137,14 @@ class Unlocking {
         warnings.push(...reasons.map((reason) => `${reason}; the key file was taken`));
         return { by: 'key file', key };
       }
-      reasons.push(`the key file does not open it: ${failure}`);
+      // What was asked for comes first.
+      reasons.unshift(`the key file does not open it: ${failure}`);
     }
     throw new SmeltError('KEY', `${device} cannot be opened: ${reasons.join('; ')}`, {
       hint:
         keyFile === undefined
           ? 'Give a key file, or dump to another volume; for the next crash register the key, then load the crash kernel with `kexec -s -p`.'
-          : 'Check the path of the key file, or dump to another volume.',
+          : `\`smelt luks status ${device}\` shows its keyslots; or dump to another volume.`,
     });
   }
 

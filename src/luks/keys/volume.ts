@@ -1,6 +1,10 @@
 /** Opens, mounts, unmounts and closes a LUKS volume, by cryptsetup and mount. */
 
 import { SmeltError } from '../../errors.ts';
+import { readText } from '../../sme/live/files.ts';
+import { memory } from '../../units.ts';
+import { slotsByCost } from '../header/cost.ts';
+import { readLuksHeader } from '../header/header.ts';
 import { failureOf, run } from '../run.ts';
 import { resolvePath } from '../target/paths.ts';
 import type { System } from './system.ts';
@@ -66,17 +70,47 @@ export async function openByKeyring(
     : failure;
 }
 
-/** @returns why it did not open, for the end of a sentence; undefined where it did */
+/**
+ * Slot by slot, first what takes the least memory: cryptsetup by itself goes by number, and may begin with one that takes more than
+ * there is. Without a header to go by, as cryptsetup does it.
+ *
+ * @returns why it did not open, for the end of a sentence; undefined where it did
+ */
 export async function openByFile(
   device: string,
   name: string,
   keyFile: string,
   system: System,
 ): Promise<string | undefined> {
-  const argv = ['cryptsetup', 'open', '--key-file', keyFile, device, name];
-  const { failure } = await command(argv, OPEN_LIMIT_MS, system);
-  const { existing, full } = resolvePath(system.root, keyFile);
-  return failure !== undefined && existing !== full ? `${keyFile} does not exist` : failure;
+  const header = readLuksHeader(device.replace(/^UUID=/i, '/dev/disk/by-uuid/'), system.root);
+  const slots = 'notLuks' in header ? [] : slotsByCost(header);
+  const available = memoryAvailable(system);
+  let failure: string | undefined;
+  for (const each of slots.length === 0 ? [undefined] : slots) {
+    if (each !== undefined && each.memoryBytes > available) {
+      const which = `slot ${each.slot} takes ${memory(each.memoryBytes)} of memory, and there are ${memory(available)}`;
+      return failure === undefined ? which : `${failure}; ${which}`;
+    }
+    const slot = each === undefined ? [] : ['--key-slot', String(each.slot)];
+    const argv = ['cryptsetup', 'open', '--key-file', keyFile, ...slot, device, name];
+    const ran = await command(argv, OPEN_LIMIT_MS, system);
+    if (ran.failure === undefined) return undefined;
+    const { existing, full, denied } = resolvePath(system.root, keyFile);
+    if (existing !== full) return `${keyFile}: ${denied ?? 'does not exist'}`;
+    failure = ran.failure;
+    if (ran.status !== WRONG_KEY && ran.status !== NO_MEMORY) return failure;
+  }
+  return failure;
+}
+
+/** Exit codes of cryptsetup(8). */
+const WRONG_KEY = 2;
+const NO_MEMORY = 3;
+
+function memoryAvailable({ root }: System): number {
+  const content = readText(root, '/proc/meminfo');
+  const kib = 'value' in content ? /^MemAvailable:\s*(\d+) kB$/m.exec(content.value)?.[1] : undefined;
+  return kib === undefined ? Infinity : Number(kib) * 1024;
 }
 
 /** @throws SmeltError COMMAND */
@@ -111,7 +145,11 @@ async function command(
   argv: readonly string[],
   timeLimitMs: number,
   { commandPath }: System,
-): Promise<{ readonly stdout: string; readonly failure: string | undefined }> {
+): Promise<{
+  readonly stdout: string;
+  readonly status: number | undefined;
+  readonly failure: string | undefined;
+}> {
   const ran = await run(argv, { commandPath, timeLimitMs });
-  return { stdout: ran.stdout, failure: failureOf(ran) };
+  return { stdout: ran.stdout, status: ran.status, failure: failureOf(ran) };
 }

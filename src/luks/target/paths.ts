@@ -2,6 +2,7 @@
 
 import { lstatSync, readlinkSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
+import { errnoName, systemReason } from '../../errors.ts';
 
 /** As the kernel allows. Source: MAXSYMLINKS of include/linux/namei.h. */
 const MAX_LINKS = 40;
@@ -15,19 +16,23 @@ export interface Resolved {
   readonly full: string;
   /** Of `existing`. */
   readonly stat: Stats | undefined;
+  /** Why it cannot be seen what lies behind `existing`, for the end of a sentence; undefined where there is nothing. */
+  readonly denied: string | undefined;
 }
 
 export function resolvePath(root: string, path: string): Resolved {
   const todo = path.split('/').reverse();
   let at = '/';
-  let stat = lstat(root, at);
+  let stat = known(lstat(root, at));
   let links = 0;
   for (let step = 0; todo.length > 0 && step < MAX_STEPS; step++) {
     const name = todo.pop()!;
     if (name === '' || name === '.') continue;
     const next = join(at, name);
     const found = lstat(root, next);
-    if (found === undefined) return { existing: at, full: join(next, ...todo.reverse()), stat };
+    if (found === undefined || 'denied' in found) {
+      return { existing: at, full: join(next, ...todo.reverse()), stat, denied: found?.denied };
+    }
     const target = found.isSymbolicLink() && links < MAX_LINKS ? readlink(root, next) : undefined;
     if (target === undefined) {
       at = next;
@@ -38,18 +43,22 @@ export function resolvePath(root: string, path: string): Resolved {
     todo.push(...target.split('/').reverse());
     if (target.startsWith('/')) {
       at = '/';
-      stat = lstat(root, at);
+      stat = known(lstat(root, at));
     }
   }
-  return { existing: at, full: join(at, ...todo.reverse()), stat };
+  return { existing: at, full: join(at, ...todo.reverse()), stat, denied: undefined };
 }
 
-function lstat(root: string, path: string): Stats | undefined {
+const known = (found: ReturnType<typeof lstat>): Stats | undefined =>
+  found !== undefined && !('denied' in found) ? found : undefined;
+
+function lstat(root: string, path: string): Stats | { readonly denied: string } | undefined {
   try {
     return lstatSync(join(root, path));
-  } catch {
-    // Not there, or not for us to see: both end the way.
-    return undefined;
+  } catch (error) {
+    return ['ENOENT', 'ENOTDIR'].includes(errnoName(error) ?? '')
+      ? undefined
+      : { denied: systemReason(error) };
   }
 }
 

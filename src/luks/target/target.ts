@@ -6,7 +6,7 @@ import type { LuksHeader } from '../header/report.ts';
 import type { CryptTargets } from './dm-table.ts';
 import { parseMountinfo } from './mounts.ts';
 import { type Resolved, resolvePath } from './paths.ts';
-import type { TargetReport } from './report.ts';
+import type { Layer, TargetReport } from './report.ts';
 import { legsOf, verdictOf } from './verdict.ts';
 import { Walk } from './walk.ts';
 
@@ -21,6 +21,22 @@ export function lookAtTarget(path: string, root = '/', targets?: CryptTargets): 
   const mountinfo = readText(root, MOUNTINFO);
   const mounts = 'value' in mountinfo ? parseMountinfo(mountinfo.value) : [];
   const layers = new Walk({ root, mounts, targets }).path(resolved);
+  // A mount that cannot be seen may hide below what can.
+  if (resolved.denied !== undefined) {
+    const { existing, full } = resolved;
+    const problem = `${full} cannot be looked at: ${resolved.denied}`;
+    const hidden: Layer = { kind: 'unknown', name: full, encrypts: 'unknown', problem, below: [] };
+    return {
+      path,
+      existing,
+      exists: false,
+      layers: hidden,
+      legs: legsOf(hidden),
+      encrypted: 'unknown',
+      why: problem,
+      header: undefined,
+    };
+  }
   const legs = legsOf(layers);
   const header = ownHeader(root, resolved);
   const verdict = verdictOf(path, legs);

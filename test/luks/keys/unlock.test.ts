@@ -1,5 +1,5 @@
 /** Unlocking and locking with stand-in commands; the real ones run in test/lab/luks/run. */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { SmeltError } from '../../../src/errors.ts';
@@ -8,6 +8,7 @@ import { lock } from '../../../src/luks/keys/lock.ts';
 import type { Step } from '../../../src/luks/keys/steps.ts';
 import { type UnlockOptions, unlock } from '../../../src/luks/keys/unlock.ts';
 import { tempFiles } from '../../read/temp-files.ts';
+import { argon2, keyslot, luks2Image, metadata, pbkdf2 } from '../luks-images.ts';
 import { keyLine, Machine, UUID } from './stand-in.ts';
 
 const files = tempFiles();
@@ -102,6 +103,61 @@ describe('unlocking', () => {
     ]);
     expect(machine.calls()).toContain(`cryptsetup open --key-file /etc/key /dev/vdb ${NAME}`);
     expect(isMounted()).toBe(true);
+  });
+
+  describe('by a key file goes through the keyslots', () => {
+    const slots = (...kdfs: object[]) => {
+      const json = metadata();
+      json.tokens = {};
+      json.keyslots = Object.fromEntries(kdfs.map((kdf, id) => [id, keyslot(id, kdf)]));
+      mkdirSync(join(machine.root, 'dev'), { recursive: true });
+      writeFileSync(join(machine.root, 'dev/vdb'), luks2Image({ json }));
+      machine.write('/etc/key', 'key');
+      machine.write('/proc/meminfo', 'MemTotal: 239000 kB\nMemAvailable:  180000 kB\n');
+    };
+    const tried = () =>
+      machine.calls().flatMap((call) => /--key-file \/etc\/key --key-slot (\d) /.exec(call)?.[1] ?? []);
+    const refuse = (status: number, says: string) =>
+      machine.command(
+        'cryptsetup',
+        `[ $1 = luksUUID ] && echo ${UUID} && exit; echo '${says}' >&2; exit ${status}`,
+      );
+
+    it('first what takes the least memory, and nothing that there is no memory for', async () => {
+      slots(argon2(1024 * 1024), pbkdf2);
+      expect((await open({ keyFile: '/etc/key' })).openedBy).toBe('key file');
+      expect(tried()).toEqual(['1']);
+    });
+
+    it('on to the next one where it is of another key', async () => {
+      refuse(2, 'No key available with this passphrase.');
+      slots(argon2(65536), pbkdf2);
+      await failure(open({ keyFile: '/etc/key' }));
+      expect(tried()).toEqual(['1', '0']);
+      slots(argon2(1024 * 1024), pbkdf2);
+      const { message } = await failure(open({ keyFile: '/etc/key' }));
+      expect(tried()).toEqual(['1', '0', '1']);
+      expect(message).toContain(
+        'the key file does not open it: No key available with this passphrase. (exit status 2); slot 0 takes 1.0 GiB of memory, and there are 175.8 MiB; no key ',
+      );
+    });
+
+    it('but not where another one would fail in the same way', async () => {
+      slots(pbkdf2, pbkdf2);
+      refuse(1, 'Cannot initialize device-mapper. Is dm_mod kernel module loaded?\nCannot use device x.');
+      const { message, hint } = await failure(open({ keyFile: '/etc/key' }));
+      expect(tried()).toEqual(['0']);
+      expect(message).toContain('does not open it: Cannot initialize device-mapper. Is dm_mod');
+      expect(hint).toContain('`smelt luks status /dev/vdb` shows its keyslots');
+    });
+
+    it('and says that the file is not there, if it is not', async () => {
+      slots(pbkdf2, pbkdf2);
+      refuse(1, 'Failed to open key file.');
+      expect((await failure(open({ keyFile: '/etc/other' }))).message).toContain(
+        '/etc/other: does not exist',
+      );
+    });
   });
 
   it('goes on with a key file where the key does not fit, and drops the key all the same', async () => {
@@ -228,6 +284,21 @@ describe('locking', () => {
     await open();
   });
   const close = (target: Parameters<typeof lock>[0]) => lock(target, undefined, machine.system);
+
+  it('takes a mount point in the place of the device for what is mounted there', async () => {
+    machine.write('/proc/keys', KEY);
+    await open();
+    mkdirSync(join(machine.root, 'mnt'), { recursive: true });
+    const report = await close({ device: '/mnt' });
+    expect(report.name).toBe(NAME);
+    expect([isOpen(), isMounted()]).toEqual([false, false]);
+  });
+
+  it('says which device is not open, and that a mount point is not there', async () => {
+    const { steps } = await close({ device: 'luks-other' });
+    expect(steps.map(({ what }) => what)).toContain('no dm-crypt device luks-other is open');
+    expect((await failure(close({ mountPoint: '/nowhere' }))).message).toBe('/nowhere: does not exist');
+  });
 
   it.each([
     [{ mountPoint: '/mnt' }],
