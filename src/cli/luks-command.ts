@@ -11,6 +11,7 @@ import { jsonReport } from './json.ts';
 import { BY_UUID, type LuksArgs, parseLuks } from './luks-args.ts';
 import { luksStatusText } from './luks-status-text.ts';
 import { luksText, stepText } from './luks-text.ts';
+import { interruptible } from './signals.ts';
 import { widthOf } from './text.ts';
 import type { Token } from './tokens.ts';
 
@@ -24,6 +25,10 @@ export async function runLuks(
   const onStep = (step: Step) => {
     if (display.level & MessageLevel.common) host.stderr.write(`${stepText(step, widthOf(host.stderr))}\n`);
   };
+  using interruption = interruptible(host, () => {
+    host.stderr.write('smelt: stopped at once; a volume may be open, and its key in the keyring\n');
+  });
+  const { signal } = interruption;
   try {
     const actions = await host.loadLuks();
     if (args.action === 'status') {
@@ -32,7 +37,7 @@ export async function runLuks(
       tell({ action: 'status', ...status }, luksStatusText(status, widthOf(host.stdout)), display, host);
       return status.target.encrypted === 'all legs' ? ExitCode.ok : ExitCode.failed;
     }
-    const done = await act(args, actions, onStep);
+    const done = await act(args, actions, onStep, signal);
     tell(done, luksText(done, widthOf(host.stdout)), display, host);
     if ('warnings' in done) reportWarnings(done.warnings, display, host);
     return ExitCode.ok;
@@ -60,6 +65,7 @@ async function act(
   args: Exclude<LuksArgs, { action: 'status' }>,
   actions: Awaited<ReturnType<Host['loadLuks']>>,
   onStep: (step: Step) => void,
+  signal: AbortSignal,
 ): Promise<LuksDone> {
   switch (args.action) {
     case 'register':
@@ -69,9 +75,12 @@ async function act(
     case 'reuse':
       return { action: 'reuse', ...actions.reuse(args.isOn) };
     case 'unlock':
-      return { action: 'unlock', ...(await actions.unlock(args.device, { ...args.options, onStep })) };
+      return {
+        action: 'unlock',
+        ...(await actions.unlock(args.device, { ...args.options, onStep, signal })),
+      };
     case 'lock':
-      return { action: 'lock', ...(await actions.lock(args.target, onStep)) };
+      return { action: 'lock', ...(await actions.lock(args.target, onStep, signal)) };
   }
 }
 

@@ -6,7 +6,7 @@ import { readMemory } from '../sme/live/memory.ts';
 import { type Fact, known, unknown } from '../sme/live/report.ts';
 import { askDmsetup } from './target/dm-table.ts';
 import type { TargetReport } from './target/report.ts';
-import { lookAtTarget } from './target/target.ts';
+import { lookAtOpenFile, lookAtTarget } from './target/target.ts';
 
 export interface LuksStatus {
   readonly target: TargetReport;
@@ -21,6 +21,11 @@ export async function luksStatus(path: string, root = '/'): Promise<LuksStatus> 
   const isCrashKernel = existsSync(join(root, 'proc/vmcore'));
   const target = lookAtTarget(path, root, targets);
   return { target, crashKernelMemory: crashKernelMemory(root, isCrashKernel), isCrashKernel };
+}
+
+/** Of a file that is open. */
+export async function openFileStatus(fd: number, path: string): Promise<TargetReport> {
+  return lookAtOpenFile(fd, path, await askDmsetup());
 }
 
 function crashKernelMemory(root: string, isCrashKernel: boolean): Fact<number> {

@@ -39,7 +39,7 @@ import {
   sumClassified,
   sumCompressed,
 } from './sums.ts';
-import { protectionOf, protectionWarning, requireEncrypted } from './target-protection.ts';
+import { protectionOf, protectionOfFile, protectionWarning, requireEncrypted } from './target-protection.ts';
 import { assembleTeam, type Team } from './team.ts';
 
 /** @throws SmeltError; INTERRUPTED when the signal was aborted. What is left behind then, the message says. */
@@ -141,19 +141,30 @@ class Dump {
     return this.write({ ...job, target: { path, fd, layout } }, target, assemble, header);
   }
 
-  /** Memory that was encrypted while the machine ran is not to be left less protected without a word. */
-  private async checkProtection(): Promise<void> {
-    const { output } = this.request;
-    if (output === undefined || this.input.description.encryptionMask === 0n) return;
-    this.protection ??= await protectionOf(output);
-    const warning = protectionWarning(this.protection);
+  /** Before the first byte: memory that was encrypted while the machine ran is not to be left less protected without a word. */
+  private async checkTarget({ path, fd }: TargetFile): Promise<void> {
+    const { requireEncryptedTarget } = this.request;
+    if (!requireEncryptedTarget && !this.isOfEncryptedMemory()) return;
+    const protection = await protectionOfFile(path, fd);
+    if (requireEncryptedTarget) requireEncrypted(path, protection);
+    this.warnOf(protection);
+  }
+
+  private isOfEncryptedMemory(): boolean {
+    return this.input.description.encryptionMask !== 0n;
+  }
+
+  private warnOf(protection: TargetProtection): void {
+    this.protection = protection;
+    const warning = protectionWarning(protection);
     if (warning !== undefined) this.warn(warning);
   }
 
   /** A dry run: all that is decided by the struct pages is found, and the rest estimated. */
   private async estimate(job: Job, layout: KdumpLayout, team: Team): Promise<DumpReport> {
     try {
-      await this.checkProtection();
+      if (this.request.output !== undefined && this.isOfEncryptedMemory())
+        this.warnOf(await protectionOf(this.request.output));
       const drop = await this.takeCensus(team);
       const again = (late: LateDrops) => keptBitsAgain(team.thread, late);
       const { classified, keptPages, kept } = await this.classify(job, team, drop, again);
@@ -231,8 +242,8 @@ class Dump {
     let team: Team | undefined;
     try {
       // From the first moment on the file says of itself that it is incomplete: even a power cut leaves a readable part.
+      await this.checkTarget(target);
       writeHeader(true);
-      await this.checkProtection();
       team = await assemble(job);
       const drop = await this.takeCensus(team);
       const written = keptBitsIn(job.target, plan);

@@ -4,11 +4,22 @@ import { asSmeltError, SmeltError } from '../errors.ts';
 import type { TargetProtection } from './report.ts';
 
 /** Looks at the layers below the path; of what is not there yet, below its directory. */
-export async function protectionOf(path: string): Promise<TargetProtection> {
-  // Hardly any dump needs it.
-  const { luksStatus } = await import('../luks/status.ts');
+export function protectionOf(path: string): Promise<TargetProtection> {
+  return look(path, async ({ luksStatus }) => (await luksStatus(path)).target);
+}
+
+/** The same of what is open for writing: between the first look and the opening something may have been mounted there. */
+export function protectionOfFile(path: string, fd: number): Promise<TargetProtection> {
+  return look(path, ({ openFileStatus }) => openFileStatus(fd, path));
+}
+
+async function look(
+  path: string,
+  find: (module: typeof import('../luks/status.ts')) => Promise<TargetProtection>,
+): Promise<TargetProtection> {
   try {
-    const { encrypted, why } = (await luksStatus(path)).target;
+    // Hardly any dump needs it.
+    const { encrypted, why } = await find(await import('../luks/status.ts'));
     return { encrypted, why };
   } catch (error) {
     // A dump is not to fail for that.

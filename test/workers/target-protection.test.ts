@@ -1,8 +1,8 @@
 /** --require-encrypted-target, and the warning that nobody asked for: memory that was encrypted goes to a disk that is not. */
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, fstatSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
-import { type LuksStatus, luksStatus } from '../../src/luks/status.ts';
+import { type LuksStatus, luksStatus, openFileStatus } from '../../src/luks/status.ts';
 import type { Encrypted } from '../../src/luks/target/report.ts';
 import { parseKdump } from '../program/parse-kdump.ts';
 import { checkPages } from './check-dump.ts';
@@ -12,6 +12,7 @@ import { failureOf, runDump, scratch } from './run-dump.ts';
 vi.mock(import('../../src/luks/status.ts'), async (original) => ({
   ...(await original()),
   luksStatus: vi.fn(),
+  openFileStatus: vi.fn(),
 }));
 const { luksStatus: realStatus } =
   await vi.importActual<typeof import('../../src/luks/status.ts')>('../../src/luks/status.ts');
@@ -29,6 +30,7 @@ const NOT_ENCRYPTED = ['some legs', 'none', 'unknown'] as const;
 function target(encrypted: Encrypted): void {
   const report = { encrypted, why: REASON } as LuksStatus['target'];
   vi.mocked(luksStatus).mockResolvedValue({ target: report } as LuksStatus);
+  vi.mocked(openFileStatus).mockResolvedValue(report);
 }
 
 let outputs = 0;
@@ -39,7 +41,10 @@ function freshOutput(): { output: string; directory: string } {
   return { directory, output: join(directory, 'dump') };
 }
 
-beforeEach(() => void vi.mocked(luksStatus).mockReset());
+beforeEach(() => {
+  vi.mocked(luksStatus).mockReset();
+  vi.mocked(openFileStatus).mockReset();
+});
 
 describe('--require-encrypted-target', () => {
   const SENTENCES = {
@@ -95,6 +100,22 @@ describe('--require-encrypted-target', () => {
     expect(luksStatus).toHaveBeenCalledExactlyOnceWith(output);
     checkPages(parseKdump(output), maskedCore, maskedCore.expected.kept(31));
   });
+
+  test.each(NOT_ENCRYPTED)(
+    'refuses what is open for writing and is encrypted on %s, whatever its name said before',
+    async (encrypted) => {
+      target('all legs');
+      vi.mocked(openFileStatus).mockImplementation(async (fd) => {
+        // Nothing is in it yet.
+        expect(fstatSync(fd).size).toBe(0);
+        return { encrypted, why: REASON } as LuksStatus['target'];
+      });
+      const { output, directory } = freshOutput();
+      const error = await failureOf({ input: plain, output, dumpLevel: 31, requireEncryptedTarget: true });
+      expect(error).toMatchObject({ code: 'UNENCRYPTED', message: SENTENCES[encrypted] });
+      expect(readdirSync(directory)).toEqual([]);
+    },
+  );
 
   test('says of a dump of plain memory, too, what its target is', async () => {
     target('all legs');

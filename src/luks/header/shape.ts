@@ -114,5 +114,5 @@ export function isObject(value: unknown): value is object {
 }
 
 function idOf(text: string): number | undefined {
-  return /^\d{1,6}$/.test(text) ? Number(text) : undefined;
+  return /^(?:0|[1-9]\d{0,5})$/.test(text) ? Number(text) : undefined;
 }

@@ -35,6 +35,6 @@ export function howToLink(description: string, device: string): string {
   const link = `@u::%logon:${description}`;
   return (
     `Put link-volume-key=${link} into the options of its line in /etc/crypttab (systemd 257 or later), and for this boot run ` +
-    `\`cryptsetup open --test-passphrase --link-vk-to-keyring "${link}" ${device}\` (cryptsetup 2.7.1 or later).`
+    `\`cryptsetup open --test-passphrase --link-vk-to-keyring '${link.replaceAll("'", "'\\\\''")}' ${device}\` (cryptsetup 2.7.1 or later).`
   );
 }

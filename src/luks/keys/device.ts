@@ -3,7 +3,7 @@
 import { basename } from 'node:path';
 import { SmeltError } from '../../errors.ts';
 import { readText } from '../../sme/live/files.ts';
-import { entries, unmangled } from '../target/block.ts';
+import { entries, numberOfPath, unmangled } from '../target/block.ts';
 import { dmKindOf } from '../target/crypt-kind.ts';
 import { type Mount, parseMountinfo } from '../target/mounts.ts';
 import { resolvePath } from '../target/paths.ts';
@@ -75,8 +75,14 @@ export function mountAt(system: System, mountPoint: string): Mount | undefined {
   return mounts(system).findLast(({ point }) => point === mountPoint);
 }
 
-export function mountsOf(system: System, { number }: Mapping): Mount[] {
-  return mounts(system).filter((mount) => mount.number === number);
+export function mountsOf(system: System, mapping: Mapping): Mount[] {
+  return mounts(system).filter((mount) => isMountOf(system, mount, mapping));
+}
+
+/** Also of a file system that has a number of its own, as btrfs does: then what was mounted is named. */
+export function isMountOf({ root }: System, { number, source }: Mount, mapping: Mapping): boolean {
+  if (number === mapping.number || source === `/dev/mapper/${mapping.name}`) return true;
+  return source.startsWith('/dev/') && numberOfPath(root, source) === mapping.number;
 }
 
 function mounts(system: System): Mount[] {

@@ -12,6 +12,8 @@ const KEYCTL_LIMIT_MS = 10_000;
 export interface Key {
   /** As /proc/keys has it: eight hexadecimal digits. */
   readonly serial: string;
+  /** Who made it, by number. */
+  readonly uid: number;
   /** The type's first nine letters: "logon", "user", "keyring", "dns_resol". */
   readonly type: string;
   readonly description: string;
@@ -26,17 +28,18 @@ const SECONDS = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 };
 
 /** Source: proc_keys_show() of security/keys/proc.c; user_describe() of user_defined.c adds ": " and the length to a description. */
 const LINE =
-  /^([0-9a-f]{8}) ([I-])([R-])([D-])[Q-][U-]([N-])([i-]) +\d+ +(perm|expd|(\d+)([smhdw])) [0-9a-f]{8} +\d+ +\d+ ([^\n]{9}) ([^\n]*)$/;
+  /^([0-9a-f]{8}) ([I-])([R-])([D-])[Q-][U-]([N-])([i-]) +\d+ +(perm|expd|(\d+)([smhdw])) [0-9a-f]{8} +(\d+) +\d+ ([^\n]{9}) ([^\n]*)$/;
 
 /** Lines that are none are left out: a description may hold any character, also that of a new line. */
 export function parseKeys(text: string): Key[] {
   return text.split('\n').flatMap((line) => {
     const match = LINE.exec(line);
     if (match === null) return [];
-    const [, serial, instantiated, revoked, dead, negative, invalid, timeout, amount, unit, type, rest] =
+    const [, serial, instantiated, revoked, dead, negative, invalid, timeout, amount, unit, uid, type, rest] =
       match;
     return {
       serial,
+      uid: Number(uid),
       type: type.trimEnd(),
       description: rest.replace(/: \d+$/, ''),
       isDead: instantiated === '-' || `${revoked}${dead}${negative}${invalid}` !== '----',
@@ -46,10 +49,10 @@ export function parseKeys(text: string): Key[] {
   });
 }
 
-/** @throws SmeltError KEY where /proc/keys cannot be read */
+/** This user's own: anybody may make one of any name, and let all see it. @throws SmeltError KEY where /proc/keys cannot be read */
 export function readKeys(system: System): Key[] {
   const content = readText(system.root, PATH);
-  if ('value' in content) return parseKeys(content.value);
+  if ('value' in content) return parseKeys(content.value).filter(({ uid }) => uid === system.uid);
   throw new SmeltError(content.absent ? 'UNSUPPORTED' : 'KEY', content.reason, {
     hint: content.absent ? 'The kernel needs CONFIG_KEYS, and /proc mounted.' : 'Only root sees its keys.',
   });

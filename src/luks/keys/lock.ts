@@ -2,7 +2,7 @@
 
 import { SmeltError } from '../../errors.ts';
 import { resolvePath } from '../target/paths.ts';
-import { findMapping, mappings, mountAt, mountsOf } from './device.ts';
+import { findMapping, isMountOf, mappings, mountAt, mountsOf } from './device.ts';
 import { type Step, Steps } from './steps.ts';
 import { type System, THIS_MACHINE } from './system.ts';
 import { checkExists, checkPath, closeVolume, unmountVolume } from './volume.ts';
@@ -22,13 +22,14 @@ export interface LockReport {
 export async function lock(
   target: { readonly mountPoint?: string; readonly device?: string },
   onStep?: (step: Step) => void,
+  signal?: AbortSignal,
   system: System = THIS_MACHINE,
 ): Promise<LockReport> {
   const { device } = target;
   if (device?.startsWith('/') && findMapping(system, device) === undefined) {
     // Who names the mount point means what is mounted there.
     const point = resolvePath(system.root, device).full;
-    if (mountAt(system, point) !== undefined) return lock({ mountPoint: device }, onStep, system);
+    if (mountAt(system, point) !== undefined) return lock({ mountPoint: device }, onStep, signal, system);
   }
   if (target.mountPoint !== undefined) {
     checkPath('the mount point', target.mountPoint);
@@ -36,13 +37,13 @@ export async function lock(
   }
   const mountPoint =
     target.mountPoint === undefined ? undefined : resolvePath(system.root, target.mountPoint).full;
-  const steps = new Steps(onStep);
+  const steps = new Steps(onStep, signal);
   const mount = mountPoint === undefined ? undefined : mountAt(system, mountPoint);
   const mapping =
     device === undefined
-      ? mappings(system).find((each) => each.number === mount?.number)
+      ? mappings(system).find((each) => mount !== undefined && isMountOf(system, mount, each))
       : findMapping(system, device);
-  if (mount !== undefined && mount.number !== mapping?.number) {
+  if (mount !== undefined && !(mapping !== undefined && isMountOf(system, mount, mapping))) {
     throw new SmeltError(
       'USAGE',
       `what is mounted at ${mountPoint} is not ${device ?? 'a dm-crypt device'}`,

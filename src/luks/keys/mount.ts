@@ -1,9 +1,9 @@
 /** The step that mounts the volume: where it is mounted already it stays, and no other mount is hidden below it. */
 
 import { mkdirSync, rmdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { SmeltError, systemReason } from '../../errors.ts';
-import { findMapping, mountAt, mountsOf } from './device.ts';
+import { findMapping, isMountOf, mountAt, mountsOf } from './device.ts';
 import type { Steps } from './steps.ts';
 import type { System } from './system.ts';
 import { mountVolume, unmountVolume } from './volume.ts';
@@ -21,7 +21,7 @@ export async function mountStep(
 ): Promise<void> {
   const mapping = findMapping(system, name);
   const there = mountAt(system, mountPoint);
-  if (there !== undefined && there.number === mapping?.number) {
+  if (there !== undefined && mapping !== undefined && isMountOf(system, there, mapping)) {
     await steps.run('mount', async () => ({ done: false, what: `${name} is at ${mountPoint} already` }));
     return;
   }
@@ -36,35 +36,34 @@ export async function mountStep(
       hint: 'Dump there, or lock it first.',
     });
   }
-  const isMade = makeDirectory(system, mountPoint);
-  const removeMade = () => {
-    if (isMade) rmdirSync(join(system.root, mountPoint));
-  };
-  try {
-    await steps.run(
-      'mount',
-      async () => {
-        await mountVolume(name, mountPoint, system);
-        return { done: true, what: `/dev/mapper/${name} at ${mountPoint}` };
-      },
-      async () => {
-        await unmountVolume(mountPoint, system);
-        removeMade();
-      },
-    );
-  } catch (error) {
-    removeMade();
-    throw error;
-  }
+  let made: string | undefined;
+  await steps.run(
+    'mount',
+    async () => {
+      made = makeDirectory(system, mountPoint);
+      await mountVolume(name, mountPoint, system);
+      return { done: true, what: `/dev/mapper/${name} at ${mountPoint}` };
+    },
+    async () => {
+      if (mountAt(system, mountPoint) !== undefined) await unmountVolume(mountPoint, system);
+      removeMade(join(system.root, mountPoint), made);
+    },
+  );
 }
 
-/** Whether it was not there. */
-function makeDirectory({ root }: System, path: string): boolean {
+/** From the mount point up to the first directory that was made; what somebody put into one stays. */
+function removeMade(mountPoint: string, made: string | undefined): void {
+  if (made === undefined) return;
+  for (let at = mountPoint; at.length >= made.length; at = dirname(at)) rmdirSync(at);
+}
+
+/** The first directory that was made on the way, if any. */
+function makeDirectory({ root }: System, path: string): string | undefined {
   const at = join(root, path);
   try {
     const made = mkdirSync(at, { recursive: true, mode: 0o700 });
     if (!statSync(at).isDirectory()) throw new Error('is no directory');
-    return made !== undefined;
+    return made;
   } catch (error) {
     throw new SmeltError('USAGE', `${path} cannot be the mount point: ${systemReason(error)}`, {
       cause: error,

@@ -50,7 +50,9 @@ export async function register(
   const made: string[] = [];
   const registered: RegisteredItem[] = [];
   try {
-    for (const { name, description, key } of wanted) {
+    // Those that are there without a description come last: nothing takes it from them again.
+    const newFirst = wanted.toSorted((a, b) => Number(existing.has(a.name)) - Number(existing.has(b.name)));
+    for (const { name, description, key } of newFirst) {
       const isNew = items.description(name) !== description;
       if (isNew) {
         if (!existing.has(name)) {
@@ -164,5 +166,5 @@ export function unregister(
 
 /** Items are named by UUID unless somebody said otherwise. */
 function itemNameOf(device: string, system: System): string {
-  return findMapping(system, device)?.uuid ?? device.replace(/^UUID=/, '');
+  return findMapping(system, device)?.uuid ?? device.replace(/^UUID=(.*)$/i, (_, uuid) => uuid.toLowerCase());
 }

@@ -43,7 +43,7 @@ export async function findOrRestore(
       },
       async () => {
         const old = before.map(({ serial }) => serial);
-        for (const key of after) {
+        for (const key of readKeys(system)) {
           if (key.type === 'user' && isUsable(key) && !old.includes(key.serial)) await dropKey(key, system);
         }
       },

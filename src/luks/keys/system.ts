@@ -9,10 +9,13 @@ export interface System {
   readonly configfs: string;
   /** Directories with cryptsetup, keyctl, mount and umount, as in PATH. */
   readonly commandPath: string;
+  /** Whose keys count. */
+  readonly uid: number;
 }
 
 export const THIS_MACHINE: System = {
   root: '/',
   configfs: '/sys/kernel/config',
   commandPath: SYSTEM_COMMAND_PATH,
+  uid: process.geteuid?.() ?? 0,
 };

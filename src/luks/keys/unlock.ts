@@ -23,6 +23,8 @@ export interface UnlockOptions {
   readonly keyFile?: string;
   /** Told of each step as it is done, also of those before a failure. */
   readonly onStep?: (step: Step) => void;
+  /** Aborted, it stops behind the step at work and undoes all. */
+  readonly signal?: AbortSignal;
 }
 
 export interface UnlockReport {
@@ -52,14 +54,16 @@ export async function unlock(
   options: UnlockOptions,
   system: System = THIS_MACHINE,
 ): Promise<UnlockReport> {
-  const { mountPoint, keyFile, onStep } = options;
+  const { mountPoint, keyFile, onStep, signal } = options;
   if (!isUuid(device.replace(/^UUID=/, ''))) checkPath('the device', device);
   if (mountPoint !== undefined) checkPath('the mount point', mountPoint);
   if (keyFile !== undefined) checkPath('the key file', keyFile);
   if (options.description !== undefined) checkDescription(options.description);
-  const steps = new Steps(onStep);
+  const steps = new Steps(onStep, signal);
   try {
-    return await new Unlocking(device, options, system, steps).run();
+    const report = await new Unlocking(device, options, system, steps).run();
+    steps.stopIfAborted();
+    return report;
   } catch (error) {
     await steps.undo();
     throw error;
@@ -163,6 +167,9 @@ class Unlocking {
       },
       () => closeVolume(name, this.system),
     );
+    // It may have been opened all the same, by a command that was ended too late.
+    if (failure !== undefined && findMapping(this.system, name) !== undefined)
+      await closeVolume(name, this.system).catch(() => {});
     return failure;
   }
 

@@ -100,8 +100,8 @@ function numberIn(root: string, directory: string): string | undefined {
 export function numberOfPath(root: string, path: string): string | undefined {
   const { full, existing, stat } = resolvePath(root, path);
   if (stat?.isBlockDevice() && existing === full) return numberText(stat.rdev);
-  // A copy of a machine has no device nodes, only names.
-  if (!full.startsWith('/dev/')) return undefined;
+  // A copy of a machine has no device nodes, only names. Here what has the name and is no node is something else.
+  if (!full.startsWith('/dev/') || (root === '/' && existing === full)) return undefined;
   const name = full.slice('/dev/'.length);
   return (
     numberIn(root, `/sys/class/block/${name.replaceAll('/', '!')}`) ??

@@ -73,15 +73,14 @@ function reason(header: CryptLayer['header']): string {
     : '';
 }
 
-/** Without the table: an open LUKS device does what its header says. Other kinds do not change while they are open. */
+/** Without the table: an open LUKS device does what its header says. Of other kinds nothing is known: it may be cipher_null. */
 function byHeader(name: string, { kind, header }: CryptLayer): Crypt {
   if (header === undefined || 'notLuks' in header) {
-    if (kind !== 'LUKS2') return { encrypts: 'yes' };
     const why = header === undefined ? '' : `: ${header.notLuks}`;
-    return {
-      encrypts: 'unknown',
-      problem: `whether all of ${name} is encrypted says its dm table or its LUKS header, and neither can be read${why}`,
-    };
+    const where = kind.startsWith('LUKS')
+      ? `its dm table or its LUKS header, and neither can be read${why}`
+      : 'only its dm table, which cannot be read (dmsetup reads it)';
+    return { encrypts: 'unknown', problem: `whether all of ${name} is encrypted says ${where}` };
   }
   const ciphers =
     header.version === 1 ? [header.encryption] : header.segments.flatMap((each) => each.encryption ?? []);

@@ -1,7 +1,7 @@
 /** What a mounted file system keeps its files on. */
 
 import { readText } from '../../sme/live/files.ts';
-import { entries, numberOfPath } from './block.ts';
+import { entries, numberOfPath, readBlock } from './block.ts';
 import { type Mount, optionOf } from './mounts.ts';
 import { resolvePath } from './paths.ts';
 import type { LayerKind } from './report.ts';
@@ -73,9 +73,38 @@ export function devicesOf(root: string, mount: Mount): Below[] {
         { number: mount.number },
         ...['logdev', 'rtdev'].flatMap((name) => optionDevice(root, mount, name)),
       ];
+    case 'ext3':
+    case 'ext4':
+      return [{ number: mount.number }, ...journalElsewhere(root, mount)];
+    case 'f2fs':
+    case 'jfs':
+    case 'reiserfs':
+      return [
+        { number: mount.number },
+        { problem: `${mount.type} may have a second device, which nothing shows` },
+      ];
     default:
       return [{ number: mount.number }];
   }
+}
+
+const JBD2 = '/proc/fs/jbd2';
+
+/**
+ * With `data=journal`, which need not show among the options, all data go through the journal. One of the file system's own is called
+ * DEVICE-INODE, one on a device of its own by that device, and nothing says whose it is. Source: jbd2_journal_init_dev() and
+ * jbd2_journal_init_inode() of fs/jbd2/journal.c.
+ */
+function journalElsewhere(root: string, { number }: Mount): Below[] {
+  const name = readBlock(root, number)?.name;
+  const journals = entries(root, JBD2);
+  const isOwn = journals.some(
+    (each) => name !== undefined && /^-\d+$/.test(each.slice(name.length)) && each.startsWith(name),
+  );
+  const devices = entries(root, '/sys/class/block');
+  const elsewhere = journals.filter((each) => devices.includes(each));
+  if (isOwn || elsewhere.length === 0) return [];
+  return [{ problem: `the journal may lie on ${elsewhere.join(' or ')}, which nothing shows` }];
 }
 
 /** XFS may keep its log and the data of some files on devices of their own. Source: Linux Documentation/admin-guide/xfs.rst. */

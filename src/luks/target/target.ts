@@ -1,5 +1,6 @@
 /** What a path really sits on, and whether all of that is encrypted. */
 
+import { SmeltError, systemReason } from '../../errors.ts';
 import { readText } from '../../sme/live/files.ts';
 import { readLuksHeader } from '../header/header.ts';
 import type { LuksHeader } from '../header/report.ts';
@@ -17,7 +18,7 @@ const MOUNTINFO = '/proc/self/mountinfo';
  * machine; `targets` are that machine's, where dmsetup could be asked. Nothing that a file says makes it throw.
  */
 export function lookAtTarget(path: string, root = '/', targets?: CryptTargets): TargetReport {
-  const resolved = resolvePath(root, path.startsWith('/') ? path : `${process.cwd()}/${path}`);
+  const resolved = resolvePath(root, path.startsWith('/') ? path : `${workingDirectory()}/${path}`);
   const mountinfo = readText(root, MOUNTINFO);
   const mounts = 'value' in mountinfo ? parseMountinfo(mountinfo.value) : [];
   const layers = new Walk({ root, mounts, targets }).path(resolved);
@@ -55,8 +56,30 @@ export function lookAtTarget(path: string, root = '/', targets?: CryptTargets): 
   };
 }
 
+/** Of a file that is open what it really lies on, whatever its name leads to by now. */
+export function lookAtOpenFile(fd: number, path: string, targets?: CryptTargets): TargetReport {
+  const [info, mountinfo] = [`/proc/self/fdinfo/${fd}`, MOUNTINFO].map((each) => readText('/', each));
+  const mountId = 'value' in info! ? /^mnt_id:\s*(\d+)$/m.exec(info.value)?.[1] : undefined;
+  const mounts = 'value' in mountinfo! ? parseMountinfo(mountinfo.value) : [];
+  const layers = new Walk({ root: '/', mounts, targets }).openFile(mountId ?? '', path);
+  const legs = legsOf(layers);
+  return { path, existing: path, exists: true, layers, legs, ...verdictOf(path, legs), header: undefined };
+}
+
 function ownHeader(root: string, { existing, full, stat }: Resolved): LuksHeader | undefined {
   if (existing !== full || !(stat?.isBlockDevice() || stat?.isFile())) return undefined;
   const header = readLuksHeader(existing, root);
   return 'notLuks' in header ? undefined : header;
+}
+
+/** @throws SmeltError USAGE */
+function workingDirectory(): string {
+  try {
+    return process.cwd();
+  } catch (cause) {
+    throw new SmeltError('USAGE', `the working directory is not there any more: ${systemReason(cause)}`, {
+      hint: 'Give a path from / on.',
+      cause,
+    });
+  }
 }

@@ -48,6 +48,14 @@ export class Walk {
     return unknownLayer(resolved.full, `no mount of /proc/self/mountinfo is for ${resolved.full}`);
   }
 
+  /** A file that is open, by the mount that it was opened through. */
+  openFile(mountId: string, path: string): Layer {
+    const mount = this.machine.mounts.find(({ id }) => id === mountId);
+    return mount === undefined
+      ? unknownLayer(path, `the mount that ${path} lies on cannot be seen from here`)
+      : this.fileSystem(mount, []);
+  }
+
   private fileSystem(mount: Mount, trail: Trail): Layer {
     const stop = this.stop(`mount ${mount.id}`, trail);
     if (stop !== undefined) return stop;
@@ -59,16 +67,21 @@ export class Walk {
       if ('problem' in each) return unknownLayer(mount.source, each.problem);
       return 'number' in each
         ? this.device(each.number, further)
-        : this.followed(each.path, each.what, further);
+        : this.followed(each.path, each.what, further, mount);
     });
     return { ...layer, below };
   }
 
   /** A file or directory that something else lies in. Names of other mount namespaces lead nowhere here. */
-  private followed(path: string, what: string, trail: Trail): Layer {
+  private followed(path: string, what: string, trail: Trail, above?: Mount): Layer {
     const resolved = resolvePath(this.machine.root, path);
     const isHere = path.startsWith('/') && resolved.existing === resolved.full;
-    if (isHere || numberOfPath(this.machine.root, path) !== undefined) return this.path(resolved, trail);
+    const { root, mounts } = this.machine;
+    // In the order in which they were made: what was mounted there later is not what the one above goes on with.
+    const there = findMount(mounts, resolved.full, undefined);
+    if (above !== undefined && there !== undefined && mounts.indexOf(there) > mounts.indexOf(above))
+      return unknownLayer(path, `${what} ${path} was covered by a later mount`);
+    if (isHere || numberOfPath(root, path) !== undefined) return this.path(resolved, trail);
     return unknownLayer(path, `${what} ${path} cannot be seen from here`);
   }
 
@@ -99,6 +112,8 @@ export class Walk {
     const below = (wholeDisk === undefined ? slaves : [wholeDisk]).map((each) => this.device(each, trail));
     if (backingFile !== undefined) below.push(this.followed(backingFile, 'the backing file', trail));
     if (problem !== undefined) below.push(unknownLayer(name, problem));
+    // It keeps one copy here, and sends the other away.
+    if (/^drbd\d/.test(name)) below.push(unknownLayer('peer', atOtherEnd(name)));
     // Source: Linux Documentation/admin-guide/bcache.rst: the cache is a device of its own, for many of these.
     if (/^bcache\d/.test(name)) below.push(unknownLayer('cache', `what caches ${name} is not known`));
     return below;

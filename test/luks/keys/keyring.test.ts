@@ -22,6 +22,7 @@ describe('/proc/keys', () => {
     expect(keys.map(({ type }) => type)).toEqual(['user', 'keyring', 'logon', 'asymmetri', 'logon']);
     expect(keys[0]).toEqual({
       serial: '0fa8ebd1',
+      uid: 0,
       type: 'user',
       description: 'lab:user-key',
       isDead: false,
@@ -61,6 +62,13 @@ describe('/proc/keys', () => {
         },
       ),
     );
+  });
+
+  it('may have keys of others, which do not count', () => {
+    const machine = new Machine(files, 'first kernel');
+    machine.write('/proc/keys', COMPOSED.replaceAll('     0     0 ', '  1000  1000 '));
+    expect(readKeys(machine.system).map(({ type }) => type)).toEqual(['keyring']);
+    expect(readKeys({ ...machine.system, uid: 1000 })).toHaveLength(4);
   });
 
   it('may hold anything', () => {

@@ -120,7 +120,7 @@ describe('a key that cannot be handed over', () => {
     expect(message).toContain(`no key ${BY_KDUMP_UTILS} or ${BY_THE_KERNEL} of type logon`);
     expect(hint).toContain(`link-volume-key=@u::%logon:${BY_KDUMP_UTILS} `);
     expect(hint).toContain(
-      `cryptsetup open --test-passphrase --link-vk-to-keyring "@u::%logon:${BY_KDUMP_UTILS}" UUID=${UUID}`,
+      `cryptsetup open --test-passphrase --link-vk-to-keyring '@u::%logon:${BY_KDUMP_UTILS}' UUID=${UUID}`,
     );
   });
 
@@ -131,7 +131,7 @@ describe('a key that cannot be handed over', () => {
     machine.write('/proc/keys', keyLine('logon', BY_THE_KERNEL, options));
     const { message, hint } = await failure(add(uuid));
     expect(message).toBe(`the key ${BY_THE_KERNEL} of ${UUID} ${words}`);
-    expect(hint).toContain(`"@u::%logon:${BY_THE_KERNEL}"`);
+    expect(hint).toContain(`'@u::%logon:${BY_THE_KERNEL}'`);
   });
 
   it('is of type user', async () => {

@@ -68,6 +68,7 @@ export class Machine {
       root: this.root,
       configfs: '/sys/kernel/config',
       commandPath: `${join(this.root, 'commands')}`,
+      uid: 0,
     };
     mkdirSync(join(this.root, 'commands'), { recursive: true });
     this.write('/proc/keys', '');

@@ -5,7 +5,8 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { SmeltError } from '../../../src/errors.ts';
 import { KeyItems } from '../../../src/luks/keys/items.ts';
 import { lock } from '../../../src/luks/keys/lock.ts';
-import type { Step } from '../../../src/luks/keys/steps.ts';
+import { findOrRestore } from '../../../src/luks/keys/restore.ts';
+import { type Step, Steps } from '../../../src/luks/keys/steps.ts';
 import { type UnlockOptions, unlock } from '../../../src/luks/keys/unlock.ts';
 import { tempFiles } from '../../read/temp-files.ts';
 import { argon2, keyslot, luks2Image, metadata, pbkdf2 } from '../luks-images.ts';
@@ -235,6 +236,61 @@ describe('when a step fails', () => {
     expect(machine.has('/mnt')).toBe(true);
   });
 
+  it('the mount: all directories that were made go again, and what somebody left in one stays', async () => {
+    machine.write('/proc/keys', KEY);
+    machine.write('/refuse-mount', 'no\n');
+    await failure(open({ mountPoint: '/made/on/the/way' }));
+    expect(machine.has('/made')).toBe(false);
+    machine.write('/proc/keys', KEY);
+    machine.command('mount', 'mkdir made/here/lost; echo no >&2; exit 32');
+    expect(await failure(open({ mountPoint: '/made/here' }))).toMatchObject({ code: 'COMMAND' });
+    expect(machine.has('/made/here/lost')).toBe(true);
+    expect(isOpen()).toBe(false);
+  });
+
+  it('the opening, behind its effect: the volume is closed again', async () => {
+    machine.write('/proc/keys', KEY);
+    machine.command(
+      'cryptsetup',
+      `case $1 in
+        luksUUID) echo ${UUID};;
+        open) for name; do :; done
+          mkdir -p sys/class/block/dm-0/dm
+          echo "$name" > sys/class/block/dm-0/dm/name; echo "CRYPT-LUKS2-${UUID.replaceAll('-', '')}-$name" > sys/class/block/dm-0/dm/uuid
+          echo 253:0 > sys/class/block/dm-0/dev; exit 1;;
+        close) rm -r sys/class/block/dm-0;;
+      esac`,
+    );
+    await failure(open());
+    expect(isOpen()).toBe(false);
+    expect(machine.calls().at(-1)).toBe(`cryptsetup close ${NAME}`);
+  });
+
+  it.each(['find key', 'open', 'mount', 'drop key'])('a signal after "%s" has all undone', async (last) => {
+    machine.write('/proc/keys', KEY);
+    const controller = new AbortController();
+    const onStep = ({ step }: Step) => {
+      if (step === last) controller.abort(new SmeltError('INTERRUPTED', 'interrupted by a test'));
+    };
+    expect(await failure(open({ onStep, signal: controller.signal }))).toMatchObject({ code: 'INTERRUPTED' });
+    expect([isOpen(), isMounted()]).toEqual([false, false]);
+  });
+
+  it('keys that were restored are dropped, and those that were there before stay', async () => {
+    const old = keyLine('user', 'somebody:else', { serial: '0000aaaa' });
+    machine.write('/proc/keys', old);
+    class Restoring extends KeyItems {
+      override restore(): void {
+        machine.append('/proc/keys', KEY);
+      }
+    }
+    const steps = new Steps();
+    const found = await findOrRestore([DESCRIPTION], steps, new Restoring(machine.system), machine.system);
+    expect(found).toMatchObject({ key: { description: DESCRIPTION } });
+    await steps.undo();
+    expect(machine.read('/proc/keys')).toBe(old);
+  });
+
   it('with nothing to be undone it tells what is missing', async () => {
     machine.withoutCommand('cryptsetup');
     expect((await failure(open())).message).toMatch(/^there is no cryptsetup in /);
@@ -283,7 +339,7 @@ describe('locking', () => {
     machine.write('/proc/keys', KEY);
     await open();
   });
-  const close = (target: Parameters<typeof lock>[0]) => lock(target, undefined, machine.system);
+  const close = (target: Parameters<typeof lock>[0]) => lock(target, undefined, undefined, machine.system);
 
   it('takes a mount point in the place of the device for what is mounted there', async () => {
     machine.write('/proc/keys', KEY);
@@ -291,6 +347,17 @@ describe('locking', () => {
     mkdirSync(join(machine.root, 'mnt'), { recursive: true });
     const report = await close({ device: '/mnt' });
     expect(report.name).toBe(NAME);
+    expect([isOpen(), isMounted()]).toEqual([false, false]);
+  });
+
+  it('knows a mount of btrfs, which has a number of its own, by what was mounted', async () => {
+    await close({ device: NAME });
+    machine.write('/proc/keys', KEY);
+    machine.command('mount', `echo "40 1 0:50 / $2 rw - btrfs $1 rw" >> proc/self/mountinfo`);
+    await open();
+    expect((await open()).steps.map(words)).toEqual(['(open)', '(mount)']);
+    const { name, steps } = await close({ mountPoint: '/mnt' });
+    expect([name, steps.map(words)]).toEqual([NAME, ['unmount', 'close']]);
     expect([isOpen(), isMounted()]).toEqual([false, false]);
   });
 

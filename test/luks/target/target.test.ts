@@ -1,9 +1,9 @@
 /** What paths sit on, on a machine that was recorded and on machines that were composed. */
-import { chmodSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, closeSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { luksStatus } from '../../../src/luks/status.ts';
+import { luksStatus, openFileStatus } from '../../../src/luks/status.ts';
 import type { Encrypted, Layer, TargetReport } from '../../../src/luks/target/report.ts';
 import { lookAtTarget } from '../../../src/luks/target/target.ts';
 import { tempFiles } from '../../read/temp-files.ts';
@@ -86,7 +86,7 @@ describe('on the machine of the lab', () => {
       'all legs',
       HALF_OPEN,
     ],
-    ['plain dm-crypt', '/mnt/plain', 'ext4 > plain plain-i > disk vdi', 'all legs', 'all legs'],
+    ['plain dm-crypt', '/mnt/plain', 'ext4 > plain plain-i > disk vdi', 'all legs', 'unknown'],
     [
       'LUKS on multipath',
       '/mnt/mpath',
@@ -277,17 +277,18 @@ describe('on a machine that was composed', () => {
       'VeraCrypt with two ciphers',
       '/vault',
       'ext4 > TrueCrypt or VeraCrypt vault > device-mapper vault_1 > partition sdb1 > disk sdb',
-      'all legs',
+      'unknown',
     ],
     [
       'BitLocker under a program',
       '/windows',
       'fuseblk > BitLocker bl > partition sdb1 > disk sdb',
-      'all legs',
+      'unknown',
     ],
     ['a disk with a slash in its name', '/srv', 'ext4 > disk cciss!c0d0', 'none'],
     ['that disk by its name', '/dev/cciss/c0d0', 'disk cciss!c0d0', 'none'],
-    ['LUKS on a disk of another machine', '/nbd-luks', 'ext4 > LUKS1 nbd-luks > network nbd1', 'all legs'],
+    // No table and no header: it may as well be cipher_null.
+    ['LUKS on a disk of another machine', '/nbd-luks', 'ext4 > LUKS1 nbd-luks > network nbd1', 'unknown'],
     [
       'stripes over an encrypted and a plain disk',
       '/stripes',
@@ -362,6 +363,87 @@ describe('on a machine that was composed', () => {
       encrypted: 'unknown',
       why: 'the crypt targets of luks-6a1b2c3d do not cover all of it',
     });
+  });
+
+  it('one null cipher among several targets is enough', () => {
+    const { look } = machine('composed-workstation', (entries) => {
+      entries.set(
+        'dmsetup table --target crypt',
+        [
+          'luks-6a1b2c3d: 0 997967232 crypt aes-xts-plain64 :64:logon:cryptsetup:x 0 259:3 32768',
+          'luks-6a1b2c3d: 997967232 32768 crypt cipher_null-ecb - 0 259:3 997999999',
+          '',
+        ].join('\n'),
+      );
+    });
+    expect(look('/var/lib/thin')).toMatchObject({
+      encrypted: 'none',
+      why: expect.stringMatching(/cipher_null/),
+    });
+  });
+
+  /** What a mount is told of when its line says something else, and more is there. */
+  const withMount = (line: string, more: Readonly<Record<string, string>> = {}) =>
+    machine('composed-workstation', (entries) => {
+      entries.set('dev/nvme0n1p3', luks2Image());
+      for (const [path, text] of Object.entries(more)) entries.set(path, text);
+      const mountinfo = String(entries.get('proc/self/mountinfo'));
+      entries.set('proc/self/mountinfo', `${mountinfo.trimEnd()}\n${line}\n`);
+    });
+  const onLuks = (type: string, options = 'rw') =>
+    `70 27 253:4 / /new rw - ${type} /dev/mapper/vg-thin ${options}`;
+
+  it('an ext4 whose journal may lie elsewhere is not known', () => {
+    const block = 'sys/class/block/sdx/dev';
+    const own = withMount(onLuks('ext4'), {
+      'proc/fs/jbd2/dm-4-8/info': '',
+      'proc/fs/jbd2/sdx/info': '',
+      [block]: '8:99\n',
+    });
+    expect(own.look('/new').encrypted).toBe('all legs');
+    const none = withMount(onLuks('ext4'));
+    expect(none.look('/new').encrypted).toBe('all legs');
+    const other = withMount(onLuks('ext4'), { 'proc/fs/jbd2/sdx/info': '', [block]: '8:99\n' });
+    expect(other.look('/new')).toMatchObject({
+      encrypted: 'unknown',
+      why: 'the journal may lie on sdx, which nothing shows',
+    });
+  });
+
+  it.each(['f2fs', 'jfs', 'reiserfs'])('%s may have a second device', (type) => {
+    expect(withMount(onLuks(type)).look('/new')).toMatchObject({
+      encrypted: 'unknown',
+      why: `${type} may have a second device, which nothing shows`,
+    });
+  });
+
+  it.each(['logdev', 'rtdev'])('the %s of an XFS counts', (name) => {
+    const { look } = withMount(onLuks('xfs', `rw,${name}=/dev/nvme0n1p2`));
+    expect(look('/new')).toMatchObject({
+      encrypted: 'unknown',
+      why: `${name} /dev/nvme0n1p2 cannot be seen from here`,
+    });
+  });
+
+  it('an overlay does not go on with what was mounted upon its upper directory later', () => {
+    const overlay = '70 27 0:70 / /over rw - overlay overlay rw,lowerdir=/l,upperdir=/var/lib/thin/up';
+    expect(withMount(overlay, { 'var/lib/thin/up/x': '' }).look('/over').encrypted).toBe('all legs');
+    const covered = '71 41 0:71 / /var/lib/thin/up rw - tmpfs tmpfs rw';
+    expect(withMount(`${overlay}\n${covered}`, { 'var/lib/thin/up/x': '' }).look('/over')).toMatchObject({
+      encrypted: 'unknown',
+      why: 'upperdir /var/lib/thin/up was covered by a later mount',
+    });
+  });
+
+  it('DRBD upon an encrypted disk sends its plaintext to another machine', () => {
+    const drbd = 'sys/devices/virtual/block/drbd0';
+    const { look } = withMount('70 27 147:0 / /drbd rw - ext4 /dev/drbd0 rw', {
+      [`${drbd}/dev`]: '147:0\n',
+      [`${drbd}/slaves/dm-4/dev`]: '253:4\n',
+      'sys/dev/block/147:0/dev': '147:0\n',
+      'sys/dev/block/147:0/slaves/dm-4/dev': '253:4\n',
+    });
+    expect(look('/drbd').encrypted).not.toBe('all legs');
   });
 
   it('the memory of its crash kernel is told', async () => {
@@ -515,6 +597,19 @@ describe('what no kernel says', () => {
 });
 
 describe('this machine', () => {
+  it('says of an open file what it says of its directory, whatever the name leads to', async () => {
+    const path = files.path('open');
+    writeFileSync(path, '');
+    const fd = openSync(path, 'r+');
+    const { encrypted, why } = (await luksStatus(path)).target;
+    expect(await openFileStatus(fd, path)).toMatchObject({ path, encrypted, why });
+    rmSync(path);
+    symlinkSync('/dev/shm/nowhere', path);
+    expect((await openFileStatus(fd, path)).encrypted).toBe(encrypted);
+    closeSync(fd);
+    expect(await openFileStatus(99_999, path)).toMatchObject({ encrypted: 'unknown' });
+  });
+
   it('is looked at without throwing, and the root is on something', async () => {
     const { target } = await luksStatus('/');
     expect(target.existing).toBe('/');
