@@ -47,6 +47,7 @@ export async function register(
   checkRoom(wanted, existing, items);
   const warnings = await warningsOn(wanted, existing, system);
 
+  const names = wanted.map(({ name }) => name);
   const made: string[] = [];
   const registered: RegisteredItem[] = [];
   try {
@@ -71,6 +72,7 @@ export async function register(
   if (isCrashKernelLoaded && registered.some(({ isNew }) => isNew)) {
     warnings.push('the crash kernel that is loaded has not got these keys: load it again with `kexec -s -p`');
   }
+  registered.sort((a, b) => names.indexOf(a.name) - names.indexOf(b.name));
   return {
     items: registered,
     count: items.count() ?? items.names().length,

@@ -224,7 +224,7 @@ export async function keys(): Promise<void> {
     smelt(['luks', 'status', '/first']);
     const { stdout } = smelt(['luks', 'status', '/lvm']);
     match(stdout, /^\/lvm is on ext4 on LVM on LUKS2 \(aes-xts-plain64\): encrypted\n/);
-    match(stdout, /takes 32\.0 MiB of memory; 256\.0 MiB are reserved for the\s+crash kernel/);
+    match(stdout, /takes 32\.0 MiB of memory; 256\.0 MiB are\s+reserved for the crash kernel/);
   });
   await check('locking closes it again', () => {
     const report = luks('lock', ['lock', '--mount', '/first']);
