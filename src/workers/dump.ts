@@ -241,8 +241,8 @@ class Dump {
       );
     let team: Team | undefined;
     try {
-      // From the first moment on the file says of itself that it is incomplete: even a power cut leaves a readable part.
       await this.checkTarget(target);
+      // From the first moment on the file says of itself that it is incomplete: even a power cut leaves a readable part.
       writeHeader(true);
       team = await assemble(job);
       const drop = await this.takeCensus(team);
