@@ -4,7 +4,7 @@ import { ExitCode } from '../errors.ts';
 import type { DumpReport } from '../workers/report.ts';
 import { parseDump } from './args.ts';
 import { type DisplayOptions, MessageLevel } from './display.ts';
-import { reportFailure, reportWarnings } from './errors-out.ts';
+import { exitCodeOf, reportFailure, reportWarnings } from './errors-out.ts';
 import { withInputHint, withSpaceHint } from './hints.ts';
 import type { Host } from './host.ts';
 import { jsonReport } from './json.ts';
@@ -48,7 +48,7 @@ export async function runDump(
     const failure = failureAfter(thrown, interruption.signal);
     const error = withSpaceHint(withInputHint(failure, request.input), request);
     reportFailure(error, observer.warnings, display, host);
-    return error.exitCode;
+    return exitCodeOf(error, host);
   }
 }
 

@@ -1,6 +1,6 @@
 /** How an error and a warning look: what is wrong in one sentence, what to do in the next, a stack only when asked for. */
 
-import type { SmeltError } from '../errors.ts';
+import type { ErrorCode, SmeltError } from '../errors.ts';
 import { type DisplayOptions, MessageLevel } from './display.ts';
 import type { Host } from './host.ts';
 import { jsonFailure } from './json.ts';
@@ -24,6 +24,26 @@ export function reportFailure(
   }
   if (display.debug) host.stderr.write(`${stackOf(error)}\n`);
   if (display.json) host.stdout.write(jsonFailure(error, warnings));
+}
+
+/** To image/smelt: failed, and has said why, but another program may do better. */
+const EXIT_FOR_ANOTHER = 125;
+
+/** Where another program would fail as well, or succeed and do harm. */
+const FINAL: ReadonlySet<ErrorCode> = new Set([
+  'CANNOT_LOWER',
+  'CIPHERTEXT',
+  'INTERRUPTED',
+  'TARGET',
+  'UNDECIDABLE',
+  'UNENCRYPTED',
+  'WRITE',
+  'WRONG_RELEASE',
+]);
+
+/** What a failed dump exits with. Started by image/smelt it tells where somebody else should try. */
+export function exitCodeOf({ code, exitCode }: SmeltError, { env }: Pick<Host, 'env'>): number {
+  return env.SMELT_LAUNCHER === undefined || FINAL.has(code) ? exitCode : EXIT_FOR_ANOTHER;
 }
 
 function errorText(error: SmeltError, { stderr, env }: Pick<Host, 'stderr' | 'env'>): string {

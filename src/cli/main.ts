@@ -4,7 +4,7 @@ import manifest from '../../package.json' with { type: 'json' };
 import { asSmeltError, ExitCode } from '../errors.ts';
 import { chooseCommand } from './commands.ts';
 import { displayOf, MessageLevel } from './display.ts';
-import { reportFailure } from './errors-out.ts';
+import { exitCodeOf, reportFailure } from './errors-out.ts';
 import { commandHelp, shortHelp } from './help.ts';
 import type { Host } from './host.ts';
 import { processHost } from './process-host.ts';
@@ -36,7 +36,7 @@ export async function run(argv: readonly string[], host: Host): Promise<number> 
     // A wrong command line is told at any message level: the level itself may be what is wrong.
     const error = asSmeltError(thrown);
     reportFailure(error, [], { ...display, level: display.level | MessageLevel.error }, host);
-    return error.exitCode;
+    return exitCodeOf(error, host);
   }
 }
 

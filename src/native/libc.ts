@@ -22,6 +22,9 @@ export interface Libc {
   /** Compares memory at two addresses. */
   memcmp(a: Address, b: Address, length: number): number;
   fallocate(fd: number, mode: number, offset: number, length: number): number;
+  syncFileRange(fd: number, offset: number, length: number, flags: number): number;
+  /** An errno, or 0. */
+  posixFadvise(fd: number, offset: number, length: number, advice: number): number;
   /** errno of the last call on this thread. */
   errno(): number;
 }
@@ -46,6 +49,10 @@ function load(): Libc | Unavailable {
     pread: lib.func('int64_t pread64(int fd, uintptr_t into, size_t length, int64_t offset)'),
     memcmp: lib.func('int memcmp(uintptr_t a, uintptr_t b, size_t length)'),
     fallocate: lib.func('int fallocate(int fd, int mode, int64_t offset, int64_t length)'),
+    syncFileRange: lib.func(
+      'int sync_file_range(int fd, int64_t offset, int64_t length, unsigned int flags)',
+    ),
+    posixFadvise: lib.func('int posix_fadvise64(int fd, int64_t offset, int64_t length, int advice)'),
     errno: () => koffi.errno(),
   };
 }

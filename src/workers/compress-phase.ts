@@ -8,8 +8,10 @@ import { runsOf, testBit } from '../read/bitmap.ts';
 import type { MemoryReader } from '../read/dump-file.ts';
 import { readPart } from '../read/file.ts';
 import { CompressionFlag } from '../read/kdump-layout.ts';
+import { isLive } from '../read/live.ts';
 import { dataOffset } from '../write/kdump.ts';
 import { MAX_PAGES, PagePlacer } from '../write/page-placer.ts';
+import { WriteBehind } from '../write/write-behind.ts';
 import { UndecidedPages } from './classify-phase.ts';
 import { Dedup, type DedupResult } from './dedup.ts';
 import { addDone, isStopped, takeWindows } from './job.ts';
@@ -59,6 +61,8 @@ export function* compressWindows(
     },
     Math.max(pageSize, codec?.outSize(pageSize) ?? 0),
     dedup && ((index, byteOffset, size) => dedup.placed(index, byteOffset, size)),
+    // The crash kernel has no memory to spare; anywhere else the dump may well be read next.
+    isLive(job.file) ? WriteBehind.open(path, fd) : undefined,
   );
   const packer = new PagePacker(thread.reader, codec, flag, placer, dedup);
   const undecided = new UndecidedPages(thread);

@@ -2,7 +2,6 @@
 
 import type { PageCodec } from '../codec/codec.ts';
 import { usedLevel } from '../codec/levels.ts';
-import { openCodec } from '../codec/makers.ts';
 import { asSmeltError, SmeltError } from '../errors.ts';
 import { DumpLevel } from '../filter/page-class.ts';
 import { type Plan, urgencyOrder } from '../filter/plan.ts';
@@ -26,8 +25,9 @@ import {
 } from './input.ts';
 import { createShared, type Job, type JobTarget } from './job.ts';
 import { outputLevel } from './level.ts';
+import { type Means, withinMeans } from './means.ts';
 import type { CensusReport, DumpObserver, DumpReport, DumpRequest, TargetProtection } from './report.ts';
-import { peakRssBytes } from './resources.ts';
+import { peakRssBytes, whyTooLarge } from './resources.ts';
 import { takeSteps } from './steps.ts';
 import {
   type Classified,
@@ -44,22 +44,18 @@ import { assembleTeam, type Team } from './team.ts';
 
 /** @throws SmeltError; INTERRUPTED when the signal was aborted. What is left behind then, the message says. */
 export async function dump(
-  request: DumpRequest,
+  asked: DumpRequest,
   observer: DumpObserver,
   signal: AbortSignal,
 ): Promise<DumpReport> {
   const began = performance.now();
-  refuseInputAsOutput(request.input, request.output);
-  const { output, requireEncryptedTarget } = request;
+  refuseInputAsOutput(asked.input, asked.output);
+  const { output, requireEncryptedTarget } = asked;
   const protection = requireEncryptedTarget && output !== undefined ? await protectionOf(output) : undefined;
   if (protection !== undefined) requireEncrypted(output!, protection);
-  const codec =
-    request.codec &&
-    (await openCodec(request.codec, { kind: request.codecMaker, level: request.compressionLevel }));
-  // Which maker serves is settled here, so that all threads have the same one.
-  codec?.close();
-  return withInput(request, observer, signal, (input) =>
-    new Dump(request, observer, signal, input, codec, protection, began).run(),
+  const means = await withinMeans(asked);
+  return withInput(asked, observer, signal, (input) =>
+    new Dump(means, observer, signal, input, protection, began).run(),
   );
 }
 
@@ -69,6 +65,7 @@ class Dump {
   private readonly signal: AbortSignal;
   private readonly input: Input;
   private readonly codec: PageCodec | undefined;
+  private readonly doneWithout: readonly string[];
   private readonly began: number;
   private readonly warnings: string[] = [];
   /** Whether the output has room for descriptors, and so is something that can be opened. */
@@ -79,19 +76,19 @@ class Dump {
   private protection: TargetProtection | undefined;
 
   constructor(
-    request: DumpRequest,
+    means: Means,
     observer: DumpObserver,
     signal: AbortSignal,
     input: Input,
-    codec: PageCodec | undefined,
     protection: TargetProtection | undefined,
     began: number,
   ) {
-    this.request = request;
+    this.request = means.request;
+    this.codec = means.codec;
+    this.doneWithout = means.warnings;
     this.observer = observer;
     this.signal = signal;
     this.input = input;
-    this.codec = codec;
     this.protection = protection;
     this.began = began;
   }
@@ -109,7 +106,7 @@ class Dump {
     const unreadable = whyUnreadable(machine);
     this.level = dumpLevel.level;
     if (unreadable !== undefined) this.keepAll(unreadable);
-    for (const warning of description.warnings) this.warn(warning);
+    for (const warning of [...this.doneWithout, ...description.warnings]) this.warn(warning);
 
     const notes = outputNotes(file.notes, description);
     const layout = layoutKdump(file.pageSize, notes.blob.length, plan.maxMapnr);
@@ -186,6 +183,12 @@ class Dump {
     const { request, input } = this;
     if (input.description.encryptionMask === 0n && !request.excludeShared) return undefined;
     const look = () => stopIfAborted(this.signal);
+    const tooLarge = whyTooLarge('census');
+    if (tooLarge !== undefined) {
+      this.warn(`which pages were encrypted is not told here, but by \`smelt sme\` of the dump: ${tooLarge}`);
+      if (request.excludeShared) this.warn('--exclude-shared leaves nothing out');
+      return undefined;
+    }
     const taken = await takeCensus(input, team, 'sums', look).catch((error: unknown) => {
       stopIfAborted(this.signal);
       // It is beside the point of a dump: a dump without it beats none.

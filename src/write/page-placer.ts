@@ -2,6 +2,7 @@
 
 import { PageDescriptor } from '../read/kdump-layout.ts';
 import { writeFully } from './target-file.ts';
+import type { WriteBehind } from './write-behind.ts';
 
 /** Bytes of page data, and pages, that are written at once. */
 const DATA_BYTES = 1024 * 1024;
@@ -47,11 +48,13 @@ export class PagePlacer {
   /** Index of the descriptor of the first page that waits. */
   private firstDescriptor = 0;
   private readonly onPlaced: OnPlaced | undefined;
+  private readonly behind: WriteBehind | undefined;
 
-  /** `pageRoom`: bytes that the next page may need in `data`. */
-  constructor(target: PlacerTarget, pageRoom: number, onPlaced?: OnPlaced) {
+  /** `pageRoom`: bytes that the next page may need in `data`. `behind`: who is told of page data that was written. */
+  constructor(target: PlacerTarget, pageRoom: number, onPlaced?: OnPlaced, behind?: WriteBehind) {
     this.target = target;
     this.onPlaced = onPlaced;
+    this.behind = behind;
     this.data = Buffer.alloc(DATA_BYTES + pageRoom);
   }
 
@@ -105,6 +108,7 @@ export class PagePlacer {
     if (this.count === 0) return;
     const base = Number(Atomics.add(nextByte, 0, BigInt(this.used)));
     writeFully(path, fd, this.data.subarray(0, this.used), base);
+    if (this.used > 0) this.behind?.wrote(base, this.used);
     const { descriptors } = this;
     const { offset, size, flags } = PageDescriptor.offset;
     for (let i = 0; i < this.count; i++) {

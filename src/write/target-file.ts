@@ -249,7 +249,8 @@ export function writeFully(path: string, fd: number, bytes: Uint8Array, byteOffs
   }
 }
 
-function writeError(path: string, what: string, cause: unknown): SmeltError {
+/** `cause`: an error of the system, or undefined where it gave no reason. */
+export function writeError(path: string, what: string, cause: unknown): SmeltError {
   const free = errnoName(cause) === 'ENOSPC' || errnoName(cause) === 'EDQUOT';
   const hint = free ? 'Make room or write to another place.' : 'Write to another place.';
   return new SmeltError(

@@ -1,10 +1,18 @@
 /** `npm run image`: what is in the file, and that the program in it runs on nothing but itself. `test/image/boot` mounts it for real. */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs';
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { noNative } from '../native-parts.ts';
 import { parseKdump } from '../program/parse-kdump.ts';
 import { type ProgramResult, reportOf, run, scratch, smelt } from '../program/smelt.ts';
@@ -27,9 +35,16 @@ function build(output: string): ProgramResult {
   return run(['env', 'SMELT_IMAGE_LEVEL=1', join(project, 'image/build'), output]);
 }
 
-/** The launcher, with nothing in its environment but where the image's root is. */
+const fallback = join(dir, 'fallback');
+
+/** The launcher, with nothing in its environment but where the image's root is; there is a fallback once a test has made one. */
 function launch(at: string, ...args: string[]): ProgramResult {
-  const env = ['PATH=/usr/bin:/bin', `SMELT_MOUNT=${at}`, `SMELT_IMAGE=${join(dir, 'no-image')}`];
+  const env = [
+    'PATH=/usr/bin:/bin',
+    `SMELT_MOUNT=${at}`,
+    `SMELT_IMAGE=${join(dir, 'no-image')}`,
+    `SMELT_FALLBACK=${fallback}`,
+  ];
   return run(['env', '-i', ...env, '/bin/sh', join(project, 'image/smelt'), ...args]);
 }
 
@@ -140,6 +155,44 @@ describe.skipIf(skipped !== '')(`the image${skipped}`, () => {
     expect(stopped.status).toBe(1);
     expect(stopped.stderr).toContain('interrupted by SIGTERM');
     expect(existsSync(output)).toBe(false);
+  });
+
+  describe('with a fallback', () => {
+    beforeAll(() => writeFileSync(fallback, 'echo "instead: $*"\n'));
+    afterAll(() => rmSync(fallback));
+    const output = join(dir, 'instead');
+
+    test.each([
+      ['an option that smelt does not know', ['--frobnicate', sample, output], 'frobnicate'],
+      ['an input that cannot be opened', [join(dir, 'nowhere'), output], 'nowhere'],
+      ['no dump', [join(project, 'package.json'), output], 'is not a dump'],
+    ])('others try what smelt failed in: %s', (_what, args, sentence) => {
+      const result = launch(root, '--quiet', ...args);
+      expect(result).toMatchObject({ status: 0, stdout: `instead: --quiet ${args.join(' ')}\n` });
+      expect(result.stderr).toContain(sentence);
+      expect(result.stderr).not.toContain('node did not start');
+    });
+
+    test('others try when a file of the program that is loaded late is damaged', () => {
+      const at = damaged('dist/dump-command.cjs', 100);
+      const result = launch(at, sample, output);
+      expect(result).toMatchObject({ status: 0, stdout: `instead: ${sample} ${output}\n` });
+      expect(result.stderr).toContain('smelt: a mistake in smelt itself');
+    });
+
+    test.each([
+      ['whose output exists', [sample, sample]],
+      ['whose target is not encrypted', ['--require-encrypted-target', sample, '/dev/shm/instead']],
+      ['that no directory is there for', [sample, join(dir, 'no/where')]],
+    ])('nobody else tries a dump %s', (_what, args) => {
+      expect(launch(root, '--quiet', ...args)).toMatchObject({ status: 1, stdout: '' });
+    });
+
+    test('what the fallback has no answer to fails as it did', () => {
+      writeFileSync(fallback, 'exit 127\n');
+      expect(launch(root, '--frobnicate', sample, output).status).toBe(1);
+      expect(launch(join(dir, 'not-mounted'), sample, output).status).toBe(127);
+    });
   });
 
   test('finds each library in the image', () => {

@@ -1,0 +1,190 @@
+/** image/fallback behind the launcher: what is made of a dump where smelt itself cannot run. In a shell of each kind there is here. */
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { parseKdump } from '../program/parse-kdump.ts';
+import { type ProgramResult, run, scratch } from '../program/smelt.ts';
+
+const project = fileURLToPath(new URL('../..', import.meta.url));
+/** In the place of /proc/vmcore. */
+const vmcore = join(project, 'samples/x86_64-6.1-small.kdump');
+const dir = scratch();
+const out = join(dir, 'out');
+const bin = join(dir, 'bin');
+const dump = join(out, 'vmcore');
+const log = join(out, 'log');
+
+const there = (tool: string): boolean => spawnSync('sh', ['-c', `command -v ${tool}`]).status === 0;
+const peer = spawnSync('sh', ['-c', 'command -v makedumpfile'], { encoding: 'utf8' }).stdout.trim();
+const noPeer = peer === '' ? ' (skipped: there is no makedumpfile)' : '';
+const SHELLS = [['dash'], ['bash', '--posix'], ['busybox', 'sh']].filter(([shell]) => there(shell!));
+
+beforeEach(() => {
+  for (const folder of [out, bin]) {
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder);
+  }
+});
+
+/** A program that is found by its name alone. */
+function program(name: string, text: string): void {
+  writeFileSync(join(bin, name), `#!/bin/sh\n${text}\n`);
+  chmodSync(join(bin, name), 0o755);
+}
+
+/** The launcher where there is no image. */
+function launch(shell: readonly string[], ...args: string[]): ProgramResult {
+  return run([
+    'env',
+    '-i',
+    // The system's makedumpfile is none of those that are found by name.
+    `PATH=${bin}:${coreutils}`,
+    `SMELT_IMAGE=${dir}/no-image`,
+    `SMELT_MOUNT=${dir}/no-mount`,
+    `SMELT_FALLBACK=${project}/image/fallback`,
+    `SMELT_VMCORE=${vmcore}`,
+    `SMELT_MAKEDUMPFILE=${dir}/none`,
+    ...shell,
+    join(project, 'image/smelt'),
+    ...args,
+  ]);
+}
+const coreutils = join(dir, 'coreutils');
+mkdirSync(coreutils);
+for (const tool of [
+  'cat',
+  'dd',
+  'dirname',
+  'head',
+  'mkdir',
+  'mv',
+  'rm',
+  'sh',
+  'sync',
+  'modprobe',
+  'mount',
+  'dash',
+  'bash',
+  'busybox',
+  'env',
+]) {
+  run(['sh', '-c', `at=$(command -v ${tool}) && ln -s "$at" ${coreutils}/${tool} || true`]);
+}
+
+describe.each(SHELLS.map((shell) => [shell.join(' '), shell] as const))('in %s', (_name, shell) => {
+  test.skipIf(noPeer !== '')(
+    `makedumpfile makes the dump, with the codec and the level asked for${noPeer}`,
+    () => {
+      program('makedumpfile', `echo "$@" >> ${dir}/asked; exec ${peer} "$@"`);
+      rmSync(join(dir, 'asked'), { force: true });
+      const result = launch(shell, '-ld31', '--num-threads', '3', '--quiet', vmcore, dump);
+      expect(result.status, result.stderr).toBe(0);
+      expect(readFileSync(join(dir, 'asked'), 'utf8')).toBe(
+        `--message-level 4 -l -d 31 ${vmcore} ${dump}.fallback.incomplete\n`,
+      );
+      expect(result.stderr).toContain('no-image is not there');
+      expect(result.stderr).toContain('the dump is whole, by makedumpfile');
+      expect(readdirSync(out)).toEqual(['vmcore']);
+      expect(parseKdump(dump).descriptors.size).toBe(13_357);
+    },
+  );
+
+  test('without makedumpfile all memory is copied, and only then the remains of the other dump go', () => {
+    writeFileSync(`${dump}.incomplete`, 'what smelt left');
+    const result = launch(shell, '-z', '-d', '31', '--save-dmesg', log, vmcore, dump);
+    expect(result.status, result.stderr).toBe(0);
+    expect(readFileSync(dump).equals(readFileSync(vmcore))).toBe(true);
+    expect(statSync(dump).mode & 0o777).toBe(0o600);
+    expect(readdirSync(out)).toEqual(['vmcore']);
+    expect(result.stderr).toContain('a copy of all memory');
+    expect(result.stderr).toContain(`${log}: there is no kernel log`);
+  });
+
+  test('a makedumpfile that cannot do the codec does zlib, and one that can do nothing is followed by the copy', () => {
+    program('makedumpfile', `echo "$3" >> ${dir}/codecs; [ "$3" != -z ] || exit 1; exit ${'$'}FAILS`);
+    rmSync(join(dir, 'codecs'), { force: true });
+    const result = launch(shell, '-z', '-d', '31', vmcore, dump);
+    expect(result.status, result.stderr).toBe(0);
+    expect(readFileSync(join(dir, 'codecs'), 'utf8')).toBe('-z\n-c\n');
+    expect(readFileSync(dump).length).toBe(statSync(vmcore).size);
+  });
+
+  test('the log is saved first, by vmcore-dmesg; one that smelt saved before it ended stays', () => {
+    program('vmcore-dmesg', 'echo "[ 0.0] log of $1"');
+    const asked = ['--save-dmesg', log, vmcore, dump];
+    expect(launch(shell, ...asked).status).toBe(0);
+    expect(readFileSync(log, 'utf8')).toBe(`[ 0.0] log of ${vmcore}\n`);
+    rmSync(dump);
+    writeFileSync(log, 'by smelt\n');
+    expect(launch(shell, ...asked).status).toBe(0);
+    expect(readFileSync(log, 'utf8')).toBe('by smelt\n');
+  });
+
+  test('--dump-dmesg is done by others, too', () => {
+    program('vmcore-dmesg', 'echo log');
+    expect(launch(shell, '--dump-dmesg', vmcore, log).status).toBe(0);
+    expect(readFileSync(log, 'utf8')).toBe('log\n');
+    expect(launch(shell, '--dump-dmesg', vmcore, '-')).toMatchObject({ status: 0, stdout: 'log\n' });
+    program('vmcore-dmesg', 'echo half; exit 1');
+    expect(launch(shell, '--dump-dmesg', '-f', vmcore, log).status).toBe(1);
+    expect(readFileSync(log, 'utf8')).toBe('log\n');
+    expect(readdirSync(out)).toEqual(['log']);
+  });
+
+  test('nothing is written where it has to be encrypted and is not', () => {
+    program('vmcore-dmesg', 'echo log');
+    const result = launch(shell, '--require-encrypted-target', '--save-dmesg', log, vmcore, dump);
+    expect(result.status).toBe(1);
+    expect(result.stderr).toContain('not known to be encrypted');
+    expect(readdirSync(out)).toEqual([]);
+    expect(launch(shell, '--dump-dmesg', '--require-encrypted-target', vmcore, log).status).toBe(1);
+    expect(readdirSync(out)).toEqual([]);
+  });
+
+  test('a dump that exists is not written over without -f', () => {
+    writeFileSync(dump, 'older');
+    const result = launch(shell, vmcore, dump);
+    expect(result).toMatchObject({ status: 1 });
+    expect(result.stderr).toContain('already exists; -f overwrites it');
+    expect(readFileSync(dump, 'utf8')).toBe('older');
+    expect(launch(shell, '-zf', vmcore, dump).status).toBe(0);
+    expect(statSync(dump).size).toBe(statSync(vmcore).size);
+  });
+
+  test('a copy that fails has not the name of the dump, and the exit code says so', () => {
+    const result = launch(shell, vmcore, join(out, 'nowhere/vmcore'));
+    expect(result.status).toBe(1);
+    expect(result.stderr).toContain('cannot be written');
+    expect(existsSync(join(out, 'nowhere'))).toBe(false);
+  });
+
+  test.each([
+    ['another file than /proc/vmcore', ['-z', '/dev/null', dump]],
+    ['no output', ['-z', vmcore]],
+    ['another command', ['luks', 'status', '/var/crash']],
+    ['a dry run', ['--dry-run', vmcore, dump]],
+    ['a question', ['--version']],
+  ])('there is nothing to do for %s', (_what, args) => {
+    const result = launch(shell, ...args);
+    expect(result).toMatchObject({ status: 127, stdout: '' });
+    expect(readdirSync(out)).toEqual([]);
+  });
+
+  test('a makedumpfile that calls smelt is not called', () => {
+    program('makedumpfile', '# smelt in the place of makedumpfile\nexec smelt "$@"');
+    const result = launch(shell, vmcore, dump);
+    expect(result.status, result.stderr).toBe(0);
+    expect(result.stderr).not.toContain('makedumpfile');
+  });
+});
