@@ -1,10 +1,10 @@
 #!/bin/bash
 # fetch.sh SUITE DIRECTORY [--alone] PACKAGE...: fetches packages of a Debian suite with all they depend on (--alone: without),
-# and unpacks them into DIRECTORY, to run beside the system's. Nothing is installed.
+# and unpacks them into DIRECTORY, to run beside the system's. Nothing is installed. DIRECTORY/.packages names them with their versions.
 #
 # apt does the fetching and the checking (Release by the Debian archive keyring, packages by SHA-256), with lists, cache and
 # status of its own. The mirror is the one that the system uses.
-#   env: DEBIAN_MIRROR (URI of the archive, instead of the system's)
+#   env: DEBIAN_MIRROR (URI of the archive, instead of the system's), WITHOUT (packages that are taken for installed)
 set -euo pipefail
 suite=$1 directory=$2
 shift 2
@@ -18,7 +18,10 @@ mkdir -p "$directory"
 work=$(mktemp -d "$directory.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/none" "$work"/{lists,archives}/partial
-: > "$work/status"
+for package in ${WITHOUT:-}; do
+  printf '%s\n' "Package: $package" 'Status: install ok installed' 'Version: 99' 'Architecture: amd64' 'Multi-Arch: allowed' \
+    'Maintainer: nobody' 'Description: is not needed' ''
+done > "$work/status"
 cat > "$work/suite.sources" << SOURCES
 Types: deb
 URIs: $mirror
@@ -44,4 +47,7 @@ if [ -n "$alone" ]; then
 else
   apt-get "${options[@]}" -qq --yes --download-only install "$@" >&2
 fi
-for deb in "$work"/archives/*.deb; do dpkg-deb -x "$deb" "$directory"; done
+for deb in "$work"/archives/*.deb; do
+  dpkg-deb -x "$deb" "$directory"
+  dpkg-deb -W --showformat '${Package} ${Version}\n' "$deb"
+done > "$directory/.packages"
