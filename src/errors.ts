@@ -16,6 +16,7 @@ export type ErrorCode =
   | 'CANNOT_LOWER' // the asked-for dump level keeps what the input no longer has
   | 'WRONG_RELEASE' // -i is of another kernel
   | 'UNDECIDABLE' // --strict: the memory map cannot be read
+  | 'NO_LOG' // the kernel log cannot be found, or nothing of it can be read
   | 'CIPHERTEXT' // the memory in the input was not read through the right mapping, or is not in it
   | 'TARGET' // the target may not be written (exists, is a link, is no regular file)
   | 'UNENCRYPTED' // --require-encrypted-target: what is written there is not encrypted, or that is not known

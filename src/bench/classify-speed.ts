@@ -29,6 +29,7 @@ export function dryRun(
     excludeShared: false,
     allowCiphertext: false,
     requireEncryptedTarget: false,
+    saveDmesg: undefined,
     keepIncomplete: false,
     strict: false,
     smeMask,

@@ -154,6 +154,17 @@ export function toDumpRequest(raw: RawArgs): DumpRequest {
       hint: 'Name it also for a dry run: nothing is written there.',
     });
   }
+  const saveDmesg = values['save-dmesg'];
+  if (dryRun && saveDmesg !== undefined) {
+    throw new SmeltError('USAGE', '--save-dmesg writes a file, and --dry-run writes nothing', {
+      hint: 'Leave out one of them.',
+    });
+  }
+  if (saveDmesg === '-') {
+    throw new SmeltError('USAGE', '--save-dmesg writes a file that has a name, and not to standard output', {
+      hint: '`smelt --dump-dmesg VMCORE -` shows the log; a file that is called - is ./-.',
+    });
+  }
   const codec = codecOf(values);
   checkCompression(codec, values);
   return {
@@ -172,6 +183,7 @@ export function toDumpRequest(raw: RawArgs): DumpRequest {
     excludeShared: values['exclude-shared'] ?? false,
     allowCiphertext: values['allow-ciphertext'] ?? false,
     requireEncryptedTarget: values['require-encrypted-target'] ?? false,
+    saveDmesg,
   };
 }
 

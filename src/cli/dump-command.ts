@@ -13,7 +13,7 @@ import { NO_PROGRESS, progressView } from './progress.ts';
 import { failureAfter, interruptible } from './signals.ts';
 import { summary } from './summary.ts';
 import { printable } from './text.ts';
-import type { Token } from './tokens.ts';
+import { given, type Token } from './tokens.ts';
 
 /** @throws SmeltError USAGE; what fails later is reported here, with the warnings that came before. */
 export async function runDump(
@@ -21,6 +21,8 @@ export async function runDump(
   display: DisplayOptions,
   host: Host,
 ): Promise<number> {
+  if (given(tokens, 'dump-dmesg'))
+    return (await import('./dmesg-command.ts')).runDmesg(tokens, display, host);
   const request = parseDump(tokens);
   const debug = debugWriter(display, host);
   debug(

@@ -170,6 +170,26 @@ export const DUMP_OPTIONS = [
       'Without it nothing is left of a dump that was interrupted. A dump that failed to be written is always left, as DUMPFILE.incomplete.',
   },
   {
+    key: 'save-dmesg',
+    long: 'save-dmesg',
+    valueName: 'LOGFILE',
+    category: 'write',
+    of: ['dump'],
+    doc: 'before the dump, write the kernel log as text',
+    longDoc:
+      'LOGFILE is whole and on the disk before DUMPFILE is begun, and stays whatever becomes of the dump. What goes wrong with the log is a warning. -f and --require-encrypted-target count for it too.',
+    read: readName('--save-dmesg', 'LOGFILE'),
+  },
+  {
+    key: 'dump-dmesg',
+    long: 'dump-dmesg',
+    category: 'write',
+    of: ['dump'],
+    doc: 'write nothing but the kernel log: VMCORE LOGFILE',
+    longDoc:
+      'The text that makedumpfile --dump-dmesg writes, to LOGFILE in the place of DUMPFILE; - is standard output. Options about pages mean nothing with it.',
+  },
+  {
     key: 'dry-run',
     long: 'dry-run',
     category: 'run',

@@ -1,7 +1,7 @@
 /** Numbers as people read them, a unit behind each. */
 
 import { count, fileSize, group } from '../units.ts';
-import type { Phase } from '../workers/report.ts';
+import type { LogReport, Phase } from '../workers/report.ts';
 
 /** "1 page", "1,048,576 pages" */
 export function pages(value: number): string {
@@ -12,6 +12,11 @@ export function pages(value: number): string {
 export function amount(phase: Phase, value: number): string {
   if (phase !== 'census') return pages(value);
   return value === 1 ? '1 page table' : `${count(value)} page tables`;
+}
+
+/** "407 records, 30.5 kB" */
+export function logSize({ records, sizeBytes }: LogReport): string {
+  return `${records === 1 ? '1 record' : `${count(records)} records`}, ${fileSize(sizeBytes)}`;
 }
 
 /** "412 MB/s", "1.2 GB/s"; undefined when the time is too short to say. */

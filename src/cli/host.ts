@@ -2,7 +2,15 @@
 
 import type { BenchObserver, BenchReport, BenchRequest } from '../bench/report.ts';
 import type { LiveReport } from '../sme/live/report.ts';
-import type { DumpObserver, DumpReport, DumpRequest, SmeReport, SmeRequest } from '../workers/report.ts';
+import type {
+  DmesgReport,
+  DmesgRequest,
+  DumpObserver,
+  DumpReport,
+  DumpRequest,
+  SmeReport,
+  SmeRequest,
+} from '../workers/report.ts';
 
 /** Where text goes: process.stdout, process.stderr, or a test's list. */
 export interface Sink {
@@ -10,6 +18,8 @@ export interface Sink {
   /** 0 when it is not known. */
   readonly columns: number;
   write(text: string): void;
+  /** The same for much text: resolves when it is taken, or will never be, so that no more than this waits for a slow reader. */
+  pass(text: string): Promise<void>;
 }
 
 /**
@@ -21,6 +31,14 @@ export type Engine = (
   observer: DumpObserver,
   signal: AbortSignal,
 ) => Promise<DumpReport>;
+
+/** Writes the kernel log; the engine behind `smelt --dump-dmesg`. Without a file the text goes to `write`. @throws SmeltError */
+export type DmesgEngine = (
+  request: DmesgRequest,
+  observer: DumpObserver,
+  signal: AbortSignal,
+  write: (text: string) => Promise<void>,
+) => Promise<DmesgReport>;
 
 /** Takes the census of a dump; the engine behind `smelt sme`. @throws SmeltError */
 export type SmeEngine = (
@@ -44,6 +62,7 @@ export interface Host {
   readonly stderrDevice: string | undefined;
   /** Loads the engine only when there is something to do, so that --help and --version are quick. */
   loadEngine(): Promise<Engine>;
+  loadDmesg(): Promise<DmesgEngine>;
   loadSme(): Promise<SmeEngine>;
   /** Looks at the machine below a root directory. */
   loadLive(): Promise<(root: string) => LiveReport>;

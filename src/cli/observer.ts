@@ -1,11 +1,12 @@
 /** What an engine tells while it runs, on its way to a terminal. */
 
-import type { DumpObserver, InputReport } from '../workers/report.ts';
+import type { DumpObserver, InputReport, LogReport } from '../workers/report.ts';
 import { type DisplayOptions, MessageLevel } from './display.ts';
+import { logSize } from './format.ts';
 import type { Host } from './host.ts';
 import type { ProgressView } from './progress.ts';
 import { inputLine } from './summary.ts';
-import { widthOf } from './text.ts';
+import { printable, widthOf } from './text.ts';
 
 export class TerminalObserver implements DumpObserver {
   readonly warnings: string[] = [];
@@ -30,6 +31,13 @@ export class TerminalObserver implements DumpObserver {
 
   onProgress(progress: Parameters<DumpObserver['onProgress']>[0]): void {
     this.#progress.show(progress, this.#pageSizeBytes);
+  }
+
+  onLog(log: LogReport): void {
+    this.#progress.end();
+    if (this.#display.level & MessageLevel.common) {
+      this.#host.stderr.write(`kernel log saved: ${printable(log.path ?? '')} (${logSize(log)})\n`);
+    }
   }
 
   /** Kept for the end, where it is not scrolled away. */

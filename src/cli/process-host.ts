@@ -12,6 +12,7 @@ export function processHost(): Host {
     env: process.env,
     stderrDevice: linkTarget('/proc/self/fd/2'),
     loadEngine: async () => (await import('../workers/dump.ts')).dump,
+    loadDmesg: async () => (await import('../workers/dmesg.ts')).dumpDmesg,
     loadSme: async () => (await import('../workers/survey.ts')).survey,
     loadLive: async () => (await import('../sme/live/live.ts')).lookAtMachine,
     loadLuks: () => import('../luks/actions.ts'),
@@ -32,7 +33,7 @@ export interface OutputStream {
   readonly isTTY?: boolean;
   readonly columns?: number;
   on(event: 'error', listener: (error: Error) => void): unknown;
-  write(text: string): unknown;
+  write(text: string, done?: () => void): unknown;
 }
 
 /** A reader that is gone (EPIPE) is no failure of ours, here as with every other filter; nothing else is hidden from `onLost`. */
@@ -53,6 +54,8 @@ export function sinkOf(stream: OutputStream, onLost: (error: Error) => void): Si
     write: (text) => {
       if (!lost) stream.write(text);
     },
+    // Of a failure the stream's own event tells.
+    pass: (text) => new Promise((done) => void (lost ? done() : stream.write(text, () => done()))),
   };
 }
 

@@ -3,7 +3,7 @@
 import { DumpLevel, type PageClass } from '../filter/page-class.ts';
 import { count, fileSize, memory } from '../units.ts';
 import type { DumpReport, InputReport, PhaseReport } from '../workers/report.ts';
-import { amount, duration, pages, percent, phaseRate } from './format.ts';
+import { amount, duration, logSize, pages, percent, phaseRate } from './format.ts';
 import { hang, printable } from './text.ts';
 
 const INDENT = 2;
@@ -230,6 +230,8 @@ function table(
 function workLines(report: DumpReport, askedThreads = 0): string[] {
   const { output, input, dataBytes, storedPages, dedup, threads, mmap, peakRssBytes, phases } = report;
   const rows: string[][] = [];
+  const { log } = report;
+  if (log !== undefined) rows.push(['log', `${printable(log.path ?? '')}: ${logSize(log)}`]);
   // Of one that is not encrypted there is a warning.
   const { targetProtection } = report;
   if (targetProtection?.encrypted === 'all legs')

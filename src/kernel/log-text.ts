@@ -1,11 +1,11 @@
 /** The kernel log's memory as it lies in the dump, for those who look for a line in it: no records, no order, no times. */
 
 import type { PageTableWalker } from '../arch/page-table.ts';
+import { recordArea, ringArea } from './log-layout.ts';
 import type { Vmcoreinfo } from './vmcoreinfo.ts';
 
 /** CONFIG_LOG_BUF_SHIFT is 25 at most; what `log_buf_len=` asks for beyond that is not looked at. */
 const MAX_LOG_BYTES = 2 ** 25;
-const MAX_SIZE_BITS = 31;
 /** Read one by one: one that is missing must not take its neighbours along. */
 const PAGE_BYTES = 4096;
 
@@ -31,36 +31,4 @@ export function* logPieces(info: Vmcoreinfo, walker: PageTableWalker, overlap: n
     held = kept;
     at += size;
   }
-}
-
-interface LogArea {
-  readonly vaddr: bigint;
-  readonly sizeBytes: number;
-}
-
-/** `prb` points to a struct printk_ringbuffer, in which the text has a struct prb_data_ring. */
-function ringArea(info: Vmcoreinfo, walker: PageTableWalker): LogArea | undefined {
-  const pointer = info.symbol('prb');
-  const textRing = info.offset('printk_ringbuffer.text_data_ring');
-  const sizeBits = info.offset('prb_data_ring.size_bits');
-  const data = info.offset('prb_data_ring.data');
-  if (pointer === undefined || textRing === undefined || sizeBits === undefined || data === undefined)
-    return undefined;
-  const ring = walker.readU64(pointer);
-  if (ring === undefined) return undefined;
-  const at = ring + BigInt(textRing);
-  const bits = walker.read(at + BigInt(sizeBits), 4)?.readUInt32LE(0);
-  const vaddr = walker.readU64(at + BigInt(data));
-  if (bits === undefined || bits > MAX_SIZE_BITS || vaddr === undefined) return undefined;
-  return { vaddr, sizeBytes: 2 ** bits };
-}
-
-/** Before v5.10: struct printk_log records in `log_buf`. */
-function recordArea(info: Vmcoreinfo, walker: PageTableWalker): LogArea | undefined {
-  const pointer = info.symbol('log_buf');
-  const length = info.symbol('log_buf_len');
-  if (pointer === undefined || length === undefined) return undefined;
-  const vaddr = walker.readU64(pointer);
-  const sizeBytes = walker.read(length, 4)?.readUInt32LE(0);
-  return vaddr === undefined || sizeBytes === undefined ? undefined : { vaddr, sizeBytes };
 }

@@ -13,9 +13,11 @@ import { onlyShared, takeCensus, whyNothingShared } from './census.ts';
 import { cannotFilter, freePagesWarning, refuseOldKernel, whyNothingFound, whyUnreadable } from './checks.ts';
 import { UndecidedPages } from './classify-phase.ts';
 import type { CompressResult } from './compress-phase.ts';
+import { checkLogFile, type SavedLog, saveDmesg } from './dmesg.ts';
 import { estimate } from './estimate.ts';
 import { headerOf, outputNotes } from './headers.ts';
 import {
+  type Described,
   type Input,
   isUnreadable,
   refuseCiphertext,
@@ -26,7 +28,14 @@ import {
 import { createShared, type Job, type JobTarget } from './job.ts';
 import { outputLevel } from './level.ts';
 import { type Means, withinMeans } from './means.ts';
-import type { CensusReport, DumpObserver, DumpReport, DumpRequest, TargetProtection } from './report.ts';
+import type {
+  CensusReport,
+  DumpObserver,
+  DumpReport,
+  DumpRequest,
+  LogReport,
+  TargetProtection,
+} from './report.ts';
 import { peakRssBytes, whyTooLarge } from './resources.ts';
 import { takeSteps } from './steps.ts';
 import {
@@ -53,10 +62,18 @@ export async function dump(
   const { output, requireEncryptedTarget } = asked;
   const protection = requireEncryptedTarget && output !== undefined ? await protectionOf(output) : undefined;
   if (protection !== undefined) requireEncrypted(output!, protection);
-  const means = await withinMeans(asked);
-  return withInput(asked, observer, signal, (input) =>
-    new Dump(means, observer, signal, input, protection, began).run(),
-  );
+  await checkLogFile(asked);
+  const means = withinMeans(asked);
+  // Whatever it comes to, the log is saved first.
+  means.catch(() => {});
+  let saved: SavedLog | undefined;
+  const first = async (described: Described) => {
+    if (asked.saveDmesg !== undefined)
+      saved = await saveDmesg(asked.saveDmesg, asked, described, observer, signal);
+  };
+  const work = async (input: Input) =>
+    new Dump(await means, observer, signal, input, protection, saved, began).run();
+  return withInput(asked, observer, signal, work, first);
 }
 
 class Dump {
@@ -67,7 +84,8 @@ class Dump {
   private readonly codec: PageCodec | undefined;
   private readonly doneWithout: readonly string[];
   private readonly began: number;
-  private readonly warnings: string[] = [];
+  private readonly log: LogReport | undefined;
+  private readonly warnings: string[];
   /** Whether the output has room for descriptors, and so is something that can be opened. */
   private hasDescriptors = false;
   /** The output's level: what was really left out. */
@@ -81,6 +99,7 @@ class Dump {
     signal: AbortSignal,
     input: Input,
     protection: TargetProtection | undefined,
+    saved: SavedLog | undefined,
     began: number,
   ) {
     this.request = means.request;
@@ -90,6 +109,8 @@ class Dump {
     this.signal = signal;
     this.input = input;
     this.protection = protection;
+    this.log = saved?.log;
+    this.warnings = [...(saved?.warnings ?? [])];
     this.began = began;
   }
 
@@ -99,7 +120,6 @@ class Dump {
     const { machine } = description;
     const dumpLevel = outputLevel(file, request.dumpLevel);
     if (dumpLevel.warning !== undefined) this.warn(dumpLevel.warning);
-    this.observer.onInput(this.input.report);
     if (!request.allowCiphertext) refuseCiphertext(verdict);
     else if (isUnreadable(verdict)) this.warn(verdict.sentence);
     refuseOldKernel(request.input, machine, dumpLevel.level);
@@ -318,6 +338,7 @@ class Dump {
       census: this.census,
       verdict: this.input.verdict,
       targetProtection: this.protection,
+      log: this.log,
       missingPages: compressed.missingPages,
       dataBytes: compressed.dataBytes,
       storedPages: compressed.storedPages,

@@ -4,7 +4,7 @@ import { closeSync } from 'node:fs';
 import { setImmediate as breathe } from 'node:timers/promises';
 import { SmeltError } from '../errors.ts';
 import { type Plan, planWindows } from '../filter/plan.ts';
-import type { DumpFile } from '../read/dump-file.ts';
+import type { DumpFile, MemoryReader } from '../read/dump-file.ts';
 import { isInMemory } from '../read/live.ts';
 import { openDump } from '../read/open.ts';
 import { maskBit } from '../sme/mask-bits.ts';
@@ -31,15 +31,25 @@ export interface Input {
   readonly report: InputReport;
 }
 
+/** What is known before anybody asks whether the memory was read through the right mapping. */
+export interface Described {
+  readonly file: DumpFile;
+  readonly reader: MemoryReader;
+  readonly description: Description;
+}
+
+type Watcher = Pick<DumpObserver, 'onInput' | 'onProgress'>;
+
 /**
- * Opens the input for `work` and closes it behind it, whatever comes.
+ * Opens the input for `work` and closes it behind it, whatever comes. `first` is done as soon as the machine is described.
  * @throws SmeltError; INTERRUPTED when the signal was aborted
  */
 export async function withInput<T>(
   request: InputRequest,
-  observer: Pick<DumpObserver, 'onProgress'>,
+  observer: Watcher,
   signal: AbortSignal,
   work: (input: Input) => Promise<T>,
+  first: (described: Described) => Promise<void> = async () => {},
 ): Promise<T> {
   const file = openDump(request.input);
   let helpers: Helpers | undefined;
@@ -49,26 +59,62 @@ export async function withInput<T>(
     // More threads than windows have nothing to do.
     const others = Math.min(wanted, plan.starts.length) - 1;
     helpers = others > 0 ? await startHelpers(others) : undefined;
-    const reader = await openReader(file, request.mmap ?? !isInMemory(file));
-    const search = searchWith(observer.onProgress.bind(observer), () => stopIfAborted(signal));
-    let description: Description;
-    let verdict: Verdict;
-    try {
-      description = await describe(file, reader, request, search);
-      const look = async () => {
-        await breathe();
-        stopIfAborted(signal);
-      };
-      verdict = await judge(file, reader, description, { look, capture: captureEncryption });
-    } finally {
-      reader.close();
-    }
-    const report = inputReport(file, description);
-    return await work({ file, plan, helpers, description, verdict, mmap: reader.mapped, report });
+    const mmap = request.mmap ?? !isInMemory(file);
+    const known = await describing(file, mmap, request, observer, signal, async (described) => {
+      await first(described);
+      const { reader, description } = described;
+      const verdict = await judgeInput(described, signal);
+      return { description, verdict, mmap: reader.mapped, report: inputReport(file, description) };
+    });
+    return await work({ file, plan, helpers, ...known });
   } finally {
     await helpers?.close();
     closeSync(file.fd);
   }
+}
+
+/** The same for what needs no more than a few pages of it. */
+export async function withDescription<T>(
+  request: InputRequest,
+  observer: Watcher,
+  signal: AbortSignal,
+  work: (described: Described) => Promise<T>,
+): Promise<T> {
+  const file = openDump(request.input);
+  try {
+    return await describing(file, request.mmap ?? false, request, observer, signal, work);
+  } finally {
+    closeSync(file.fd);
+  }
+}
+
+/** Says what the input is as soon as that is known. */
+async function describing<T>(
+  file: DumpFile,
+  mmap: boolean,
+  request: InputRequest,
+  observer: Watcher,
+  signal: AbortSignal,
+  work: (described: Described) => Promise<T>,
+): Promise<T> {
+  const reader = await openReader(file, mmap);
+  try {
+    const search = searchWith(observer.onProgress.bind(observer), () => stopIfAborted(signal));
+    const description = await describe(file, reader, request, search);
+    observer.onInput(inputReport(file, description));
+    return await work({ file, reader, description });
+  } finally {
+    reader.close();
+  }
+}
+
+/** Whether the memory was read through the right mapping. */
+export function judgeInput({ file, reader, description }: Described, signal: AbortSignal): Promise<Verdict> {
+  const look = async () => {
+    await breathe();
+    stopIfAborted(signal);
+  };
+  return judge(file, reader, description, { look, capture: captureEncryption });
 }
 
 /** @throws SmeltError TARGET */
@@ -99,7 +145,8 @@ export function stopIfAborted({ aborted, reason }: AbortSignal): void {
   if (aborted) throw reason instanceof SmeltError ? reason : new SmeltError('INTERRUPTED', 'interrupted');
 }
 
-function inputReport(
+/** What a person is told first. */
+export function inputReport(
   file: DumpFile,
   { machine, infoFrom, encryptionMask, encryptionMaskFrom }: Description,
 ): InputReport {

@@ -46,6 +46,16 @@ export interface DumpRequest extends InputRequest {
   readonly allowCiphertext: boolean;
   /** Writes only to where all is encrypted. */
   readonly requireEncryptedTarget: boolean;
+  /** Where the kernel log goes before anything else is done; undefined: nowhere. */
+  readonly saveDmesg: string | undefined;
+}
+
+/** A validated command line of `smelt --dump-dmesg`. */
+export interface DmesgRequest extends InputRequest {
+  /** Undefined: to whoever takes the text. */
+  readonly output: string | undefined;
+  readonly overwrite: boolean;
+  readonly requireEncryptedTarget: boolean;
 }
 
 /** A validated command line of `smelt sme`. */
@@ -138,6 +148,27 @@ export interface TargetProtection {
   readonly why: string;
 }
 
+/** The kernel log as text: `[    1.234567] [      T1] message`. */
+export interface LogReport {
+  /** Undefined: it went to standard output. */
+  readonly path: string | undefined;
+  readonly records: number;
+  /** At least so many are damaged or not in the input. */
+  readonly lostRecords: number;
+  readonly sizeBytes: number;
+  /** Looked at where memory was encrypted, or for --require-encrypted-target. */
+  readonly targetProtection: TargetProtection | undefined;
+}
+
+/** What `smelt --dump-dmesg` tells. */
+export interface DmesgReport {
+  readonly input: InputReport;
+  readonly log: LogReport;
+  readonly totalMs: number;
+  readonly peakRssBytes: number;
+  readonly warnings: readonly string[];
+}
+
 export interface PhaseReport {
   readonly phase: Phase;
   readonly pages: number;
@@ -188,6 +219,8 @@ export interface DumpReport {
   readonly verdict: Verdict;
   /** Looked at where memory was encrypted, or for --require-encrypted-target; undefined otherwise and where nothing is written. */
   readonly targetProtection: TargetProtection | undefined;
+  /** Of --save-dmesg; undefined without it, and where the log could not be saved: then there is a warning. */
+  readonly log: LogReport | undefined;
   /** Kept pages that could not be read: excluded from the data, marked as missing. */
   readonly missingPages: number;
   /** All that `onWarning` was told: one sentence each, with what to do where something can be done. */
@@ -199,4 +232,6 @@ export interface DumpObserver {
   onInput(input: InputReport): void;
   onProgress(progress: Progress): void;
   onWarning(sentence: string): void;
+  /** The log is saved, and the dump begins. */
+  onLog?(log: LogReport): void;
 }

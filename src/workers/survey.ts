@@ -19,7 +19,6 @@ export async function survey(
   const began = performance.now();
   refuseInputAsOutput(request.input, request.pagesFile);
   return withInput(request, observer, signal, async (input) => {
-    observer.onInput(input.report);
     const warnings: string[] = [];
     const warn = (sentence: string) => {
       warnings.push(sentence);

@@ -1,4 +1,4 @@
-/** Whether what a dump is written to protects it: memory that was encrypted must not lie in the clear on a disk. */
+/** Whether what a dump or a log is written to protects it: memory that was encrypted must not lie in the clear on a disk. */
 
 import { asSmeltError, SmeltError } from '../errors.ts';
 import type { TargetProtection } from './report.ts';
@@ -31,21 +31,21 @@ async function look(
 }
 
 /** @throws SmeltError UNENCRYPTED unless all that is written to `path` is encrypted. */
-export function requireEncrypted(path: string, { encrypted, why }: TargetProtection): void {
+export function requireEncrypted(path: string, { encrypted, why }: TargetProtection, what = 'dump'): void {
   if (encrypted === 'all legs') return;
-  const what = {
+  const how = {
     'some legs': 'would be encrypted only in part',
     none: 'would not be encrypted',
     unknown: 'might not be encrypted',
   }[encrypted];
-  throw new SmeltError('UNENCRYPTED', `the dump ${what}: ${why}`, {
+  throw new SmeltError('UNENCRYPTED', `the ${what} ${how}: ${why}`, {
     hint: `\`smelt luks status ${path}\` shows what it is on; if its volume is not mounted, \`smelt luks unlock DEVICE --mount DIR\` does that.`,
   });
 }
 
 /** For a dump of memory that was encrypted while the machine ran; undefined where its protection goes on. */
-export function protectionWarning({ encrypted, why }: TargetProtection): string | undefined {
+export function protectionWarning({ encrypted, why }: TargetProtection, what = 'dump'): string | undefined {
   if (encrypted === 'all legs') return undefined;
-  const what = { 'some legs': 'will be only in part', none: 'will not be', unknown: 'may not be' }[encrypted];
-  return `the memory was encrypted while the machine ran, and its dump ${what}: ${why}; --require-encrypted-target would have refused that`;
+  const how = { 'some legs': 'will be only in part', none: 'will not be', unknown: 'may not be' }[encrypted];
+  return `the memory was encrypted while the machine ran, and its ${what} ${how}: ${why}; --require-encrypted-target would have refused that`;
 }

@@ -26,52 +26,129 @@ export const logBufSymbols: readonly SymbolRequest[] = [
 
 const nsecOf = (index: number): bigint => BigInt(index) * 1_234_567_000n;
 
-/** Writes a ring buffer of up to 64 messages, message n at n × 1.234567 s, all finalized. */
-export function writeRingBuffer(pages: PhysicalPages, image: KernelImage, messages: readonly string[]): void {
-  if (messages.length > descs) throw new Error(`at most ${descs} log messages`);
+const ID_MASK = (1n << 62n) - 1n;
+const RING = BigInt(textBytes);
+const COUNT = BigInt(descs);
+const mod64 = (n: bigint): bigint => BigInt.asUintN(64, n);
+
+/** Every other message is a CPU's. */
+export const callerOf = (index: number): number => (index % 2 === 0 ? index : 2 ** 31 + index);
+
+interface RingState {
+  readonly text: Buffer;
+  /** Descriptors in use and reusable ones, oldest first, with the index of their message. */
+  readonly live: { id: bigint; index: number; begin: bigint; next: bigint; reusable: boolean }[];
+  headLpos: bigint;
+  tailLpos: bigint;
+}
+
+/**
+ * Writes the ring buffer as the kernel has it after these messages, message n at n × 1.234567 s, all finalized: what had no room any
+ * more is gone. A block that ends exactly where the ring does stays there with `perfectFit` (since v6.18), and goes to the beginning without.
+ */
+export function writeRingBuffer(
+  pages: PhysicalPages,
+  image: KernelImage,
+  messages: readonly string[],
+  perfectFit = false,
+): void {
+  const start = mod64(-RING);
+  const state: RingState = { text: Buffer.alloc(textBytes), live: [], headLpos: start, tailLpos: start };
+  const firstId = -COUNT & ID_MASK;
+  for (const [index, message] of messages.entries()) {
+    if (state.live.length === descs) retire(state, state.live.shift()!);
+    place(state, (firstId + BigInt(index)) & ID_MASK, index, Buffer.from(message, 'latin1'), perfectFit);
+  }
   const ring = image.at('printk_rb_static');
-  const last = BigInt(Math.max(0, messages.length - 1));
+  const descAt = (id: bigint) => image.at('_printk_rb_static_descs') + Number(id % COUNT) * 24;
+  const initial = (firstId - 1n) & ID_MASK;
+  const head = state.live.at(-1)?.id ?? initial;
   pages.writeU64(image.at('prb'), image.symbol('printk_rb_static'));
   pages.writeU32(ring, descBits);
   pages.writeU64(ring + 8, image.symbol('_printk_rb_static_descs'));
   pages.writeU64(ring + 16, image.symbol('_printk_rb_static_infos'));
-  pages.writeU64(ring + 24, last);
+  pages.writeU64(ring + 24, head);
+  pages.writeU64(ring + 32, state.live.length < descs ? initial : state.live[0].id);
   pages.writeU32(ring + 48, textBits);
   pages.writeU64(ring + 56, image.symbol('__log_buf'));
-  let lpos = 0;
-  for (const [i, message] of messages.entries()) {
-    const text = Buffer.from(message, 'latin1');
-    const next = lpos + Math.ceil((8 + text.length) / 8) * 8;
-    if (next > textBytes) throw new Error('the log messages do not fit');
-    const desc = image.at('_printk_rb_static_descs') + i * 24;
-    pages.writeU64(desc, (2n << 62n) | BigInt(i)); // desc_finalized
-    pages.writeU64(desc + 8, BigInt(lpos));
-    pages.writeU64(desc + 16, BigInt(next));
-    const info = image.at('_printk_rb_static_infos') + i * 88;
-    pages.writeU64(info, BigInt(i));
-    pages.writeU64(info + 8, nsecOf(i));
-    pages.writeU32(info + 16, text.length);
-    pages.writeU64(image.at('__log_buf') + lpos, BigInt(i));
-    pages.write(image.at('__log_buf') + lpos + 8, text);
-    lpos = next;
+  pages.writeU64(ring + 64, state.headLpos);
+  pages.writeU64(ring + 72, state.tailLpos);
+  pages.writeU64(descAt(initial), (3n << 62n) | initial);
+  pages.write(image.at('__log_buf'), state.text);
+  for (const { id, index, begin, next, reusable } of state.live) {
+    pages.writeU64(descAt(id), ((reusable ? 3n : 2n) << 62n) | id);
+    pages.writeU64(descAt(id) + 8, begin);
+    pages.writeU64(descAt(id) + 16, next);
+    const info = image.at('_printk_rb_static_infos') + Number(id % COUNT) * 88;
+    pages.writeU64(info, BigInt(index));
+    pages.writeU64(info + 8, nsecOf(index));
+    pages.writeU32(info + 16, messages[index].length);
+    pages.writeU32(info + 20, callerOf(index));
   }
-  pages.writeU64(ring + 64, BigInt(lpos));
 }
 
-/** Writes struct printk_log records. */
+function place(state: RingState, id: bigint, index: number, text: Buffer, perfectFit: boolean): void {
+  // EMPTY_LINE_LPOS
+  if (text.length === 0) {
+    state.live.push({ id, index, begin: 3n, next: 3n, reusable: false });
+    return;
+  }
+  const size = BigInt(Math.ceil((8 + text.length) / 8) * 8);
+  const begin = state.headLpos;
+  const wraps = (lpos: bigint) => mod64(lpos) / RING;
+  let next = mod64(begin + size);
+  const wrapped = wraps(begin) !== wraps(perfectFit ? next - 1n : next);
+  if (wrapped) next = next - (next % RING) + size;
+  for (const old of state.live) {
+    if (mod64(next - state.tailLpos) <= RING) break;
+    retire(state, old);
+  }
+  state.headLpos = next;
+  const at = wrapped ? 0 : Number(begin % RING);
+  state.text.writeBigUInt64LE(id, Number(begin % RING));
+  state.text.writeBigUInt64LE(id, at);
+  text.copy(state.text, at + 8);
+  state.live.push({ id, index, begin, next, reusable: false });
+}
+
+function retire(state: RingState, old: RingState['live'][number]): void {
+  if (old.reusable) return;
+  old.reusable = true;
+  if (old.begin !== 3n) state.tailLpos = old.next;
+}
+
+/** Writes struct printk_log records as the kernel has them after these messages. */
 export function writeLogBuf(pages: PhysicalPages, image: KernelImage, messages: readonly string[]): void {
+  const header = 16;
+  const live: { at: number; bytes: number; index: number }[] = [];
+  let next = 0;
+  let end: number | undefined;
+  for (const [index, message] of messages.entries()) {
+    const bytes = Math.ceil((header + message.length) / 8) * 8;
+    const hasRoom = (): boolean => {
+      const first = live[0]?.at ?? 0;
+      const free = live.length === 0 || next > first ? Math.max(textBytes - next, first) : first - next;
+      return free >= bytes + header;
+    };
+    while (!hasRoom()) live.shift();
+    // An empty header says that the buffer begins again.
+    if (next + bytes + header > textBytes) {
+      end = next;
+      next = 0;
+    }
+    live.push({ at: next, bytes, index });
+    next += bytes;
+  }
+  const base = image.at('__log_buf');
   pages.writeU64(image.at('log_buf'), image.symbol('__log_buf'));
   pages.writeU32(image.at('log_buf_len'), textBytes);
-  let at = 0;
-  for (const [i, message] of messages.entries()) {
-    const text = Buffer.from(message, 'latin1');
-    const bytes = Math.ceil((16 + text.length) / 8) * 8;
-    if (at + bytes > textBytes) throw new Error('the log messages do not fit');
-    const record = image.at('__log_buf') + at;
-    pages.writeU64(record, nsecOf(i));
-    pages.writeU32(record + 8, bytes | (text.length << 16));
-    pages.write(record + 16, text);
-    at += bytes;
+  for (const { at, bytes, index } of live) {
+    const text = Buffer.from(messages[index], 'latin1');
+    pages.writeU64(base + at, nsecOf(index));
+    pages.writeU32(base + at + 8, bytes | (text.length << 16));
+    pages.write(base + at + header, text);
   }
-  pages.writeU32(image.at('log_next_idx'), at);
+  if (end !== undefined) pages.write(base + end, new Uint8Array(header));
+  pages.writeU32(image.at('log_first_idx'), live[0]?.at ?? 0);
+  pages.writeU32(image.at('log_next_idx'), next);
 }

@@ -174,7 +174,7 @@ export function buildVmcore(options: VmcoreOptions): BuiltVmcore {
     `Linux version ${release}`,
     'Kernel panic - not syncing: sysrq triggered crash',
   ];
-  if (kernel.printk === 'ringbuffer') writeRingBuffer(pages, image, dmesg);
+  if (kernel.printk === 'ringbuffer') writeRingBuffer(pages, image, dmesg, kernel.name === '7.3');
   else writeLogBuf(pages, image, dmesg);
   const text = vmcoreinfoText(
     {

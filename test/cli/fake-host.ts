@@ -1,6 +1,6 @@
 /** A world for the command line to run in: streams that remember, signals that a test sends, an engine that a test writes. */
 
-import type { BenchEngine, Engine, Host, Sink, SmeEngine } from '../../src/cli/host.ts';
+import type { BenchEngine, DmesgEngine, Engine, Host, Sink, SmeEngine } from '../../src/cli/host.ts';
 import type { LiveReport } from '../../src/sme/live/report.ts';
 import type { Verdict } from '../../src/sme/verdict/verdict.ts';
 import type { DumpReport, InputReport } from '../../src/workers/report.ts';
@@ -17,6 +17,10 @@ export class RecordingSink implements Sink {
 
   write(text: string): void {
     this.text += text;
+  }
+
+  async pass(text: string): Promise<void> {
+    this.write(text);
   }
 
   /** What a terminal shows in the end: a carriage return starts the line again. */
@@ -41,6 +45,7 @@ export interface FakeHostOptions {
   engine?: Engine;
   bench?: BenchEngine;
   sme?: SmeEngine;
+  dmesg?: DmesgEngine;
   luks?: Awaited<ReturnType<Host['loadLuks']>>;
   live?: (root: string) => LiveReport;
   /** Of a terminal on stderr; without it stderr is none. */
@@ -64,6 +69,7 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
     loadEngine: async () => options.engine ?? (async () => sampleReport()),
     loadBench: async () => options.bench ?? (async () => Promise.reject(new Error('no bench in this test'))),
     loadLuks: async () => options.luks ?? (await Promise.reject(new Error('no keys in this test'))),
+    loadDmesg: async () => options.dmesg ?? (async () => Promise.reject(new Error('no log in this test'))),
     loadSme: async () => options.sme ?? (async () => Promise.reject(new Error('no census in this test'))),
     loadLive: async () =>
       options.live ??
@@ -159,6 +165,7 @@ export function sampleReport(change: Partial<DumpReport> = {}): DumpReport {
     census: undefined,
     verdict: sampleVerdict(),
     targetProtection: undefined,
+    log: undefined,
     kernelFreePages: 864_842,
     dataBytes: 30_400_000,
     storedPages: 38_679,

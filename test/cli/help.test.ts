@@ -140,6 +140,8 @@ describe('smelt dump --help', () => {
             --require-encrypted-target write only where all is encrypted
         -f                         overwrite DUMPFILE when it exists
             --keep-incomplete      keep DUMPFILE.incomplete when interrupted
+            --save-dmesg LOGFILE   before the dump, write the kernel log as text
+            --dump-dmesg           write nothing but the kernel log: VMCORE LOGFILE
 
       How to run
             --dry-run              estimate only; DUMPFILE may be left out

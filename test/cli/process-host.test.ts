@@ -6,8 +6,10 @@ class Stream extends EventEmitter {
   isTTY = true;
   columns = 100;
   written: string[] = [];
-  write(text: string): void {
+  taken: (() => void)[] = [];
+  write(text: string, done?: () => void): void {
     this.written.push(text);
+    if (done) this.taken.push(done);
   }
 }
 
@@ -33,6 +35,22 @@ describe('a stream of the process', () => {
     stream.emit('error', failure('ENOSPC'));
     stream.emit('error', failure('EIO'));
     expect(lost.map(({ message }) => message)).toEqual(['ENOSPC']);
+  });
+
+  test('waits with much text until it is taken, or its reader is gone', async () => {
+    const stream = new Stream();
+    const sink = sinkOf(stream, () => {});
+    let passed = false;
+    const passing = sink.pass('a').then(() => {
+      passed = true;
+    });
+    await new Promise(setImmediate);
+    expect({ passed, written: stream.written }).toEqual({ passed: false, written: ['a'] });
+    stream.taken[0]();
+    await passing;
+    stream.emit('error', failure('EPIPE'));
+    await sink.pass('b');
+    expect(stream.written).toEqual(['a']);
   });
 
   test('has the width that the terminal has now', () => {

@@ -376,6 +376,21 @@ describe('what was shared of encrypted memory', () => {
   });
 });
 
+describe('the log that was saved before', () => {
+  test('is told with its place and size', () => {
+    const log = {
+      path: '/crash/log',
+      records: 407,
+      lostRecords: 0,
+      sizeBytes: 30_500,
+      targetProtection: undefined,
+    };
+    expect(summary(sampleReport({ log }))).toMatch(/^ {2}log {7}\/crash\/log: 407 records, 30\.5 kB$/m);
+    expect(summary(sampleReport({ log: { ...log, records: 1 } }))).toContain('/crash/log: 1 record, ');
+    expect(summary(sampleReport())).not.toContain('  log');
+  });
+});
+
 describe('an encrypted target', () => {
   test('is told with what encrypts it; one that is not has a warning instead', () => {
     const why = 'luks-data encrypts all that is written to /var/crash/dump';

@@ -14,6 +14,8 @@ PROJECT = pathlib.Path(__file__).resolve().parents[2]
 SMELT = os.environ.get('SMELT_BIN', str(PROJECT / 'bin' / 'smelt'))
 CACHE = pathlib.Path(os.environ.get('SMELT_CACHE', pathlib.Path.home() / '.cache' / 'smelt'))
 FIXTURES = pathlib.Path(os.environ.get('SMELT_FIXTURES', PROJECT.parent / 'shared' / 'fixtures'))
+#: Debian sid's, where bench/get-makedumpfile.sh has fetched it, for what the system's does not know.
+NEWER_MAKEDUMPFILE = CACHE / 'peers' / 'makedumpfile-sid' / 'makedumpfile'
 #: What a run with two threads may take.
 MOST_MEMORY = 120_000_000
 LEVELS = (0, 1, 2, 4, 8, 16, 31)

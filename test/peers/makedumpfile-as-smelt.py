@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 
+from checks import NEWER_MAKEDUMPFILE
 from count import MAKEDUMPFILE, REPORT
 from dumpfiles import PAGE, KdumpFile, bits, count_bits
 
@@ -95,6 +96,7 @@ SABOTAGE = {
     'wrong-phys-base': wrong_phys_base,
     'no-mask': no_mask,
     'miscount': lambda file, dump: None,
+    'drop-line': lambda file, dump: None,
 }
 
 
@@ -118,6 +120,19 @@ def report_of(text, dump):
     return {'classes': classes, 'keptPages': dump.kept, 'totalPages': total, 'peakRssBytes': memory}
 
 
+def dump_dmesg(options):
+    # The check takes this one, too, where it is there.
+    program = str(NEWER_MAKEDUMPFILE) if NEWER_MAKEDUMPFILE.exists() else MAKEDUMPFILE
+    with tempfile.TemporaryDirectory() as scratch:
+        vmcore = readable(options.vmcore, scratch)
+        run = subprocess.run([program, '--dump-dmesg', '-f', vmcore, options.out], capture_output=True, text=True)
+    if run.returncode:
+        sys.exit(run.stderr)
+    if os.environ.get('SABOTAGE') == 'drop-line':
+        log = pathlib.Path(options.out)
+        log.write_bytes(b''.join(line for i, line in enumerate(log.read_bytes().splitlines(True)) if i != 100))
+
+
 def main():
     parser = argparse.ArgumentParser()
     for letter in 'clpz':
@@ -125,11 +140,15 @@ def main():
     parser.add_argument('-d', default='0')
     parser.add_argument('-f', action='store_true')
     parser.add_argument('--json', action='store_true')
+    parser.add_argument('--dump-dmesg', action='store_true')
     for ignored in ('--num-threads', '--codec-maker'):
         parser.add_argument(ignored)
     parser.add_argument('vmcore')
     parser.add_argument('out')
     options = parser.parse_args()
+    if options.dump_dmesg:
+        dump_dmesg(options)
+        return
     command = [MAKEDUMPFILE, '--message-level', '31', '-d', options.d]
     command += [options.codec] if options.codec else []
     command += ['-f'] if options.f else []

@@ -20,7 +20,7 @@ import drgn
 import kdumpfile
 from kdumpfile.exceptions import KDumpBaseException, NoDataException
 
-from checks import CACHE, LEVELS, PROJECT, Checks, SmeltFailed, arguments, as_number, dumps, run_smelt
+from checks import LEVELS, NEWER_MAKEDUMPFILE, PROJECT, Checks, SmeltFailed, arguments, as_number, dumps, run_smelt
 from count import MAKEDUMPFILE
 from dumpfiles import PAGE, ZERO_PAGE, BadDump, KdumpFile, runs
 from refilter import READABLE
@@ -29,8 +29,6 @@ from truth import compare_bitmaps, compare_counts, pages_of
 BITS = (51, 47)
 #: Every so many of the small pages in vmalloc, vmemmap and the kernel image one is asked for.
 WALK_STEP = 29
-#: Debian sid's, where bench/get-makedumpfile.sh has fetched it, for kernels that the system's does not know.
-NEWER_MAKEDUMPFILE = CACHE / 'peers' / 'makedumpfile-sid' / 'makedumpfile'
 
 
 def run_ts(script, *words):

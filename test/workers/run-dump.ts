@@ -39,6 +39,7 @@ export function requestOf(asked: Asked): DumpRequest {
     excludeShared: false,
     allowCiphertext: false,
     requireEncryptedTarget: false,
+    saveDmesg: undefined,
     smeMask: undefined,
     vmcoreinfoFile: undefined,
     ...asked,

@@ -1,0 +1,63 @@
+/** From tokens to what `smelt --dump-dmesg` is to write: the kernel log, to a file or to standard output. */
+
+import { SmeltError } from '../errors.ts';
+import type { DmesgRequest } from '../workers/report.ts';
+import { accessOf, parseRaw, readValues } from './args.ts';
+import { type OptionKey, optionsOf } from './options.ts';
+import type { Token } from './tokens.ts';
+
+/** Options of a dump that mean something for its log too. */
+const OF_THE_LOG: readonly OptionKey[] = [
+  'dump-dmesg',
+  'f',
+  'i',
+  'mmap',
+  'non-mmap',
+  'require-encrypted-target',
+  'sme-mask',
+];
+
+const STDOUT = '-';
+
+/** @throws SmeltError USAGE */
+export function parseDmesg(tokens: readonly Token[]): DmesgRequest {
+  const raw = parseRaw(tokens, 'dump');
+  const values = readValues(raw);
+  const foreign = optionsOf('dump').find(
+    ({ key, of }) => of !== undefined && raw.options[key] !== undefined && !OF_THE_LOG.includes(key),
+  );
+  if (foreign !== undefined) {
+    const name = foreign.long === undefined ? `-${foreign.short}` : `--${foreign.long}`;
+    throw usage(`${name} means nothing with --dump-dmesg, which writes the kernel log and no dump`);
+  }
+  const [input, logFile, ...more] = raw.operands;
+  if (input === undefined || logFile === undefined) {
+    const missing = input === undefined ? 'VMCORE and LOGFILE are' : 'LOGFILE is';
+    throw usage(`--dump-dmesg reads VMCORE and writes LOGFILE, and ${missing} missing`);
+  }
+  if (more.length > 0) throw usage(`--dump-dmesg takes two files, and there are ${raw.operands.length}`);
+  if (input === '' || logFile === '')
+    throw usage(`the name of ${input === '' ? 'VMCORE' : 'LOGFILE'} is empty`);
+  if (input === STDOUT) throw usage('a dump is not read from standard input');
+  if (logFile === STDOUT) {
+    const inTheWay = (['json', 'f', 'require-encrypted-target'] as const).find((key) => values[key]);
+    if (inTheWay === 'json') throw usage('--json and the log cannot both go to standard output');
+    if (inTheWay !== undefined)
+      throw usage(
+        `${inTheWay === 'f' ? '-f' : `--${inTheWay}`} is for files, and the log goes to standard output`,
+      );
+  }
+  return {
+    input,
+    ...accessOf(values),
+    output: logFile === STDOUT ? undefined : logFile,
+    overwrite: values.f ?? false,
+    requireEncryptedTarget: values['require-encrypted-target'] ?? false,
+  };
+}
+
+function usage(message: string): SmeltError {
+  return new SmeltError('USAGE', message, {
+    hint: '`smelt --dump-dmesg VMCORE LOGFILE`, or - for standard output.',
+  });
+}

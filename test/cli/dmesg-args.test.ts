@@ -1,0 +1,71 @@
+import { describe, expect, test } from 'vitest';
+import { parseDmesg } from '../../src/cli/dmesg-args.ts';
+import { optionsOf } from '../../src/cli/options.ts';
+import { tokenise } from '../../src/cli/tokens.ts';
+import type { DmesgRequest } from '../../src/workers/report.ts';
+import { expectSmeltError } from '../read/temp-files.ts';
+
+const parse = (line: string): DmesgRequest => parseDmesg(tokenise(`--dump-dmesg ${line}`.split(' ')));
+
+const PLAIN: DmesgRequest = {
+  input: 'in',
+  output: 'log',
+  threads: undefined,
+  mmap: undefined,
+  smeMask: undefined,
+  vmcoreinfoFile: undefined,
+  overwrite: false,
+  requireEncryptedTarget: false,
+};
+
+describe('--dump-dmesg', () => {
+  test.each<[string, Partial<DmesgRequest>]>([
+    ['in log', {}],
+    ['-f in log', { overwrite: true }],
+    ['in -', { output: undefined }],
+    ['in ./-', { output: './-' }],
+    ['--mmap -i info in log', { mmap: true, vmcoreinfoFile: 'info' }],
+    ['--non-mmap --sme-mask 0x800000000000 in log', { mmap: false, smeMask: 1n << 47n }],
+    ['--require-encrypted-target in log', { requireEncryptedTarget: true }],
+    ['--quiet --json --debug -D --show-stats --message-level 3 in log', {}],
+    ['--quiet in -', { output: undefined }],
+  ])('reads %s', (line, expected) => {
+    expect(parse(line)).toEqual({ ...PLAIN, ...expected });
+  });
+
+  test.each([
+    ['', 'VMCORE and LOGFILE are missing'],
+    ['in', 'LOGFILE is missing'],
+    ['in log more', 'there are 3'],
+    ['- log', 'not read from standard input'],
+    ['--json in -', 'cannot both go to standard output'],
+    ['-f in -', '-f is for files'],
+    ['--require-encrypted-target in -', '--require-encrypted-target is for files'],
+    [' log', 'the name of VMCORE is empty'],
+    ['in ', 'the name of LOGFILE is empty'],
+  ])('refuses "%s"', (line, why) => {
+    const words = line === '' ? ['--dump-dmesg'] : `--dump-dmesg ${line}`.split(' ');
+    const error = expectSmeltError(() => parseDmesg(tokenise(words)), 'USAGE', why);
+    expect(error.hint).toContain('smelt --dump-dmesg VMCORE LOGFILE');
+  });
+
+  test('refuses every option that is about pages or their dump', () => {
+    const values: Record<string, string> = {
+      'num-threads': '2',
+      'compression-level': '3',
+      'codec-maker': 'native',
+    };
+    const fine = ['dump-dmesg', 'f', 'i', 'mmap', 'non-mmap', 'require-encrypted-target', 'sme-mask'];
+    const foreign = optionsOf('dump').filter(({ of, key }) => of !== undefined && !fine.includes(key));
+    expect(foreign.length).toBeGreaterThan(12);
+    for (const { key, long, short, valueName } of foreign) {
+      const name = long === undefined ? `-${short}` : `--${long}`;
+      const value = valueName === undefined ? '' : ` ${values[key] ?? '1'}`;
+      expectSmeltError(
+        () => parse(`${name}${value} in log`),
+        'USAGE',
+        `${name} means nothing with --dump-dmesg`,
+      );
+    }
+  });
+});
