@@ -4,6 +4,8 @@ import { SmeltError } from '../errors.ts';
 import { DumpLevel } from '../filter/page-class.ts';
 import { compareWithKnownKernels, type Machine } from '../kernel/machine.ts';
 import type { DumpFile } from '../read/dump-file.ts';
+import { comma } from '../read/file.ts';
+import type { CompressResult } from './compress-phase.ts';
 import type { DumpRequest } from './report.ts';
 import type { Classified } from './sums.ts';
 
@@ -59,4 +61,23 @@ export function freePagesWarning(
   if (Math.abs(freeFound - kernelFreePages) <= kernelFreePages * FREE_PAGES_APART) return undefined;
   const [found, counted] = [freeFound, kernelFreePages].map((pages) => pages.toLocaleString('en-US'));
   return `${found} free pages were found and the kernel counted ${counted}: some may be classified wrongly; -d 15 keeps them all`;
+}
+
+/**
+ * Pages that could not be read are told; where the input is cut short, what is there of it is written, but it is a part.
+ * @throws SmeltError TRUNCATED
+ */
+export function missingPagesWarning(
+  { path, fileBytes }: DumpFile,
+  { missingPages, cutPages }: Pick<CompressResult, 'missingPages' | 'cutPages'>,
+): string | undefined {
+  if (cutPages > 0) {
+    throw new SmeltError(
+      'TRUNCATED',
+      `${path}: the data of ${comma(cutPages)} pages lie behind the end of the file, which has ${comma(fileBytes)} bytes`,
+      { hint: 'The file is cut short: copy it again from where it was made.' },
+    );
+  }
+  if (missingPages === 0) return undefined;
+  return `${comma(missingPages)} pages could not be read from ${path}: they are marked as missing, and readers will call the dump incomplete`;
 }

@@ -4,15 +4,21 @@ import type { PageCodec } from '../codec/codec.ts';
 import { usedLevel } from '../codec/levels.ts';
 import { asSmeltError, SmeltError } from '../errors.ts';
 import { DumpLevel } from '../filter/page-class.ts';
-import { type Plan, urgencyOrder } from '../filter/plan.ts';
-import { comma } from '../read/file.ts';
+import { urgencyOrder } from '../filter/plan.ts';
 import type { FrameSet } from '../sme/census/frame-set.ts';
 import { dataOffset, encodeKdumpHeader, type KdumpLayout, layoutKdump } from '../write/kdump.ts';
 import { openTarget, type TargetFile, writeFully } from '../write/target-file.ts';
 import { onlyShared, takeCensus, whyNothingShared } from './census.ts';
-import { cannotFilter, freePagesWarning, refuseOldKernel, whyNothingFound, whyUnreadable } from './checks.ts';
+import {
+  cannotFilter,
+  freePagesWarning,
+  missingPagesWarning,
+  refuseOldKernel,
+  whyNothingFound,
+  whyUnreadable,
+} from './checks.ts';
 import { UndecidedPages } from './classify-phase.ts';
-import type { CompressResult } from './compress-phase.ts';
+import { cleanUp } from './clean-up.ts';
 import { checkLogFile, type SavedLog, saveDmesg } from './dmesg.ts';
 import { estimate } from './estimate.ts';
 import { headerOf, outputNotes } from './headers.ts';
@@ -25,7 +31,7 @@ import {
   stopIfAborted,
   withInput,
 } from './input.ts';
-import { createShared, type Job, type JobTarget } from './job.ts';
+import { createShared, type Job, type JobTarget, placeWindows } from './job.ts';
 import { outputLevel } from './level.ts';
 import { type Means, withinMeans } from './means.ts';
 import type {
@@ -190,7 +196,8 @@ class Dump {
         stopIfAborted(this.signal),
       );
       if (team.fallback !== undefined) this.warn(team.fallback);
-      this.checkRead(compressed);
+      const missing = missingPagesWarning(this.input.file, compressed);
+      if (missing !== undefined) this.warn(missing);
       const sizeBytes = dataOffset(layout, keptPages) + layout.blockSize + compressed.dataBytes;
       return this.report(job, classified, compressed, keptPages, sizeBytes, team);
     } finally {
@@ -281,7 +288,8 @@ class Dump {
       stopIfAborted(this.signal);
       if (team.fallback !== undefined) this.warn(team.fallback);
 
-      this.checkRead(compressed);
+      const missing = missingPagesWarning(this.input.file, compressed);
+      if (missing !== undefined) this.warn(missing);
       const eraseAt = Number(Atomics.load(shared.nextByte, 0));
       const { eraseInfo } = header.source;
       writeFully(target.path, target.fd, eraseInfo, eraseAt);
@@ -296,11 +304,12 @@ class Dump {
       await team?.close().catch(() => {});
       // After a signal whatever else goes wrong follows from it.
       const { aborted, reason } = this.signal;
-      throw this.cleanUp(
-        target,
-        asSmeltError(aborted && !(error instanceof SmeltError) ? reason : error),
-        () => writeHeader(true),
-      );
+      const failure = asSmeltError(aborted && !(error instanceof SmeltError) ? reason : error);
+      throw cleanUp(target, failure, {
+        unwanted: aborted && !this.request.keepIncomplete,
+        hasDescriptors: this.hasDescriptors,
+        markIncomplete: () => writeHeader(true),
+      });
     }
   }
 
@@ -376,56 +385,4 @@ class Dump {
     this.level = old | (this.level & DumpLevel.zero);
     this.warn(cannotFilter(this.request, reason, this.level));
   }
-
-  /** Pages that could not be read are told; where the input is cut short, what is there of it is written, but it is a part. */
-  private checkRead({ missingPages, cutPages }: CompressResult): void {
-    const { path, fileBytes } = this.input.file;
-    if (missingPages > 0 && cutPages === 0) {
-      this.warn(
-        `${comma(missingPages)} pages could not be read from ${path}: they are marked as missing, and readers will call the dump incomplete`,
-      );
-    }
-    if (cutPages === 0) return;
-    throw new SmeltError(
-      'TRUNCATED',
-      `${path}: the data of ${comma(cutPages)} pages lie behind the end of the file, which has ${comma(fileBytes)} bytes`,
-      { hint: 'The file is cut short: copy it again from where it was made.' },
-    );
-  }
-
-  /** After a failed write the part that is there stays; whoever interrupts wants nothing, unless they said otherwise. */
-  private cleanUp(target: TargetFile, error: SmeltError, markIncomplete: () => void): SmeltError {
-    // The dump is whole, and only its name could not be had.
-    if (error.code === 'TARGET') return error;
-    const { code, message, exitCode, cause } = error;
-    const unwanted = this.signal.aborted && !this.request.keepIncomplete;
-    if (unwanted || (!this.hasDescriptors && code !== 'WRITE')) {
-      const removed = target.discard();
-      const kept =
-        unwanted && removed ? 'What was written is removed; --keep-incomplete would have kept it.' : '';
-      const hint = [error.hint ?? '', kept].filter((part) => part !== '').join(' ');
-      return new SmeltError(code, message, { ...(hint === '' ? {} : { hint }), exitCode, cause });
-    }
-    try {
-      markIncomplete();
-    } catch {
-      // The header says so since the beginning; only its last rewrite is missing.
-    }
-    const left = target.leaveIncomplete();
-    const use = this.hasDescriptors
-      ? 'crash opens it as far as it goes, and with --minimal often shows the log'
-      : 'there are no pages in it yet';
-    const hint = `${error.hint === undefined ? '' : `${error.hint} `}What was written is in ${left}, marked incomplete; ${use}.`;
-    return new SmeltError(code, message, { hint, exitCode, cause });
-  }
-}
-
-/** Gives each window its first descriptor: the pages kept in all windows before it. Returns the sum. */
-function placeWindows(plan: Plan, shared: Job['shared']): number {
-  let sum = 0;
-  for (let i = 0; i < plan.starts.length; i++) {
-    shared.firstDescriptor[i] = sum;
-    sum += shared.keptPages[i]!;
-  }
-  return sum;
 }

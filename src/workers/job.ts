@@ -72,6 +72,16 @@ export function createShared(windows: number, helpers: number, dedupPages: numbe
   };
 }
 
+/** Gives each window its first descriptor: the pages kept in all windows before it. Returns the sum. */
+export function placeWindows(plan: Plan, shared: Shared): number {
+  let sum = 0;
+  for (let i = 0; i < plan.starts.length; i++) {
+    shared.firstDescriptor[i] = sum;
+    sum += shared.keptPages[i]!;
+  }
+  return sum;
+}
+
 /** As if nobody had begun with the phase. */
 export function resetPhase(shared: Shared, phase: SharedPhase): void {
   const index = PHASE_INDEX[phase];
