@@ -181,10 +181,15 @@ describe.each(SHELLS.map((shell) => [shell.join(' '), shell] as const))('in %s',
     expect(readdirSync(out)).toEqual([]);
   });
 
-  test('a makedumpfile that calls smelt is not called', () => {
-    program('makedumpfile', '# smelt in the place of makedumpfile\nexec smelt "$@"');
+  test('a makedumpfile that calls smelt does not come back here', () => {
+    program(
+      'makedumpfile',
+      `echo called >> ${dir}/calls; exec ${shell.join(' ')} ${project}/image/smelt "$@"`,
+    );
+    rmSync(join(dir, 'calls'), { force: true });
     const result = launch(shell, vmcore, dump);
     expect(result.status, result.stderr).toBe(0);
-    expect(result.stderr).not.toContain('makedumpfile');
+    expect(readFileSync(join(dir, 'calls'), 'utf8')).toBe('called\n');
+    expect(result.stderr).toContain('a copy of all memory (ELF) is whole');
   });
 });
