@@ -30,7 +30,7 @@ work=$(realpath "$work")
 
 # makedumpfile depends on perl for a script that makes VMCOREINFO files, which nobody needs here. pthread_exit loads libgcc_s at the
 # end of its threads, and nothing depends on that.
-WITHOUT=perl "$here/../test/lab/luks/fetch.sh" sid "$work/root" makedumpfile libgcc-s1
+WITHOUT=perl "$here/../test/lab/fetch.sh" sid "$work/root" makedumpfile libgcc-s1
 
 binary=$(find "$work/root" -path '*bin/makedumpfile' -type f)
 loader=$(find "$work/root" -name ld-linux-x86-64.so.2 | head -n 1)

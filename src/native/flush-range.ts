@@ -1,7 +1,7 @@
 /** Parts of a file brought to the disk one by one, and their copies in the page cache let go. */
 
 import { libc } from './libc.ts';
-import { errorAmong } from './system-error.ts';
+import { systemError } from './system-error.ts';
 
 export interface Flusher {
   /** Starts to write the range to the disk. Returns the error of a write that failed, of these bytes or of earlier ones. */
@@ -17,16 +17,15 @@ const SYNC_FILE_RANGE_WAIT_AFTER = 4;
 /** Source: linux/fadvise.h. */
 const POSIX_FADV_DONTNEED = 4;
 
-/** Undefined without koffi. */
+/** Undefined without koffi, and where this file cannot be flushed in parts. */
 export function openFlusher(fd: number): Flusher | undefined {
   const c = libc();
-  if ('unavailable' in c) return undefined;
-  const flush = (byteOffset: number, length: number, flags: number): Error | undefined => {
-    if (c.syncFileRange(fd, byteOffset, length, flags) === 0) return undefined;
-    // The kernel tells of a lost write once per open file: who does not pass it on has hidden it from fdatasync, too.
-    // Anything else says that this file cannot be flushed in parts, and fdatasync does it as a whole.
-    return errorAmong(c.errno(), ['EIO', 'ENOSPC', 'EDQUOT', 'EFBIG', 'EROFS', 'ENXIO', 'ENODEV']);
-  };
+  // To ask costs nothing: without flags nothing is done, and no error of an earlier write is told.
+  if ('unavailable' in c || c.syncFileRange(fd, 0, 0, 0) !== 0) return undefined;
+  // The kernel tells of a lost write once per open file, with whatever errno the disk had for it: who does not pass that on has
+  // hidden it from fdatasync, too.
+  const flush = (byteOffset: number, length: number, flags: number): Error | undefined =>
+    c.syncFileRange(fd, byteOffset, length, flags) === 0 ? undefined : systemError(c.errno());
   const all = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
   return {
     begin: (byteOffset, length) => flush(byteOffset, length, SYNC_FILE_RANGE_WRITE),

@@ -1,6 +1,7 @@
 /** A call of the C library that failed, as Node's own calls throw it. */
 
 import { constants } from 'node:os';
+import { getSystemErrorName } from 'node:util';
 
 export class SystemError extends Error {
   readonly code: string;
@@ -11,10 +12,15 @@ export class SystemError extends Error {
   }
 }
 
-type ErrnoName = keyof typeof constants.errno;
+/** The error for any errno. */
+export function systemError(errno: number): SystemError {
+  return new SystemError(getSystemErrorName(-errno));
+}
 
-/** The error for an errno that is one of `names`; undefined for any other. */
-export function errorAmong(errno: number, names: readonly ErrnoName[]): SystemError | undefined {
-  const name = names.find((each) => constants.errno[each] === errno);
-  return name === undefined ? undefined : new SystemError(name);
+/** The same, undefined where it is none of `names`. */
+export function errorAmong(
+  errno: number,
+  names: readonly (keyof typeof constants.errno)[],
+): SystemError | undefined {
+  return names.some((name) => constants.errno[name] === errno) ? systemError(errno) : undefined;
 }

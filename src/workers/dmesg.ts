@@ -27,6 +27,10 @@ import { protectionOf, protectionOfFile, protectionWarning, requireEncrypted } f
 const PIECE_BYTES = 64 * 1024;
 /** How often signals are served: every few milliseconds. */
 const RECORDS_A_BREATH = 1024;
+/** A dump waits for its log: behind this many damaged records in a row nobody looks for more. No kernel has a ring of more. */
+const LOST_IN_A_ROW = 2 ** 20;
+/** And the log must not take the room of the dump: as much as the largest log buffer gives, with time and caller of each record. */
+const MOST_BYTES = 128 * 1024 * 1024;
 
 /**
  * Writes the log to the request's output, or hands it to `write`.
@@ -185,12 +189,21 @@ async function emit(
     if (pending !== '') await write(pending);
     pending = '';
   };
+  let lostInARow = 0;
   stopIfAborted(signal);
   for (const record of all) {
-    if (record === undefined) lostRecords++;
-    else {
+    if (record === undefined) {
+      lostRecords++;
+      lostInARow++;
+    } else {
       records++;
+      lostInARow = 0;
       pending += logLine(record);
+    }
+    if (lostInARow >= LOST_IN_A_ROW) break;
+    if (sizeBytes >= MOST_BYTES) {
+      lostRecords++;
+      break;
     }
     if (pending.length >= PIECE_BYTES) await flush();
     if ((records + lostRecords) % RECORDS_A_BREATH !== 0) continue;

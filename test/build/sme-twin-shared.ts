@@ -20,6 +20,8 @@ export interface Choice {
   /** Page frames that dump level 16 keeps, and level 31. */
   readonly notFree: Uint8Array;
   readonly kept: Uint8Array;
+  /** Page frames that must stay as they are for the twin to be one. */
+  readonly inUse: readonly number[];
 }
 
 /**
@@ -53,8 +55,8 @@ function freeRun({ entries, direct, notFree }: Choice): PfnRun {
 }
 
 function singles(choice: Choice): PfnRun[] {
-  const { source, entries, direct, kept } = choice;
-  const taken = new Set<number>();
+  const { source, entries, direct, kept, inUse } = choice;
+  const taken = new Set<number>(inUse);
   const found: number[] = [];
   for (const entry of entries) {
     taken.add(entry.table);

@@ -68,7 +68,16 @@ function twinOf(source: SourceDump, { to, mask, seed, shared: asked }: SmeTwinOp
   const all = tableEntries(source.page, format, roots, tables.levels);
   const direct = new DirectMap(all);
   const shared =
-    asked ?? chooseShared({ ...original, source, entries: all, direct, notFree: keptAt(16), kept });
+    asked ??
+    chooseShared({
+      ...original,
+      source,
+      entries: all,
+      direct,
+      notFree: keptAt(16),
+      kept,
+      inUse: copies.map(({ pfn }) => pfn),
+    });
 
   const changed = new Map<number, Buffer>();
   const pageOf = (pfn: number): Buffer => {

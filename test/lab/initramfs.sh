@@ -1,19 +1,24 @@
 #!/bin/bash
 # initramfs.sh KERNEL_TREE INIT OUT "MODULE ..." [DEST=SOURCE ...]
 # Packs a busybox initramfs. KERNEL_TREE is an unpacked Debian kernel package; /lib/modules/order lists the modules and what
-# they need, in the order of insmod. Owners, times and inode numbers are fixed: nothing of the building machine gets in.
+# they need, in the order of insmod; without any, KERNEL_TREE may be empty. Owners, times and inode numbers are fixed: nothing of the
+# building machine gets in.
 set -euo pipefail
 tree=$1 init=$2 out=$(realpath "$3") modules=$4
 shift 4
 
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
+# It becomes /, where others than root live too.
+chmod 755 "$root"
 mkdir -p "$root"/{bin,dev,proc,sys,tmp,lib/modules}
 install -m 755 "${BUSYBOX:-/usr/bin/busybox}" "$root/bin/busybox"
 install -m 755 "$init" "$root/init"
 
-release=$(ls "$tree/lib/modules")
-[ -e "$tree/lib/modules/$release/modules.dep" ] || depmod -b "$tree" "$release"
+if [ -n "$modules" ]; then
+  release=$(ls "$tree/lib/modules")
+  [ -e "$tree/lib/modules/$release/modules.dep" ] || depmod -b "$tree" "$release"
+fi
 : > "$root/lib/modules/order"
 for module in $modules; do
   modprobe -S "$release" -d "$tree" --show-depends "$module" | awk '/^insmod/ { print $2 }' | while read -r path; do

@@ -1,13 +1,16 @@
 """What the checks share: which dumps there are, how smelt is run, and how a result is told."""
 
 import argparse
+import gzip
 import hashlib
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
+import overlap
 from dumpfiles import BadDump, ElfDump, KdumpFile
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
@@ -81,17 +84,33 @@ class Dump:
 
 
 def dumps(wanted=None):
-    """The sample, then the fixtures, unpacked; each is the very file that its JSON describes. Filtered by name."""
-    pairs = [(path.with_suffix('.kdump'), path) for path in sorted((PROJECT / 'samples').glob('*.json'))]
+    """The samples, then the fixtures, unpacked; each is the very file that its JSON describes. Filtered by name."""
+    pairs = [(_sample(path), path) for path in sorted((PROJECT / 'samples').glob('*.json'))]
     pairs += [(CACHE / 'fixtures' / f'{path.stem}.elf', path) for path in sorted(FIXTURES.glob('*.json'))]
     for path, truth_path in pairs:
         if wanted and path.stem not in wanted:
             continue
-        if path.suffix == '.elf' and not path.exists():
+        if path.suffix == '.elf' and not path.exists() and truth_path.parent == PROJECT / 'samples':
+            _unpack_sample(truth_path.with_suffix('.elf.gz'), path)
+        elif path.suffix == '.elf' and not path.exists():
             _unpack(FIXTURES / f'{path.name}.zst', path)
         dump = Dump(path, truth_path)
         _verify(path, dump.truth['sha256'])
         yield dump
+
+
+def _sample(truth_path):
+    kdump = truth_path.with_suffix('.kdump')
+    return kdump if kdump.exists() else CACHE / 'samples' / f'{truth_path.stem}.elf'
+
+
+def _unpack_sample(packed, target):
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_suffix('.partial')
+    with gzip.open(packed) as source, open(partial, 'wb') as copy:
+        shutil.copyfileobj(source, copy)
+    overlap.fill(partial, restore=True)
+    partial.rename(target)
 
 
 def _unpack(packed, target):

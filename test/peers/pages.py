@@ -29,6 +29,7 @@ MATRIX = [
     ('x86_64-6.1-4level', 31, ['zlib', 'raw', 'lzo', 'snappy', 'zstd'], [0, 1, 2, 4]),
     ('x86_64-5.10-4level', 31, ['zlib'], [2]),
     ('x86_64-6.1-proc-vmcore', 31, ['zstd', 'zlib'], [2]),
+    ('x86_64-6.1-proc-vmcore-small', 31, ['zlib', 'zstd'], [0, 2]),
     ('x86_64-6.12-la57', 1, ['zstd'], [2]),
     ('x86_64-7.3-la57', 31, ['lzo'], [2]),
 ]

@@ -23,7 +23,10 @@ from dumpfiles import PAGE, BadDump, KdumpFile, count_bits
 from truth import compare_bitmaps
 
 #: Kernels that makedumpfile 1.7.2 understands, with the codecs that Debian builds into it.
-READABLE = ('x86_64-6.1-small', 'x86_64-6.1-sme', 'x86_64-5.10-4level', 'x86_64-6.1-4level', 'x86_64-6.1-proc-vmcore')
+READABLE = (
+    'x86_64-6.1-small', 'x86_64-6.1-sme', 'x86_64-6.1-proc-vmcore-small', 'x86_64-5.10-4level', 'x86_64-6.1-4level',
+    'x86_64-6.1-proc-vmcore',
+)  # fmt: skip
 CASES = [(0, 'zlib'), (1, 'lzo')]
 LEVEL = 31
 

@@ -23,6 +23,7 @@ DROPPED = ('cache', 'cachePrivate', 'user', 'free', 'hwpoison', 'offline')
 class Known:
     """Page frames [first, end) that smelt keeps and the peer does not."""
 
+    #: How the dump's name begins; of any dump when it is None.
     dump: str | None
     first: int
     end: int
@@ -49,7 +50,7 @@ KNOWN = [
 
 def explained(dump, level, pfn):
     for known in KNOWN:
-        if known.dump in (None, dump.name) and level in known.levels and known.first <= pfn < known.end:
+        if dump.name.startswith(known.dump or '') and level in known.levels and known.first <= pfn < known.end:
             return known
     return None
 

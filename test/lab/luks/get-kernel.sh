@@ -15,7 +15,7 @@ if [ ! -e "$home/bzImage" ]; then
   mkdir -p "$cache/luks"
   work=$(mktemp -d "$cache/luks/build.XXXXXX")
   trap 'rm -rf "$work"' EXIT
-  "$here/fetch.sh" trixie-backports "$work/package" --alone linux-source
+  "$here/../fetch.sh" trixie-backports "$work/package" --alone linux-source
   mkdir "$work/linux"
   tar -C "$work/linux" --strip-components=1 -xf "$work"/package/usr/src/linux-source-*.tar.*
   cd "$work/linux"

@@ -11,7 +11,7 @@ if [ ! -e "$tree" ]; then
   mkdir -p "$cache/luks"
   rm -rf "$tree.partial"
   # libgcc_s is loaded when threads end; libstdc++ is node's.
-  "$here/fetch.sh" trixie "$tree.partial" $packages
+  "$here/../fetch.sh" trixie "$tree.partial" $packages
   mv "$tree.partial" "$tree"
 fi
 echo "$tree"
