@@ -15,13 +15,11 @@ import { printable } from './text.ts';
 import type { Token } from './tokens.ts';
 
 /** @throws SmeltError USAGE; what fails later is reported here, with the warnings that came before. */
-export async function runDmesg(
-  tokens: readonly Token[],
-  display: DisplayOptions,
-  host: Host,
-): Promise<number> {
+export async function runDmesg(tokens: readonly Token[], asked: DisplayOptions, host: Host): Promise<number> {
   const request = parseDmesg(tokens);
   const { input, output } = request;
+  // On standard output there is the log, perhaps in a pager: nothing but what goes wrong is said beside it.
+  const display = output === undefined ? { ...asked, level: asked.level & ~MessageLevel.common } : asked;
   const progress = display.level & MessageLevel.progress ? await progressView(host) : NO_PROGRESS;
   const observer = new TerminalObserver(progress, display, host);
   using interruption = interruptible(host, () => {

@@ -115,7 +115,12 @@ async function trySaving(
   } catch (thrown) {
     const error = asSmeltError(thrown);
     if (signal.aborted || error.code === 'UNENCRYPTED') throw error;
-    return { log: undefined, warnings: [`the kernel log is not saved: ${error.message}`] };
+    return {
+      log: undefined,
+      warnings: [
+        `the kernel log is not saved: ${[error.message, ...(error.hint === undefined ? [] : [error.hint.replace(/\.$/, '')])].join('; ')}`,
+      ],
+    };
   }
 }
 

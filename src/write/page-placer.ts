@@ -1,5 +1,6 @@
 /** Collects a thread's compressed pages, takes room for them in the output with one atomic add, and writes them there. */
 
+import { endianness } from 'node:os';
 import { PageDescriptor } from '../read/kdump-layout.ts';
 import { writeFully } from './target-file.ts';
 import type { WriteBehind } from './write-behind.ts';
@@ -7,6 +8,13 @@ import type { WriteBehind } from './write-behind.ts';
 /** Bytes of page data, and pages, that are written at once. */
 const DATA_BYTES = 1024 * 1024;
 export const MAX_PAGES = 4096;
+
+/** The file's byte order is little-endian, and so is that of every machine but a few. */
+const WORD = 4;
+const DESCRIPTOR_WORDS = PageDescriptor.size / WORD;
+const OFFSET_WORD = PageDescriptor.offset.offset / WORD;
+const SIZE_WORD = PageDescriptor.offset.size / WORD;
+const FLAGS_WORD = PageDescriptor.offset.flags / WORD;
 
 /** In `place`: the descriptor points to the page of zeros, to bytes placed before, or nowhere because the page could not be read. */
 const ZERO_PAGE = -1;
@@ -44,7 +52,8 @@ export class PagePlacer {
   private readonly elsewhere = new Float64Array(MAX_PAGES);
   /** Pages that wait. */
   count = 0;
-  private readonly descriptors = new DataView(new ArrayBuffer(MAX_PAGES * PageDescriptor.size));
+  /** Page descriptors, by words of 32 bits: views of single values would cost more than all else that is done for a page. */
+  private readonly descriptors = new Uint32Array((MAX_PAGES * PageDescriptor.size) / WORD);
   /** Index of the descriptor of the first page that waits. */
   private firstDescriptor = 0;
   private readonly onPlaced: OnPlaced | undefined;
@@ -109,22 +118,22 @@ export class PagePlacer {
     const base = Number(Atomics.add(nextByte, 0, BigInt(this.used)));
     writeFully(path, fd, this.data.subarray(0, this.used), base);
     if (this.used > 0) this.behind?.wrote(base, this.used);
-    const { descriptors } = this;
-    const { offset, size, flags } = PageDescriptor.offset;
-    for (let i = 0; i < this.count; i++) {
-      const place = this.place[i]!;
-      let byteOffset = base + place;
-      if (place <= SAME) byteOffset = base + (SAME - place);
-      else if (place === ELSEWHERE) byteOffset = this.elsewhere[i]!;
-      else if (place < 0) byteOffset = place === ZERO_PAGE ? zeroPageOffset : 0;
-      const at = i * PageDescriptor.size;
-      descriptors.setUint32(at + offset, byteOffset % 2 ** 32, true);
-      descriptors.setUint32(at + offset + 4, Math.floor(byteOffset / 2 ** 32), true);
-      descriptors.setUint32(at + size, this.size[i]!, true);
-      descriptors.setUint32(at + flags, this.flags[i]!, true);
-      if (place >= 0) this.onPlaced?.(i, byteOffset, this.size[i]!);
+    const { descriptors, place, elsewhere, onPlaced } = this;
+    for (let i = 0, at = 0; i < this.count; i++, at += DESCRIPTOR_WORDS) {
+      const where = place[i]!;
+      let byteOffset = base + where;
+      if (where <= SAME) byteOffset = base + (SAME - where);
+      else if (where === ELSEWHERE) byteOffset = elsewhere[i]!;
+      else if (where < 0) byteOffset = where === ZERO_PAGE ? zeroPageOffset : 0;
+      // Storing takes the lower 32 bits of a number.
+      descriptors[at + OFFSET_WORD] = byteOffset;
+      descriptors[at + OFFSET_WORD + 1] = byteOffset / 2 ** 32;
+      descriptors[at + SIZE_WORD] = this.size[i]!;
+      descriptors[at + FLAGS_WORD] = this.flags[i]!;
+      if (onPlaced !== undefined && where >= 0) onPlaced(i, byteOffset, this.size[i]!);
     }
-    const written = new Uint8Array(descriptors.buffer, 0, this.count * PageDescriptor.size);
+    const written = Buffer.from(descriptors.buffer, 0, this.count * PageDescriptor.size);
+    if (endianness() === 'BE') written.swap32();
     writeFully(path, fd, written, descOffset + this.firstDescriptor * PageDescriptor.size);
     this.dataBytes += this.used;
     this.firstDescriptor += this.count;

@@ -52,6 +52,12 @@ export function openTarget(path: string, overwrite: boolean): TargetFile {
   const growing = incompleteName(path);
   const fd = createNew(path, growing, overwrite);
   const own = fstatSync(fd);
+  try {
+    // What is synced of it later can be found then, even if the machine ends at any moment. seal does it again, and tells.
+    syncFolder(path);
+  } catch {
+    // The folder of a dump that may still become whole.
+  }
   // A second run with -f, or a person, may have removed the file or put another one there.
   const isOurs = () => {
     const there = lookAt(growing, lstatSync);
@@ -154,7 +160,7 @@ function checkTarget(path: string, overwrite: boolean): void {
   const stat = lookAt(path, lstatSync);
   if (stat === undefined) return;
   if (stat.isSymbolicLink()) {
-    throw new SmeltError('TARGET', `${path}: is a symbolic link, and a dump is never written through one`, {
+    throw new SmeltError('TARGET', `${path}: is a symbolic link, and nothing is written through one`, {
       hint: 'Give the name of the file itself, or remove the link.',
     });
   }

@@ -9,7 +9,8 @@ prepare() {
   tools=$("$lab/luks/get-tools.sh")
   lab_kernel=$("$lab/luks/get-kernel.sh")
   makedumpfile=$("$project/bench/get-makedumpfile.sh" 2> /dev/null)
-  "$project/image/build" "$work/smelt.img" > "$work/image-parts"
+  # Both with the same libzstd, or their times and sizes would be those of two of them.
+  LD_LIBRARY_PATH=$(dirname "$makedumpfile")/codecs "$project/image/build" "$work/smelt.img" > "$work/image-parts"
   mkdir "$work/load"
   gcc -O2 -static -pthread -o "$work/load/server" "$project/bench/guest/server.c"
   gcc -O2 -static -pthread -o "$work/load/workload" "$lab/workload.c"

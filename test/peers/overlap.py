@@ -37,4 +37,6 @@ def fill(path, restore):
 
 
 if __name__ == '__main__':
-    fill(sys.argv[2], {'blank': False, 'restore': True}[sys.argv[1]])
+    if len(sys.argv) != 3 or sys.argv[1] not in ('blank', 'restore'):
+        sys.exit(__doc__)
+    fill(sys.argv[2], sys.argv[1] == 'restore')
