@@ -182,25 +182,32 @@ function matchNames(
   wanted: ReadonlySet<string>,
 ): Match[] | undefined {
   const { texts, lengths } = tokens;
-  const begins = (text: string) => [...wanted].some((name) => name.startsWith(text));
+  const names = [...wanted];
+  const begins = (text: string) => names.some((name) => name.startsWith(text));
   const follows = Uint8Array.from(texts, (text) => (begins(text) ? 1 : 0));
   const leads = Uint8Array.from(texts, (text) => {
     if (text.length < 2) return Lead.askSecond;
     return begins(text.slice(1)) ? Lead.accept : Lead.reject;
   });
-  const textLengths = new Set([...wanted].map((name) => 1 + name.length));
+  const textLengths = new Set(names.map((name) => 1 + name.length));
 
   const matches: Match[] = [];
   const bytes = stream.buffer;
+  // What is done a hundred thousand times is done with local variables: for a small dump that is time that is felt.
+  let next = 0;
+  let filled = 0;
   for (let index = 0; index < count; index++) {
-    if (stream.end - stream.at < MAX_ENTRY_BYTES) stream.fill(MAX_ENTRY_BYTES);
-    let at = stream.at;
-    if (stream.end - at < 2) return undefined;
+    if (filled - next < MAX_ENTRY_BYTES) {
+      filled = stream.fill(next, MAX_ENTRY_BYTES);
+      next = 0;
+    }
+    let at = next;
+    if (filled - at < 2) return undefined;
     let length = bytes[at++];
     if (length & 0x80) length = (length & 0x7f) | (bytes[at++] << 7);
     const end = at + length;
-    if (length === 0 || length > 0x3fff || end > stream.end) return undefined;
-    stream.at = end;
+    if (length === 0 || length > 0x3fff || end > filled) return undefined;
+    next = end;
 
     const lead = leads[bytes[at]];
     if (lead === Lead.reject) continue;
@@ -221,8 +228,7 @@ function matchNames(
 /** The bytes from an address on, through one buffer that is refilled in large aligned chunks. */
 class ByteStream {
   readonly buffer = new Uint8Array(MAX_ENTRY_BYTES + CHUNK_BYTES);
-  at = 0;
-  end = 0;
+  #end = 0;
   readonly #read: ReadVirtual;
   #next: bigint;
   #remaining = MAX_NAMES_BYTES;
@@ -232,23 +238,22 @@ class ByteStream {
     this.#next = vaddr;
   }
 
-  /** Moves what is left to the front and reads on until `length` bytes are there, or the memory or the limit ends. */
-  fill(length: number): void {
-    if (this.#remaining <= 0) return;
-    this.buffer.copyWithin(0, this.at, this.end);
-    this.end -= this.at;
-    this.at = 0;
-    while (this.end < length && this.#remaining > 0) {
+  /** Moves what lies from `at` on to the front and reads on until `length` bytes are there, or the memory or the limit ends; gives how many are there. */
+  fill(at: number, length: number): number {
+    this.buffer.copyWithin(0, at, this.#end);
+    this.#end -= at;
+    while (this.#end < length && this.#remaining > 0) {
       const chunk = this.#upTo(CHUNK_BYTES) ?? this.#upTo(PAGE_BYTES);
       if (!chunk) {
         this.#remaining = 0;
-        return;
+        break;
       }
-      this.buffer.set(chunk, this.end);
-      this.end += chunk.length;
+      this.buffer.set(chunk, this.#end);
+      this.#end += chunk.length;
       this.#next += BigInt(chunk.length);
       this.#remaining -= chunk.length;
     }
+    return this.#end;
   }
 
   /** What lies from here to the next multiple of `alignment`. */

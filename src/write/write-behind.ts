@@ -6,14 +6,19 @@
 import { type Flusher, openFlusher } from '../native/flush-range.ts';
 import { writeError } from './target-file.ts';
 
-/** Pieces, of 1 MiB at most each, that may be on their way at a time: enough for a disk to be busy. */
-const ON_THE_WAY = 8;
+/** Begun at once: enough for a file system to lay it out in one piece. As much may be on its way to the disk, and as much be written meanwhile. */
+const BATCH_BYTES = 8 * 1024 * 1024;
+
+/** Bytes of a file, as [first, first behind]. */
+type Range = [from: number, end: number];
 
 export class WriteBehind {
   private readonly path: string;
   private readonly flusher: Flusher;
-  /** The pieces that are on their way to the disk, oldest first. */
-  private readonly pieces: { readonly byteOffset: number; readonly length: number }[] = [];
+  /** Written, and not begun to be brought to the disk. */
+  private written: Range[] = [];
+  private writtenBytes = 0;
+  private onTheWay: Range[] = [];
 
   private constructor(path: string, flusher: Flusher) {
     this.path = path;
@@ -28,11 +33,16 @@ export class WriteBehind {
 
   /** @throws SmeltError WRITE: that these bytes, or earlier ones, did not reach the disk is told once, and here */
   wrote(byteOffset: number, length: number): void {
-    this.check(this.flusher.begin(byteOffset, length));
-    this.pieces.push({ byteOffset, length });
-    if (this.pieces.length <= ON_THE_WAY) return;
-    const oldest = this.pieces.shift()!;
-    this.check(this.flusher.finish(oldest.byteOffset, oldest.length));
+    const last = this.written.at(-1);
+    if (last !== undefined && last[1] === byteOffset) last[1] += length;
+    else this.written.push([byteOffset, byteOffset + length]);
+    this.writtenBytes += length;
+    if (this.writtenBytes < BATCH_BYTES) return;
+    for (const [from, end] of this.written) this.check(this.flusher.begin(from, end - from));
+    for (const [from, end] of this.onTheWay) this.check(this.flusher.finish(from, end - from));
+    this.onTheWay = this.written;
+    this.written = [];
+    this.writtenBytes = 0;
   }
 
   private check(failed: Error | undefined): void {
