@@ -115,12 +115,8 @@ async function trySaving(
   } catch (thrown) {
     const error = asSmeltError(thrown);
     if (signal.aborted || error.code === 'UNENCRYPTED') throw error;
-    return {
-      log: undefined,
-      warnings: [
-        `the kernel log is not saved: ${[error.message, ...(error.hint === undefined ? [] : [error.hint.replace(/\.$/, '')])].join('; ')}`,
-      ],
-    };
+    const todo = error.hint === undefined ? '' : `. ${error.hint.replace(/\.$/, '')}`;
+    return { log: undefined, warnings: [`the kernel log is not saved: ${error.message}${todo}`] };
   }
 }
 
@@ -171,7 +167,9 @@ function recordsOf({ file, reader, description }: Described): Generator<LogRecor
       hint:
         info === undefined
           ? 'A file with VMCOREINFO of the crashed kernel can be given with -i.'
-          : 'The page tables, or the log itself, are damaged or not in the dump.',
+          : reader.cutPages > 0
+            ? 'The file is cut short: copy it again from where it was made.'
+            : 'The page tables, or the log itself, are damaged or not in the dump.',
     },
   );
 }
