@@ -24,8 +24,18 @@ export interface InputRequest {
 
 /** A validated command line. */
 export interface DumpRequest extends InputRequest {
-  /** Undefined only for a dry run. */
+  /** Undefined for a dry run, and where the dump goes to a stream. */
   readonly output: string | undefined;
+  /** The other files of a split dump (--split). */
+  readonly moreOutputs?: readonly string[];
+  /** -F: an open file that gets the dump as a flattened stream. */
+  readonly stream?: { readonly fd: number; readonly path: string };
+  /** -L: no file gets larger. */
+  readonly mostBytes?: number | undefined;
+  /** What is tried one after the other where the dump does not fit: `-d 31,17` has 17 here. */
+  readonly otherLevels?: readonly number[];
+  /** --work-dir: where a working file may be made. */
+  readonly workDir?: string | undefined;
   /** Only looks at what a dump would come to: nothing is written. */
   readonly dryRun: boolean;
   /** Stores identical pages once. */
@@ -181,7 +191,10 @@ export interface DumpReport {
     /** Undefined for a dry run without a name. */
     readonly path: string | undefined;
     readonly format: 'kdump-compressed';
+    /** Of all files together. */
     readonly sizeBytes: number;
+    /** Each file that was written. */
+    readonly files: readonly { readonly path: string; readonly sizeBytes: number }[];
     /** A dry run: what depends on the pages' contents (sizes, pages of zeros, missing pages) is estimated by a sample. */
     readonly estimated: boolean;
     /** The level in the header: old | new. */

@@ -11,7 +11,7 @@ import { writeFully } from '../write/target-file.ts';
 import { type ClassifyResult, type UndecidedPages, WindowSorter } from './classify-phase.ts';
 import type { CompressResult } from './compress-phase.ts';
 import type { DedupResult } from './dedup.ts';
-import type { Job, JobTarget } from './job.ts';
+import type { BitmapPlace, Job } from './job.ts';
 import type { Thread } from './thread.ts';
 
 export interface Classified {
@@ -126,9 +126,9 @@ export function* settle(
   }
 }
 
-/** As it stands in the output. */
-export function keptBitsIn({ path, fd, layout }: JobTarget, plan: Plan): KeptBits {
-  const place = (index: number) => layout.bitmap2Offset + windowSpan(plan, index).pfn / 8;
+/** As it stands where it is written. */
+export function keptBitsIn({ path, fd, bitmap2Offset }: BitmapPlace, plan: Plan): KeptBits {
+  const place = (index: number) => bitmap2Offset + windowSpan(plan, index).pfn / 8;
   return {
     read(index) {
       const sliceBytes = Math.ceil(windowSpan(plan, index).count / 8);

@@ -5,13 +5,16 @@ import type { CensusPart, CensusPlan } from '../sme/census/plan.ts';
 import { walkTables } from './census-phase.ts';
 import { type ClassifyResult, classifyWindows } from './classify-phase.ts';
 import { type CompressResult, compressWindows } from './compress-phase.ts';
-import { type Job, SEAT } from './job.ts';
+import { type Job, type Part, SEAT } from './job.ts';
 import { Thread } from './thread.ts';
 
 export type Task =
   | { readonly phase: 'census'; readonly plan: CensusPlan }
   | { readonly phase: 'classify' }
-  | { readonly phase: 'compress'; readonly keptPages: number };
+  | { readonly phase: 'compress'; readonly parts: readonly Part[] };
+
+/** What is left to do when it is settled which pages are kept. */
+export type LastTask = Extract<Task, { phase: 'compress' }>;
 
 /** What is sent to a thread. The job comes with each task: any thread may be the one that takes it. */
 export interface Order {
@@ -38,7 +41,9 @@ export async function work({ job, task, seat }: Order): Promise<Outcome> {
   }
   try {
     thread ??= Thread.open(job);
-    return { result: drain(await phaseSteps(await thread, task, seat)) };
+    const own = await thread;
+    own.job = job;
+    return { result: drain(await phaseSteps(own, task, seat)) };
   } catch (thrown) {
     if (!(thrown instanceof SmeltError)) throw thrown;
     const { code, message, hint, exitCode } = thrown;
@@ -58,7 +63,7 @@ export async function phaseSteps(
     case 'classify':
       return classifyWindows(thread, seat);
     case 'compress':
-      return compressWindows(thread, await thread.openCodec(), task.keptPages, seat);
+      return compressWindows(thread, await thread.openCodec(), task.parts, seat);
   }
 }
 

@@ -141,6 +141,7 @@ export function sampleReport(change: Partial<DumpReport> = {}): DumpReport {
       path: 'dump',
       format: 'kdump-compressed',
       sizeBytes: 31_200_000,
+      files: [{ path: 'dump', sizeBytes: 31_200_000 }],
       estimated: false,
       dumpLevel: 31,
       codec: 'zstd',
