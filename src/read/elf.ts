@@ -38,7 +38,7 @@ export const Elf64Phdr = struct('Elf64_Phdr', {
   p_align: u64,
 });
 /** Source: elf.h, Elf64_Shdr. */
-const Elf64Shdr = struct('Elf64_Shdr', {
+export const Elf64Shdr = struct('Elf64_Shdr', {
   sh_name: u32,
   sh_type: u32,
   sh_flags: u64,

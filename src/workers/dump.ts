@@ -34,13 +34,14 @@ import { outputLevel } from './level.ts';
 import { type Means, withinMeans } from './means.ts';
 import { expectedBytes, openOutput, outputPaths } from './outputs/open-output.ts';
 import type { Output, WrittenFile } from './outputs/output.ts';
-import type {
-  CensusReport,
-  DumpObserver,
-  DumpReport,
-  DumpRequest,
-  LogReport,
-  TargetProtection,
+import {
+  type CensusReport,
+  type DumpObserver,
+  type DumpReport,
+  type DumpRequest,
+  FORMAT_NAMES,
+  type LogReport,
+  type TargetProtection,
 } from './report.ts';
 import { peakRssBytes, whyTooLarge } from './resources.ts';
 import { takeSteps } from './steps.ts';
@@ -53,9 +54,12 @@ import {
   settle,
   sumClassified,
   sumCompressed,
+  sumZero,
+  withZeroPages,
 } from './sums.ts';
 import { protectionOf, protectionOfFile, protectionWarning, requireEncrypted } from './target-protection.ts';
 import { assembleTeam, type Team } from './team.ts';
+import type { ZeroResult } from './zero-phase.ts';
 
 /** @throws SmeltError; INTERRUPTED when the signal was aborted. What is left behind then, the message says. */
 export async function dump(
@@ -225,7 +229,7 @@ class Dump {
       if (team.fallback !== undefined) this.warn(team.fallback);
       const missing = missingPagesWarning(this.input.file, compressed);
       if (missing !== undefined) this.warn(missing);
-      const sizeBytes = expectedBytes(this.input, keptPages, compressed.dataBytes);
+      const sizeBytes = expectedBytes(this.request, this.input, { ...compressed, keptPages });
       return this.report(job, classified, compressed, keptPages, sizeBytes, [], team);
     } finally {
       team.close();
@@ -289,11 +293,14 @@ class Dump {
       const writing: Job = { ...job, target: output.job };
       team = await assemble(writing);
       const drop = await this.takeCensus(team);
-      const written = keptBitsIn(output.job.bitmaps, job.plan);
-      const { classified, keptPages } = await this.classify(writing, team, drop, () => written);
+      const kept = keptBitsIn(output.job.bitmaps, job.plan);
+      const { classified, keptPages } = await this.classify(writing, team, drop, () => kept);
 
-      const task = output.lay(written, keptPages, this.level);
-      const compressed = sumCompressed(await team.finish(task, keptPages));
+      const zero = await this.dropZeroPages(output, team, keptPages);
+      stopIfAborted(this.signal);
+      const stored = keptPages - zero.zeroPages;
+      const task = output.lay(kept, stored, this.level);
+      const compressed = withZeroPages(sumCompressed(await team.finish(task, stored)), zero);
       stopIfAborted(this.signal);
       if (team.fallback !== undefined) this.warn(team.fallback);
 
@@ -318,6 +325,13 @@ class Dump {
     }
   }
 
+  /** Where the output wants them gone. */
+  private async dropZeroPages(output: Output, team: Team, keptPages: number): Promise<ZeroResult> {
+    if (!output.zeroFirst || (this.level & DumpLevel.zero) === 0)
+      return { zeroPages: 0, undecidedZeroPages: 0 };
+    return sumZero(await team.dropZeroPages(keptPages));
+  }
+
   private report(
     job: Job,
     classified: Classified,
@@ -337,7 +351,7 @@ class Dump {
       input: this.input.report,
       output: {
         path: request.output ?? request.stream?.path,
-        format: 'kdump-compressed',
+        format: FORMAT_NAMES[request.format ?? 'kdump'],
         sizeBytes,
         files,
         estimated: files.length === 0,

@@ -73,7 +73,13 @@ export interface Shared {
 /** The phases that threads share. */
 export type SharedPhase = Exclude<Phase, 'search'>;
 
-const PHASE_INDEX: Readonly<Record<SharedPhase, number>> = { census: 0, classify: 1, compress: 2 };
+const PHASE_INDEX: Readonly<Record<SharedPhase, number>> = {
+  census: 0,
+  classify: 1,
+  zero: 2,
+  compress: 3,
+  copy: 4,
+};
 const PHASES = Object.keys(PHASE_INDEX).length;
 
 /** `dedupPages`: pages that may have to be remembered, 0 for none; `parts`: of the output. */

@@ -9,6 +9,15 @@ import type { Technology } from '../sme/census/technology.ts';
 import type { MaskSource } from '../sme/mask.ts';
 import type { Verdict } from '../sme/verdict/verdict.ts';
 
+/** Outputs with pages as they lay in memory. */
+export const IMAGE_FORMATS = ['elf', 'raw', 'lime'] as const;
+export type ImageFormat = (typeof IMAGE_FORMATS)[number];
+/** What a dump can be written as. */
+export const OUTPUT_FORMATS = ['kdump', ...IMAGE_FORMATS] as const;
+export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
+/** As people know them. */
+export const FORMAT_NAMES = { kdump: 'kdump-compressed', elf: 'ELF', raw: 'raw', lime: 'LiME' } as const;
+
 /** What is looked at, and how. */
 export interface InputRequest {
   readonly input: string;
@@ -26,6 +35,8 @@ export interface InputRequest {
 export interface DumpRequest extends InputRequest {
   /** Undefined for a dry run, and where the dump goes to a stream. */
   readonly output: string | undefined;
+  /** Undefined: kdump-compressed. */
+  readonly format?: OutputFormat;
   /** The other files of a split dump (--split). */
   readonly moreOutputs?: readonly string[];
   /** -F: an open file that gets the dump as a flattened stream. */
@@ -77,9 +88,9 @@ export interface SmeRequest extends InputRequest {
 
 /**
  * `search` is for VMCOREINFO, in a dump without the note; most dumps do without. `census` counts page tables instead of the
- * pages that they map.
+ * pages that they map. `zero` and `copy` are of outputs that have pages as they lay in memory.
  */
-export type Phase = 'search' | 'census' | 'classify' | 'compress';
+export type Phase = 'search' | 'census' | 'classify' | 'zero' | 'compress' | 'copy';
 
 /** Told at the start of the work and then again and again; the numbers of a phase only grow. */
 export interface Progress {
@@ -190,7 +201,7 @@ export interface DumpReport {
   readonly output: {
     /** Undefined for a dry run without a name. */
     readonly path: string | undefined;
-    readonly format: 'kdump-compressed';
+    readonly format: (typeof FORMAT_NAMES)[OutputFormat];
     /** Of all files together. */
     readonly sizeBytes: number;
     /** Each file that was written. */

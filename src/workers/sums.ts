@@ -13,6 +13,7 @@ import type { CompressResult } from './compress-phase.ts';
 import type { DedupResult } from './dedup.ts';
 import type { BitmapPlace, Job } from './job.ts';
 import type { Thread } from './thread.ts';
+import type { ZeroResult } from './zero-phase.ts';
 
 export interface Classified {
   readonly classes: Record<PageClass, number>;
@@ -44,6 +45,22 @@ export function sumCompressed(results: readonly CompressResult[]): CompressResul
     missingPages: sum('missingPages'),
     cutPages: sum('cutPages'),
     dedup: sumDedup(results.flatMap((r) => r.dedup ?? [])),
+  };
+}
+
+export function sumZero(results: readonly ZeroResult[]): ZeroResult {
+  return {
+    zeroPages: results.reduce((total, r) => total + r.zeroPages, 0),
+    undecidedZeroPages: results.reduce((total, r) => total + r.undecidedZeroPages, 0),
+  };
+}
+
+/** Pages of zeros that went before belong to those that were kept, as where all of them share one. */
+export function withZeroPages(compressed: CompressResult, zero: ZeroResult): CompressResult {
+  return {
+    ...compressed,
+    zeroPages: compressed.zeroPages + zero.zeroPages,
+    undecidedZeroPages: compressed.undecidedZeroPages + zero.undecidedZeroPages,
   };
 }
 

@@ -10,6 +10,7 @@ import type { PhaseReport, Progress } from './report.ts';
 import { takeSteps } from './steps.ts';
 import { Thread } from './thread.ts';
 import { type LastTask, phaseSteps, type Result, type Task } from './worker.ts';
+import type { ZeroResult } from './zero-phase.ts';
 
 /** How often progress is told. */
 const TICK_MS = 100;
@@ -17,6 +18,8 @@ const TICK_MS = 100;
 export interface Team {
   census(plan: CensusPlan): Promise<CensusPart[]>;
   classify(totalPages: number): Promise<ClassifyResult[]>;
+  /** For outputs where the pages of zeros have to be known first. */
+  dropZeroPages(keptPages: number): Promise<ZeroResult[]>;
   finish(task: LastTask, keptPages: number): Promise<CompressResult[]>;
   /** This thread's own part in it. */
   readonly thread: Thread;
@@ -84,6 +87,7 @@ export async function assembleTeam(
   return {
     census: (plan) => runAgain({ phase: 'census', plan }, plan.lowestTables) as Promise<CensusPart[]>,
     classify: (totalPages) => runAgain({ phase: 'classify' }, totalPages) as Promise<ClassifyResult[]>,
+    dropZeroPages: (keptPages) => run({ phase: 'zero' }, keptPages) as Promise<ZeroResult[]>,
     finish: (task, keptPages) => run(task, keptPages) as Promise<CompressResult[]>,
     thread,
     phases,

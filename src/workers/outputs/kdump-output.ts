@@ -20,6 +20,8 @@ export class KdumpOutput implements Output {
   readonly job: JobTarget;
   readonly targets: readonly Target[];
   hasPages = false;
+  /** All of them share one. */
+  readonly zeroFirst = false;
   private readonly layout: KdumpLayout;
   private readonly header: HeaderOf;
   private readonly plan: Plan;

@@ -8,6 +8,7 @@ import { headerOf, outputNotes } from '../headers.ts';
 import type { Input } from '../input.ts';
 import type { Shared } from '../job.ts';
 import type { DumpRequest } from '../report.ts';
+import { ImageOutput } from './image-output.ts';
 import { KdumpOutput } from './kdump-output.ts';
 import type { Output } from './output.ts';
 
@@ -17,16 +18,19 @@ export function outputPaths({ output, moreOutputs = [] }: DumpRequest): readonly
 }
 
 /** @throws SmeltError TARGET, WRITE; then nothing of it is left */
-export function openOutput(request: DumpRequest, { file, description, plan }: Input, shared: Shared): Output {
+export function openOutput(request: DumpRequest, input: Input, shared: Shared): Output {
+  const { file, description, plan } = input;
+  const { stream, mostBytes, format = 'kdump' } = request;
   const notes = outputNotes(file.notes, description);
   const layout = layoutKdump(file.pageSize, notes.blob.length, plan.maxMapnr);
   const header = headerOf(file, description, notes, request.codec, plan.maxMapnr);
-  const { stream, mostBytes } = request;
-  const scratch = stream && openScratch(layout.descOffset, request.workDir);
+  const scratch =
+    stream === undefined && format === 'kdump' ? undefined : openScratch(layout.descOffset, request.workDir);
   const targets: Target[] = [];
   try {
     if (stream !== undefined) targets.push(openStream(stream.path, stream.fd, mostBytes, shared.stop));
     for (const path of outputPaths(request)) targets.push(openTarget(path, request.overwrite, mostBytes));
+    if (format !== 'kdump') return new ImageOutput(targets[0]!, scratch!, format, input, notes);
     return new KdumpOutput(targets, scratch, layout, header, plan, shared);
   } catch (error) {
     scratch?.close();
@@ -35,13 +39,24 @@ export function openOutput(request: DumpRequest, { file, description, plan }: In
   }
 }
 
-/** About what the output will take, with so many bytes of page data. */
+/** About what the output will take, with so many pages stored, of which so many are zeros, and so many bytes of page data. */
 export function expectedBytes(
+  { format = 'kdump' }: DumpRequest,
   { file, description, plan }: Input,
-  keptPages: number,
-  dataBytes: number,
+  { keptPages, zeroPages, dataBytes }: { keptPages: number; zeroPages: number; dataBytes: number },
 ): number {
-  const notes = outputNotes(file.notes, description);
-  const layout = layoutKdump(file.pageSize, notes.blob.length, plan.maxMapnr);
-  return dataOffset(layout, keptPages) + layout.blockSize + dataBytes;
+  const { pageSize } = file;
+  const notes = outputNotes(file.notes, description).blob.length;
+  switch (format) {
+    case 'kdump': {
+      const layout = layoutKdump(pageSize, notes, plan.maxMapnr);
+      return dataOffset(layout, keptPages) + layout.blockSize + dataBytes;
+    }
+    case 'elf':
+      return notes + (keptPages - zeroPages) * pageSize;
+    case 'raw':
+      return plan.maxMapnr * pageSize;
+    case 'lime':
+      return plan.totalPages * pageSize;
+  }
 }

@@ -11,6 +11,8 @@ export interface Output {
   readonly targets: readonly Target[];
   /** Whether what is there so far can be opened by others, if it comes to no more. */
   readonly hasPages: boolean;
+  /** Whether pages of zeros that are not wanted have to be gone before `lay`. */
+  readonly zeroFirst: boolean;
   /** Before the first page is looked at. */
   begin(): void;
   /** When it is settled which pages are kept, and the level that the output has; gives what is left to do with them. */
