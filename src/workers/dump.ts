@@ -1,5 +1,6 @@
 /** A dump from beginning to end: open, describe, plan, classify, compress and place, seal. */
 
+import type { Walk } from '../arch/walk.ts';
 import type { PageCodec } from '../codec/codec.ts';
 import { usedLevel } from '../codec/levels.ts';
 import { asSmeltError, SmeltError } from '../errors.ts';
@@ -56,6 +57,7 @@ import {
 } from './sums.ts';
 import { protectionOf, protectionOfFile, protectionWarning, requireEncrypted } from './target-protection.ts';
 import { assembleTeam, type Team } from './team.ts';
+import { walkIn } from './vtop.ts';
 
 /** @throws SmeltError; INTERRUPTED when the signal was aborted. What is left behind then, the message says. */
 export async function dump(
@@ -73,13 +75,17 @@ export async function dump(
   // Whatever it comes to, the log is saved first.
   means.catch(() => {});
   let saved: SavedLog | undefined;
+  let walk: Walk | undefined;
   const first = async (described: Described) => {
+    walk = asked.vtop === undefined ? undefined : walkIn(described, asked.vtop);
+    if (walk !== undefined) observer.onWalk?.(walk);
     if (asked.saveDmesg !== undefined)
       saved = await saveDmesg(asked.saveDmesg, asked, described, observer, signal);
   };
   const work = async (input: Input) =>
     new Dump(await means, observer, signal, input, protection, saved, began).run();
-  return withInput(asked, observer, signal, work, first);
+  const report = await withInput(asked, observer, signal, work, first);
+  return { ...report, vtop: walk };
 }
 
 class Dump {
@@ -329,6 +335,7 @@ class Dump {
     const undecided = classified.classes.undecided - (countZero ? compressed.undecidedZeroPages : 0);
     return {
       input: this.input.report,
+      vtop: undefined,
       output: {
         path: request.output,
         format: 'kdump-compressed',

@@ -51,7 +51,7 @@ export interface Shared {
 }
 
 /** The phases that threads share. */
-export type SharedPhase = Exclude<Phase, 'search'>;
+export type SharedPhase = Exclude<Phase, 'search' | 'zeros'>;
 
 const PHASE_INDEX: Readonly<Record<SharedPhase, number>> = { census: 0, classify: 1, compress: 2 };
 const PHASES = Object.keys(PHASE_INDEX).length;
