@@ -2,19 +2,27 @@
 
 import { SmeltError } from '../errors.ts';
 import type { DmesgRequest } from '../workers/report.ts';
-import { accessOf, parseRaw, readValues } from './args.ts';
-import { type OptionKey, optionsOf } from './options.ts';
+import { accessOf, foreignTo, parseRaw, readValues } from './args.ts';
+import type { OptionKey } from './options.ts';
 import type { Token } from './tokens.ts';
 
 /** Options of a dump that mean something for its log too. */
 const OF_THE_LOG: readonly OptionKey[] = [
+  'check-params',
   'dump-dmesg',
+  'partial-dmesg',
+  'F',
   'f',
   'i',
   'mmap',
   'non-mmap',
   'require-encrypted-target',
   'sme-mask',
+  // Of no effect with a dump either.
+  'b',
+  'cyclic-buffer',
+  'non-cyclic',
+  'work-dir',
 ];
 
 const STDOUT = '-';
@@ -23,14 +31,12 @@ const STDOUT = '-';
 export function parseDmesg(tokens: readonly Token[]): DmesgRequest {
   const raw = parseRaw(tokens, 'dump');
   const values = readValues(raw);
-  const foreign = optionsOf('dump').find(
-    ({ key, of }) => of !== undefined && raw.options[key] !== undefined && !OF_THE_LOG.includes(key),
-  );
-  if (foreign !== undefined) {
-    const name = foreign.long === undefined ? `-${foreign.short}` : `--${foreign.long}`;
-    throw usage(`${name} means nothing with --dump-dmesg, which writes the kernel log and no dump`);
-  }
-  const [input, logFile, ...more] = raw.operands;
+  const foreign = foreignTo(raw, OF_THE_LOG);
+  if (foreign !== undefined)
+    throw usage(`${foreign} means nothing with --dump-dmesg, which writes the kernel log and no dump`);
+  const { operands } = raw;
+  if (values.F && operands.length > 1) throw usage('-F writes to standard output, and LOGFILE is given too');
+  const [input, logFile, ...more] = values.F && operands.length > 0 ? [...operands, STDOUT] : operands;
   if (input === undefined || logFile === undefined) {
     const missing = input === undefined ? 'VMCORE and LOGFILE are' : 'LOGFILE is';
     throw usage(`--dump-dmesg reads VMCORE and writes LOGFILE, and ${missing} missing`);
@@ -53,6 +59,7 @@ export function parseDmesg(tokens: readonly Token[]): DmesgRequest {
     output: logFile === STDOUT ? undefined : logFile,
     overwrite: values.f ?? false,
     requireEncryptedTarget: values['require-encrypted-target'] ?? false,
+    partialDmesg: values['partial-dmesg'] ?? false,
   };
 }
 

@@ -8,8 +8,10 @@ import type {
   DumpObserver,
   DumpReport,
   DumpRequest,
+  InputRequest,
   SmeReport,
   SmeRequest,
+  UsageReport,
 } from '../workers/report.ts';
 
 /** Where text goes: process.stdout, process.stderr, or a test's list. */
@@ -18,7 +20,10 @@ export interface Sink {
   /** 0 when it is not known. */
   readonly columns: number;
   write(text: string): void;
-  /** The same for much text: resolves when it is taken, or will never be, so that no more than this waits for a slow reader. */
+  /**
+   * The same for what is the result itself and may be much: resolves when it is taken, so that no more than this waits for a slow reader.
+   * @throws SmeltError WRITE when it cannot be written, a reader that is gone among the reasons
+   */
   pass(text: string): Promise<void>;
 }
 
@@ -39,6 +44,13 @@ export type DmesgEngine = (
   signal: AbortSignal,
   write: (text: string) => Promise<void>,
 ) => Promise<DmesgReport>;
+
+/** Counts pages by kind; the engine behind `smelt --mem-usage`. @throws SmeltError */
+export type UsageEngine = (
+  request: InputRequest,
+  observer: DumpObserver,
+  signal: AbortSignal,
+) => Promise<UsageReport>;
 
 /** Takes the census of a dump; the engine behind `smelt sme`. @throws SmeltError */
 export type SmeEngine = (
@@ -63,6 +75,7 @@ export interface Host {
   /** Loads the engine only when there is something to do, so that --help and --version are quick. */
   loadEngine(): Promise<Engine>;
   loadDmesg(): Promise<DmesgEngine>;
+  loadUsage(): Promise<UsageEngine>;
   loadSme(): Promise<SmeEngine>;
   /** Looks at the machine below a root directory. */
   loadLive(): Promise<(root: string) => LiveReport>;

@@ -1,5 +1,6 @@
 /** A dump from beginning to end: open, describe, plan, classify, compress and place, seal. */
 
+import type { Walk } from '../arch/walk.ts';
 import type { PageCodec } from '../codec/codec.ts';
 import { usedLevel } from '../codec/levels.ts';
 import { asSmeltError, SmeltError } from '../errors.ts';
@@ -59,6 +60,7 @@ import {
 } from './sums.ts';
 import { protectionOf, protectionOfFile, protectionWarning, requireEncrypted } from './target-protection.ts';
 import { assembleTeam, type Team } from './team.ts';
+import { walkIn } from './vtop.ts';
 import type { ZeroResult } from './zero-phase.ts';
 
 /** @throws SmeltError; INTERRUPTED when the signal was aborted. What is left behind then, the message says. */
@@ -80,7 +82,10 @@ export async function dump(
   // Whatever it comes to, the log is saved first.
   means.catch(() => {});
   let saved: SavedLog | undefined;
+  let walk: Walk | undefined;
   const first = async (described: Described) => {
+    walk = asked.vtop === undefined ? undefined : walkIn(described, asked.vtop);
+    if (walk !== undefined) observer.onWalk?.(walk);
     if (asked.saveDmesg !== undefined)
       saved = await saveDmesg(asked.saveDmesg, asked, described, observer, signal);
   };
@@ -110,7 +115,8 @@ export async function dump(
       }
     }
   };
-  return withInput(asked, observer, signal, work, first);
+  const report = await withInput(asked, observer, signal, work, first);
+  return { ...report, vtop: walk };
 }
 
 class Dump {
@@ -327,8 +333,7 @@ class Dump {
 
   /** Where the output wants them gone. */
   private async dropZeroPages(output: Output, team: Team, keptPages: number): Promise<ZeroResult> {
-    if (!output.zeroFirst || (this.level & DumpLevel.zero) === 0)
-      return { zeroPages: 0, undecidedZeroPages: 0 };
+    if (!output.zeroFirst || (this.level & DumpLevel.zero) === 0) return sumZero([]);
     return sumZero(await team.dropZeroPages(keptPages));
   }
 
@@ -349,6 +354,7 @@ class Dump {
     const undecided = classified.classes.undecided - (countZero ? compressed.undecidedZeroPages : 0);
     return {
       input: this.input.report,
+      vtop: undefined,
       output: {
         path: request.output ?? request.stream?.path,
         format: FORMAT_NAMES[request.format ?? 'kdump'],

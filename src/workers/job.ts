@@ -41,6 +41,11 @@ export interface BitmapPlace {
   readonly bitmap2Offset: number;
 }
 
+/** One behind the other in a working file. */
+export function bitmapsIn({ path, fd }: Pick<BitmapPlace, 'path' | 'fd'>, maxMapnr: number): BitmapPlace {
+  return { path, fd, bitmap1Offset: 0, bitmap2Offset: Math.ceil(maxMapnr / 8) };
+}
+
 /** What of the kept pages goes to one outlet: page frames from `startPfn` to `endPfn - 1`. */
 export interface Part {
   readonly startPfn: number;
@@ -76,7 +81,7 @@ export type SharedPhase = Exclude<Phase, 'search'>;
 const PHASE_INDEX: Readonly<Record<SharedPhase, number>> = {
   census: 0,
   classify: 1,
-  zero: 2,
+  zeros: 2,
   compress: 3,
   copy: 4,
 };

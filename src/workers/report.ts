@@ -1,5 +1,6 @@
 /** What a dump is asked to do and what it tells when done: plain data, the same for the summary and for `--json`. */
 
+import type { Walk } from '../arch/walk.ts';
 import type { CodecName, MakerKind } from '../codec/codec.ts';
 import type { PageClass } from '../filter/page-class.ts';
 import type { Encrypted } from '../luks/target/report.ts';
@@ -45,8 +46,6 @@ export interface DumpRequest extends InputRequest {
   readonly mostBytes?: number | undefined;
   /** What is tried one after the other where the dump does not fit: `-d 31,17` has 17 here. */
   readonly otherLevels?: readonly number[];
-  /** --work-dir: where a working file may be made. */
-  readonly workDir?: string | undefined;
   /** Only looks at what a dump would come to: nothing is written. */
   readonly dryRun: boolean;
   /** Stores identical pages once. */
@@ -69,6 +68,13 @@ export interface DumpRequest extends InputRequest {
   readonly requireEncryptedTarget: boolean;
   /** Where the kernel log goes before anything else is done; undefined: nowhere. */
   readonly saveDmesg: string | undefined;
+  /** Of the log only what came behind the last `dmesg --clear`. */
+  readonly partialDmesg: boolean;
+  /** A virtual address whose walk is told before anything else is done. */
+  readonly vtop: bigint | undefined;
+  /** --work-dir and --splitblock-size, in bytes. */
+  readonly workDir: string | undefined;
+  readonly splitblockBytes: number | undefined;
 }
 
 /** A validated command line of `smelt --dump-dmesg`. */
@@ -77,6 +83,8 @@ export interface DmesgRequest extends InputRequest {
   readonly output: string | undefined;
   readonly overwrite: boolean;
   readonly requireEncryptedTarget: boolean;
+  /** Only what came behind the last `dmesg --clear`. */
+  readonly partialDmesg: boolean;
 }
 
 /** A validated command line of `smelt sme`. */
@@ -88,9 +96,9 @@ export interface SmeRequest extends InputRequest {
 
 /**
  * `search` is for VMCOREINFO, in a dump without the note; most dumps do without. `census` counts page tables instead of the
- * pages that they map. `zero` and `copy` are of outputs that have pages as they lay in memory.
+ * pages that they map; `zeros` looks for pages of zeros before any is written, and `copy` writes pages as they are.
  */
-export type Phase = 'search' | 'census' | 'classify' | 'zero' | 'compress' | 'copy';
+export type Phase = 'search' | 'census' | 'classify' | 'zeros' | 'compress' | 'copy';
 
 /** Told at the start of the work and then again and again; the numbers of a phase only grow. */
 export interface Progress {
@@ -111,6 +119,8 @@ export interface InputReport {
   readonly ramBytes: number;
   /** "6.1.0-56-amd64"; undefined when nothing says so. */
   readonly release: string | undefined;
+  /** Seconds since 1970; undefined where the machine did not crash, or does not say when. */
+  readonly crashTime: number | undefined;
   readonly architecture: string;
   readonly pageSizeBytes: number;
   readonly pageTableLevels: number | undefined;
@@ -190,6 +200,25 @@ export interface DmesgReport {
   readonly warnings: readonly string[];
 }
 
+/** What `smelt --mem-usage` tells. */
+export interface UsageReport {
+  readonly input: InputReport;
+  /** Page frames that the input describes. */
+  readonly totalPages: number;
+  /** By class, as a dump at level 31 has them. With absentPages they add up to totalPages. */
+  readonly classes: Readonly<Record<PageClass, number>>;
+  /** Page frames that the input itself no longer has. */
+  readonly absentPages: number;
+  /** Of those that would stay: they could not be read, and may be pages of zeros. They are among `kernel`. */
+  readonly missingPages: number;
+  readonly kernelFreePages: number | undefined;
+  readonly threads: number;
+  readonly phases: readonly PhaseReport[];
+  readonly totalMs: number;
+  readonly peakRssBytes: number;
+  readonly warnings: readonly string[];
+}
+
 export interface PhaseReport {
   readonly phase: Phase;
   readonly pages: number;
@@ -198,6 +227,8 @@ export interface PhaseReport {
 
 export interface DumpReport {
   readonly input: InputReport;
+  /** Of --vtop. */
+  readonly vtop: Walk | undefined;
   readonly output: {
     /** Undefined for a dry run without a name. */
     readonly path: string | undefined;
@@ -256,6 +287,8 @@ export interface DumpObserver {
   onInput(input: InputReport): void;
   onProgress(progress: Progress): void;
   onWarning(sentence: string): void;
+  /** Of --vtop, before the dump begins. */
+  onWalk?(walk: Walk): void;
   /** The log is saved, and the dump begins. */
   onLog?(log: LogReport): void;
 }

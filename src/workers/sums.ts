@@ -52,6 +52,7 @@ export function sumZero(results: readonly ZeroResult[]): ZeroResult {
   return {
     zeroPages: results.reduce((total, r) => total + r.zeroPages, 0),
     undecidedZeroPages: results.reduce((total, r) => total + r.undecidedZeroPages, 0),
+    missingPages: results.reduce((total, r) => total + r.missingPages, 0),
   };
 }
 

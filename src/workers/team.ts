@@ -87,7 +87,7 @@ export async function assembleTeam(
   return {
     census: (plan) => runAgain({ phase: 'census', plan }, plan.lowestTables) as Promise<CensusPart[]>,
     classify: (totalPages) => runAgain({ phase: 'classify' }, totalPages) as Promise<ClassifyResult[]>,
-    dropZeroPages: (keptPages) => run({ phase: 'zero' }, keptPages) as Promise<ZeroResult[]>,
+    dropZeroPages: (keptPages) => run({ phase: 'zeros' }, keptPages) as Promise<ZeroResult[]>,
     finish: (task, keptPages) => run(task, keptPages) as Promise<CompressResult[]>,
     thread,
     phases,

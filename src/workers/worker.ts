@@ -14,7 +14,7 @@ import { dropZeroPages, type ZeroResult } from './zero-phase.ts';
 export type Task =
   | { readonly phase: 'census'; readonly plan: CensusPlan }
   | { readonly phase: 'classify' }
-  | { readonly phase: 'zero' }
+  | { readonly phase: 'zeros' }
   | { readonly phase: 'compress'; readonly parts: readonly Part[] }
   | { readonly phase: 'copy'; readonly segments: ImageSegments; readonly fileBytes: number };
 
@@ -67,7 +67,7 @@ export async function phaseSteps(
       return walkTables(thread, task.plan, seat);
     case 'classify':
       return classifyWindows(thread, seat);
-    case 'zero':
+    case 'zeros':
       return dropZeroPages(thread, seat);
     case 'compress':
       return compressWindows(thread, await thread.openCodec(), task.parts, seat);

@@ -13,6 +13,8 @@ export interface ZeroResult {
   readonly zeroPages: number;
   /** Those of them that are undecided. */
   readonly undecidedZeroPages: number;
+  /** Kept pages that could not be read, and stay. */
+  readonly missingPages: number;
 }
 
 /** Pages between two looks at the world. */
@@ -27,8 +29,8 @@ export function* dropZeroPages(thread: Thread, seat?: number): Generator<void, Z
   const kept = keptBitsIn(target.bitmaps, plan);
   const isZero = openZeroTest(pageSize);
   const undecided = new UndecidedPages(thread);
-  const result = { zeroPages: 0, undecidedZeroPages: 0 };
-  for (const index of takeWindows(job, 'zero', seat)) {
+  const result = { zeroPages: 0, undecidedZeroPages: 0, missingPages: 0 };
+  for (const index of takeWindows(job, 'zeros', seat)) {
     const { pfn, count } = windowSpan(plan, index);
     if (shared.keptPages[index] === 0) continue;
     const open = undecided.of(index);
@@ -38,6 +40,7 @@ export function* dropZeroPages(thread: Thread, seat?: number): Generator<void, Z
     for (const [from, to] of runsOf(kept.read(index), 0, count)) {
       for (let at = from; at < to; ) {
         const loaded = reader.load(pfn + at, to - at);
+        if (loaded === 0) result.missingPages++;
         const { bytes, start } = reader;
         for (let i = 0; i < loaded; i++) {
           const offset = start + i * pageSize;
@@ -47,7 +50,7 @@ export function* dropZeroPages(thread: Thread, seat?: number): Generator<void, Z
         }
         const n = Math.max(1, loaded);
         at += n;
-        addDone(shared, 'zero', n);
+        addDone(shared, 'zeros', n);
         sinceLook += n;
         if (sinceLook < LOOK_PAGES) continue;
         sinceLook = 0;

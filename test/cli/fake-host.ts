@@ -1,6 +1,14 @@
 /** A world for the command line to run in: streams that remember, signals that a test sends, an engine that a test writes. */
 
-import type { BenchEngine, DmesgEngine, Engine, Host, Sink, SmeEngine } from '../../src/cli/host.ts';
+import type {
+  BenchEngine,
+  DmesgEngine,
+  Engine,
+  Host,
+  Sink,
+  SmeEngine,
+  UsageEngine,
+} from '../../src/cli/host.ts';
 import type { LiveReport } from '../../src/sme/live/report.ts';
 import type { Verdict } from '../../src/sme/verdict/verdict.ts';
 import type { DumpReport, InputReport } from '../../src/workers/report.ts';
@@ -46,6 +54,7 @@ export interface FakeHostOptions {
   bench?: BenchEngine;
   sme?: SmeEngine;
   dmesg?: DmesgEngine;
+  usage?: UsageEngine;
   luks?: Awaited<ReturnType<Host['loadLuks']>>;
   live?: (root: string) => LiveReport;
   /** Of a terminal on stderr; without it stderr is none. */
@@ -70,6 +79,7 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
     loadBench: async () => options.bench ?? (async () => Promise.reject(new Error('no bench in this test'))),
     loadLuks: async () => options.luks ?? (await Promise.reject(new Error('no keys in this test'))),
     loadDmesg: async () => options.dmesg ?? (async () => Promise.reject(new Error('no log in this test'))),
+    loadUsage: async () => options.usage ?? (async () => Promise.reject(new Error('no count in this test'))),
     loadSme: async () => options.sme ?? (async () => Promise.reject(new Error('no census in this test'))),
     loadLive: async () =>
       options.live ??
@@ -121,6 +131,7 @@ export function sampleInput(change: Partial<InputReport> = {}): InputReport {
     format: 'ELF',
     ramBytes: 4 * 2 ** 30,
     release: '6.12.117',
+    crashTime: undefined,
     architecture: 'x86_64',
     pageSizeBytes: 4096,
     pageTableLevels: 5,
@@ -137,6 +148,7 @@ export function sampleInput(change: Partial<InputReport> = {}): InputReport {
 export function sampleReport(change: Partial<DumpReport> = {}): DumpReport {
   return {
     input: sampleInput(),
+    vtop: undefined,
     output: {
       path: 'dump',
       format: 'kdump-compressed',

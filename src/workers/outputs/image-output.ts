@@ -11,7 +11,7 @@ import type { Scratch } from '../../write/scratch.ts';
 import type { Target } from '../../write/target-file.ts';
 import type { OutputNotes } from '../headers.ts';
 import type { Input } from '../input.ts';
-import type { JobTarget } from '../job.ts';
+import { bitmapsIn, type JobTarget } from '../job.ts';
 import type { ImageFormat } from '../report.ts';
 import type { KeptBits } from '../sums.ts';
 import type { LastTask } from '../worker.ts';
@@ -44,7 +44,7 @@ export class ImageOutput implements Output {
     this.notes = notes;
     const { path, fd, mostBytes, stream } = target;
     this.job = {
-      bitmaps: { path: scratch.path, fd: scratch.fd, ...bitmapsOfScratch(input.plan.maxMapnr) },
+      bitmaps: bitmapsIn(scratch, input.plan.maxMapnr),
       outlets: [{ path, fd, mostBytes, stream }],
       layout: undefined,
     };
@@ -126,12 +126,4 @@ export class ImageOutput implements Output {
     );
     return mapped === undefined ? 0n : mapped.vaddr - BigInt(mapped.paddr);
   }
-}
-
-/** Two bitmaps, one behind the other. */
-export function bitmapsOfScratch(maxMapnr: number): {
-  readonly bitmap1Offset: number;
-  readonly bitmap2Offset: number;
-} {
-  return { bitmap1Offset: 0, bitmap2Offset: Math.ceil(maxMapnr / 8) };
 }
