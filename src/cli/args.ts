@@ -17,6 +17,7 @@ import {
   type OptionValues,
   optionsOf,
 } from './options.ts';
+import { outputsOf, splitOperands } from './output-args.ts';
 import { findRefused, type Refused } from './refused.ts';
 import type { Token } from './tokens.ts';
 
@@ -139,7 +140,8 @@ function nearestOption(name: string, command: CommandName): string | undefined {
 export function toDumpRequest(raw: RawArgs): DumpRequest {
   const values = readValues(raw);
   const dryRun = values['dry-run'] ?? false;
-  const [input, output] = operandsOf(raw.operands, dryRun);
+  const { operands, moreOutputs } = splitOperands(values, raw.operands);
+  const [input, output] = operandsOf(operands, dryRun || values.F === true);
   if (dryRun && values.dedup) {
     throw new SmeltError(
       'USAGE',
@@ -149,7 +151,7 @@ export function toDumpRequest(raw: RawArgs): DumpRequest {
       },
     );
   }
-  if (values['require-encrypted-target'] && output === undefined) {
+  if (values['require-encrypted-target'] && output === undefined && !values.F) {
     throw new SmeltError('USAGE', '--require-encrypted-target needs DUMPFILE, to look at what that is on', {
       hint: 'Name it also for a dry run: nothing is written there.',
     });
@@ -170,19 +172,13 @@ export function toDumpRequest(raw: RawArgs): DumpRequest {
       hint: 'Add --save-dmesg LOGFILE, or --dump-dmesg for the log alone.',
     });
   }
-  if (values.F) {
-    throw new SmeltError('USAGE', '-F writes the kernel log to standard output, and no dump', {
-      hint: 'Add --dump-dmesg, or leave it out and name DUMPFILE.',
-    });
-  }
   const codec = codecOf(values);
   checkCompression(codec, values);
   return {
     input,
-    output,
+    ...outputsOf(values, output, moreOutputs),
     dryRun,
     dedup: values.dedup ?? false,
-    dumpLevel: values['dump-level'],
     codec,
     compressionLevel: values['compression-level'],
     codecMaker: values['codec-maker'],

@@ -7,7 +7,7 @@ import type { OptionKey } from './options.ts';
 import type { Token } from './tokens.ts';
 
 /** Options of a dump that mean something for its log too. */
-const OF_THE_LOG: readonly OptionKey[] = [
+export const OF_THE_LOG: readonly OptionKey[] = [
   'check-params',
   'dump-dmesg',
   'partial-dmesg',

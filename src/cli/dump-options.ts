@@ -3,7 +3,7 @@
 import { CODEC_NAMES } from '../codec/codec.ts';
 import { levelRange } from '../codec/levels.ts';
 import type { Option } from './option.ts';
-import { readDumpLevel, readMakerKind, readName, readSmeMask, readThreads, wholeNumber } from './values.ts';
+import { readDumpLevels, readMakerKind, readName, readSmeMask, readThreads, wholeNumber } from './values.ts';
 
 /** Of any codec; whether this one has it is asked when the codec is known. */
 const HIGHEST_LEVEL = Math.max(...CODEC_NAMES.map((name) => levelRange(name)?.most ?? 0));
@@ -21,8 +21,8 @@ export const DUMP_OPTIONS = [
     docs: { bench: 'pages to leave out: 0 none to 31 all (default 31)' },
     longDoc:
       'The sum of what to leave out: 1 zero pages, 2 page cache without private data, 4 all page cache, 8 user data, 16 free pages. ' +
-      'Pages that are offline or broken (hwpoison) are left out at any level. The default is 0.',
-    read: readDumpLevel,
+      'Pages that are offline or broken (hwpoison) are left out at any level. The default is 0. Of several (-d 23,31) the next one is tried where the dump does not fit.',
+    read: readDumpLevels,
   },
   {
     key: 'strict',

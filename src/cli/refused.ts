@@ -10,9 +10,7 @@ export interface Refused {
 /** Source: makedumpfile(8) and print_info.c of 1.7.9. */
 const REFUSED: readonly Refused[] = [
   { name: '-e' },
-  { name: '-E' },
   { name: '-g' },
-  { name: '-L' },
   { name: '-R' },
   { name: '-x', instead: 'smelt reads VMCOREINFO from the dump, or from a file given with -i.' },
   { name: '-X' },
@@ -21,7 +19,6 @@ const REFUSED: readonly Refused[] = [
   { name: '--eppic' },
   { name: '--extension' },
   { name: '--reassemble' },
-  { name: '--split' },
   { name: '--xen-syms' },
   { name: '--xen-vmcoreinfo' },
   { name: '--xen_phys_start' },

@@ -4,6 +4,7 @@ import { MAKER_KINDS, type MakerKind } from '../codec/codec.ts';
 import { SmeltError } from '../errors.ts';
 import { MAX_DUMP_LEVEL } from '../filter/page-class.ts';
 import { HIGHEST_MASK_BIT, LOWEST_MASK_BIT } from '../sme/mask-bits.ts';
+import { OUTPUT_FORMATS, type OutputFormat } from '../write/formats.ts';
 
 export function isWholeNumber(text: string, least: number, most: number): boolean {
   return /^[0-9]{1,9}$/.test(text) && Number(text) >= least && Number(text) <= most;
@@ -73,26 +74,29 @@ export function readSize(label: string, least: string, most: string): (text: str
   };
 }
 
+/** A number of bytes, with or without a suffix. */
+export function readLimit(label: string): (text: string) => number {
+  return (text) => {
+    const bytes = /^[0-9]{1,15}$/.test(text) ? Number(text) : sizeOf(text);
+    if (bytes !== undefined && bytes > 0) return bytes;
+    throw new SmeltError('USAGE', `${label} ${quoted(text)}: a limit is a number of bytes`, {
+      hint: `It may have a K, M, G or T behind it: ${label} 500M.`,
+    });
+  };
+}
+
 function sizeOf(text: string): number | undefined {
   const [, digits, unit] = /^([0-9]{1,12})([KMGT])(?:i?B)?$/i.exec(text) ?? [];
   return digits === undefined ? undefined : Number(digits) * SIZE_UNITS[unit.toUpperCase()];
 }
 
-export function readDumpLevel(text: string): number {
-  if (isWholeNumber(text, 0, MAX_DUMP_LEVEL)) return Number(text);
+/** One level, or several that are tried one after the other. */
+export function readDumpLevels(text: string): readonly number[] {
   const levels = text.split(',');
-  const first = levels.find((level) => isWholeNumber(level, 0, MAX_DUMP_LEVEL));
-  const hint =
-    levels.length > 1 && first !== undefined
-      ? `Give one of them alone, the one to filter with: -d ${first}.`
-      : 'Add up what to leave out: 1 zero pages, 2 page cache, 4 private cache too, 8 user data, 16 free pages; -d 31 is all of them.';
-  throw new SmeltError(
-    'USAGE',
-    `-d ${quoted(text)}: a dump level is one number from 0 to ${MAX_DUMP_LEVEL}`,
-    {
-      hint,
-    },
-  );
+  if (levels.every((level) => isWholeNumber(level, 0, MAX_DUMP_LEVEL))) return levels.map(Number);
+  throw new SmeltError('USAGE', `-d ${quoted(text)}: a dump level is a number from 0 to ${MAX_DUMP_LEVEL}`, {
+    hint: 'Add up what to leave out: 1 zero pages, 2 page cache, 4 private cache too, 8 user data, 16 free pages; -d 31 is all of them, and -d 23,31 tries 31 where 23 does not fit.',
+  });
 }
 
 export function readSmeMask(text: string): bigint {
@@ -139,4 +143,14 @@ export function readMakerKind(text: string): MakerKind {
   throw new SmeltError('USAGE', `--codec-maker ${quoted(text)}: a maker is ${MAKER_KINDS.join(' or ')}`, {
     hint: 'Without the option smelt takes the native one where it is installed.',
   });
+}
+
+export function readFormat(text: string): OutputFormat {
+  const format = OUTPUT_FORMATS.find((known) => known === text.toLowerCase());
+  if (format !== undefined) return format;
+  throw new SmeltError(
+    'USAGE',
+    `--to ${quoted(text)}: a format is ${OUTPUT_FORMATS.slice(0, -1).join(', ')} or ${OUTPUT_FORMATS.at(-1)}`,
+    { hint: 'Volatility reads elf and lime, crash kdump and elf.' },
+  );
 }

@@ -9,15 +9,7 @@ import type { SharedUse } from '../sme/census/shared-uses.ts';
 import type { Technology } from '../sme/census/technology.ts';
 import type { MaskSource } from '../sme/mask.ts';
 import type { Verdict } from '../sme/verdict/verdict.ts';
-
-/** Outputs with pages as they lay in memory. */
-export const IMAGE_FORMATS = ['elf', 'raw', 'lime'] as const;
-export type ImageFormat = (typeof IMAGE_FORMATS)[number];
-/** What a dump can be written as. */
-export const OUTPUT_FORMATS = ['kdump', ...IMAGE_FORMATS] as const;
-export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
-/** As people know them. */
-export const FORMAT_NAMES = { kdump: 'kdump-compressed', elf: 'ELF', raw: 'raw', lime: 'LiME' } as const;
+import type { FORMAT_NAMES, OutputFormat } from '../write/formats.ts';
 
 /** What is looked at, and how. */
 export interface InputRequest {
@@ -41,7 +33,7 @@ export interface DumpRequest extends InputRequest {
   /** The other files of a split dump (--split). */
   readonly moreOutputs?: readonly string[];
   /** -F: an open file that gets the dump as a flattened stream. */
-  readonly stream?: { readonly fd: number; readonly path: string };
+  readonly stream?: { readonly fd: number; readonly path: string } | undefined;
   /** -L: no file gets larger. */
   readonly mostBytes?: number | undefined;
   /** What is tried one after the other where the dump does not fit: `-d 31,17` has 17 here. */
@@ -75,6 +67,11 @@ export interface DumpRequest extends InputRequest {
   /** --work-dir and --splitblock-size, in bytes. */
   readonly workDir: string | undefined;
   readonly splitblockBytes: number | undefined;
+}
+
+/** Names of all files that the request has written. */
+export function outputPaths({ output, moreOutputs = [] }: DumpRequest): readonly string[] {
+  return output === undefined ? [] : [output, ...moreOutputs];
 }
 
 /** A validated command line of `smelt --dump-dmesg`. */

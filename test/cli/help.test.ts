@@ -142,14 +142,24 @@ describe('smelt dump --help', () => {
             --keep-incomplete      keep DUMPFILE.incomplete when interrupted
             --save-dmesg LOGFILE   before the dump, write the kernel log as text
             --dump-dmesg           write nothing but the kernel log: VMCORE LOGFILE
+        -F                         to standard output, as a flattened stream
+        -E                         write ELF, as --to elf
+            --to FORMAT            kdump (default), elf, raw or lime
+            --split                to several files: --split VMCORE FILE1 FILE2 …
+        -L SIZE                    let no file get larger than SIZE (bytes, K, M, G, T)
+            --work-dir DIR         for a working file, by default TMPDIR or /tmp
+            --partial-dmesg        of the log only what came after \`dmesg --clear\`
+            --mem-usage            write nothing, and show the kinds of pages of VMCORE
 
       How to run
             --dry-run              estimate only; DUMPFILE may be left out
             --num-threads N        threads that work; 0 is 1 (default: one a CPU)
             --mmap                 map VMCORE into memory (default)
             --non-mmap             read VMCORE instead of mapping it
+            --check-params         check the command line and do nothing else
 
       What to tell
+            --vtop ADDR            show the page-table walk of an address, then dump
             --quiet                errors and warnings only (--message-level 4)
             --json                 a report for programs on stdout, errors too
             --debug                add the stack trace to an error
@@ -157,6 +167,10 @@ describe('smelt dump --help', () => {
         -v, --version              show the version and exit
 
       Compatibility with makedumpfile
+            --splitblock-size KIB  by what makedumpfile --split counts; no effect
+            --cyclic-buffer KIB    makedumpfile's buffer for bitmaps; no effect
+            --non-cyclic           an option of older makedumpfiles; no effect
+        -b ORDER                   makedumpfile's output buffer; no effect
             --message-level N      1 progress, 2 common, 4 error, 8 debug, 16 report
         -D                         debug messages too (--message-level +8)
             --show-stats           the summary, at any message level (+16)

@@ -9,10 +9,20 @@ describe('--json', () => {
     const text = jsonReport('dump', report);
     expect(text.indexOf('\n')).toBe(text.length - 1);
     const verdict = { ...report.verdict, row: null, hint: null };
+    const input = { ...report.input, crashTime: null };
     expect(JSON.parse(text)).toEqual({
       smelt: 1,
       command: 'dump',
-      report: { ...report, dedup: null, census: null, targetProtection: null, log: null, verdict },
+      report: {
+        ...report,
+        input,
+        vtop: null,
+        dedup: null,
+        census: null,
+        targetProtection: null,
+        log: null,
+        verdict,
+      },
     });
   });
 
