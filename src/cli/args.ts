@@ -212,6 +212,15 @@ export function parseDump(tokens: readonly Token[]): DumpRequest {
   return toDumpRequest(parseRaw(tokens, 'dump'));
 }
 
+/** And for `smelt convert`. @throws SmeltError USAGE */
+export function parseConvert(tokens: readonly Token[]): DumpRequest {
+  const raw = parseRaw(tokens, 'convert');
+  if (raw.options.to !== undefined) return toDumpRequest(raw);
+  throw new SmeltError('USAGE', 'smelt convert needs the format that is to be written', {
+    hint: 'Add --to kdump, --to elf, --to raw or --to lime.',
+  });
+}
+
 /** The first option that means nothing here, as it is typed; what every command takes always means something. */
 export function foreignTo(raw: RawArgs, wanted: readonly OptionKey[]): string | undefined {
   const foreign = optionsOf('dump').find(

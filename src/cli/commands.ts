@@ -57,6 +57,26 @@ export const COMMANDS: readonly Command[] = [
     run: async (tokens, display, host) => (await import('./dump-command.ts')).runDump(tokens, display, host),
   },
   {
+    name: 'convert',
+    doc: 'another format: --to kdump, elf, raw or lime',
+    operands: ['VMCORE', 'DUMPFILE'],
+    help: {
+      usage: 'smelt convert [OPTIONS] VMCORE DUMPFILE --to FORMAT',
+      about: [
+        'Writes all that VMCORE has as a dump of another format: kdump (compressed), elf,',
+        'raw (address 0 first), or lime (what Volatility takes). -d leaves pages out.',
+      ],
+      examples: [
+        ['smelt convert dump vmcore --to elf', 'for Volatility, gdb'],
+        ['smelt convert dump memory --to lime', 'for Volatility'],
+        ['smelt convert -z vmcore dump --to kdump', 'small, and complete'],
+      ],
+      end: ['Exit codes: 0 done, 1 failed or interrupted.'],
+    },
+    run: async (tokens, display, host) =>
+      (await import('./dump-command.ts')).runConvert(tokens, display, host),
+  },
+  {
     name: 'sme',
     doc: 'which pages were encrypted; --live: this machine',
     operands: ['VMCORE'],

@@ -2,7 +2,7 @@
 
 import { ExitCode, SmeltError } from '../errors.ts';
 import { type DumpReport, type DumpRequest, outputPaths } from '../workers/report.ts';
-import { parseDump } from './args.ts';
+import { parseConvert, parseDump } from './args.ts';
 import { checked } from './check-params.ts';
 import { type DisplayOptions, MessageLevel } from './display.ts';
 import { exitCodeOf, reportFailure, reportWarnings } from './errors-out.ts';
@@ -25,7 +25,24 @@ export async function runDump(
   if (given(tokens, 'dump-dmesg'))
     return (await import('./dmesg-command.ts')).runDmesg(tokens, display, host);
   if (given(tokens, 'mem-usage')) return (await import('./usage-command.ts')).runUsage(tokens, display, host);
-  const request = parseDump(tokens);
+  return runRequest(parseDump(tokens), tokens, display, host);
+}
+
+/** `smelt convert`: a dump of everything, in the format that is asked for. @throws SmeltError USAGE */
+export async function runConvert(
+  tokens: readonly Token[],
+  display: DisplayOptions,
+  host: Host,
+): Promise<number> {
+  return runRequest(parseConvert(tokens), tokens, display, host);
+}
+
+async function runRequest(
+  request: DumpRequest,
+  tokens: readonly Token[],
+  display: DisplayOptions,
+  host: Host,
+): Promise<number> {
   if (given(tokens, 'check-params')) return checked(display, host);
   if (request.stream !== undefined && host.stdout.isTTY) {
     throw new SmeltError('USAGE', '-F would write the dump to this terminal', {
@@ -57,7 +74,8 @@ export async function runDump(
     const failure = failureAfter(thrown, interruption.signal);
     const error = withSpaceHint(withInputHint(failure, request.input), request);
     reportFailure(error, observer.warnings, display, host);
-    return exitCodeOf(error, host);
+    // Another program must not go on where this one stopped.
+    return observer.streamBegan ? error.exitCode : exitCodeOf(error, host);
   }
 }
 

@@ -92,7 +92,8 @@ function list(command: Command): string[] {
   const rows = inOrder.flatMap((option) => {
     if (option.group !== 'codec') return [row(option, command)];
     if (`-${option.short}` !== letters[0]) return [];
-    return [`${`  ${letters.join(', ')}`.padEnd(SPELLING_WIDTH)} zstd (default), zlib, lzo, snappy`];
+    const standard = command.name === 'bench' ? ' (default)' : '';
+    return [`${`  ${letters.join(', ')}`.padEnd(SPELLING_WIDTH)} zstd${standard}, zlib, lzo, snappy`];
   });
   return [...rows, '  --quiet, --message-level, --debug: see `smelt dump --help`'];
 }

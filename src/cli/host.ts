@@ -86,6 +86,8 @@ export interface Host {
   readonly program: readonly string[];
   /** Calls `listener` with "SIGINT" … until the returned function is called. */
   onSignal(listener: (name: string) => void): () => void;
+  /** Makes an empty file, for whoever started this program. */
+  touch(path: string): void;
   /** Ends the process on the spot. */
   exitNow(code: number): void;
 }

@@ -1,6 +1,6 @@
 /** The host that a started smelt has: this process, its streams, its signals. */
 
-import { readlinkSync } from 'node:fs';
+import { readlinkSync, writeFileSync } from 'node:fs';
 import { ExitCode, errnoName, SmeltError, systemReason } from '../errors.ts';
 import type { Host, Sink } from './host.ts';
 import { ENDING_SIGNALS } from './signals.ts';
@@ -25,6 +25,7 @@ export function processHost(): Host {
         for (const name of ENDING_SIGNALS) process.off(name, listener);
       };
     },
+    touch: (path) => writeFileSync(path, ''),
     exitNow: (code) => process.exit(code),
   };
 }

@@ -199,6 +199,7 @@ class Dump {
     if (request.dryRun || (paths.length === 0 && request.stream === undefined)) {
       return this.estimate(job, await assemble(job));
     }
+    if (request.stream !== undefined) this.observer.onStream?.();
     return this.write(job, openOutput(request, this.input, job.shared), assemble);
   }
 

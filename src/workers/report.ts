@@ -286,6 +286,8 @@ export interface DumpObserver {
   onWarning(sentence: string): void;
   /** Of --vtop, before the dump begins. */
   onWalk?(walk: Walk): void;
+  /** From now on something is in the stream. */
+  onStream?(): void;
   /** The log is saved, and the dump begins. */
   onLog?(log: LogReport): void;
 }

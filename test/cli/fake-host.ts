@@ -91,6 +91,7 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
+    touch: () => {},
     exitNow: (code) => exits.push(code),
     send: (signal) => {
       for (const listener of listeners) listener(signal);

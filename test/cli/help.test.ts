@@ -26,6 +26,7 @@ describe('smelt --help', () => {
 
       Commands
         dump                       filter and compress a dump; the default
+        convert                    another format: --to kdump, elf, raw or lime
         sme                        which pages were encrypted; --live: this machine
         luks                       encrypted targets: status, register, unlock, lock
         bench                      measure codecs, levels and threads on a dump
@@ -33,7 +34,6 @@ describe('smelt --help', () => {
       Options used most
         -d, --dump-level LEVEL     pages to leave out: 0 none to 31 all (default 0)
         -z                         zstd: quick, small dumps
-        -l                         lzo: quick, larger dumps
         -f                         overwrite DUMPFILE when it exists
             --num-threads N        threads that work; 0 is 1 (default: one a CPU)
             --json                 a report for programs on stdout, errors too
@@ -145,11 +145,11 @@ describe('smelt dump --help', () => {
         -F                         to standard output, as a flattened stream
         -E                         write ELF, as --to elf
             --to FORMAT            kdump (default), elf, raw or lime
-            --split                to several files: --split VMCORE FILE1 FILE2 …
-        -L SIZE                    let no file get larger than SIZE (bytes, K, M, G, T)
+            --split                to two files or more: VMCORE FILE1 FILE2
+        -L SIZE                    let no file get larger than SIZE (K, M, G)
             --work-dir DIR         for a working file, by default TMPDIR or /tmp
             --partial-dmesg        of the log only what came after \`dmesg --clear\`
-            --mem-usage            write nothing, and show the kinds of pages of VMCORE
+            --mem-usage            write nothing, but show what pages there are
 
       How to run
             --dry-run              estimate only; DUMPFILE may be left out

@@ -103,7 +103,7 @@ describe('the command line of smelt sme', () => {
     ['--live -f', '-f means nothing with --live'],
     ['a --root /', '--root means nothing without --live'],
     ['a -f', '-f means nothing without --pages'],
-    ['a -d 31', '--dump-level is no option of smelt sme but of smelt dump and bench'],
+    ['a -d 31', '--dump-level is no option of smelt sme but of smelt dump, convert and bench'],
   ])('%j is refused', (line, message) => {
     let thrown: unknown;
     try {
