@@ -1,5 +1,6 @@
 /** From tokens to a validated request: what is wrong with a command line is said here, in one sentence and a way out. */
 
+import { existsSync } from 'node:fs';
 import { Parser } from 'yargs/helpers';
 import type { CodecName } from '../codec/codec.ts';
 import { levelRange } from '../codec/levels.ts';
@@ -89,13 +90,21 @@ function refuseBadToken(token: Token, command: CommandName): void {
   }
 }
 
-function foreignOption({ long, short, of = [] }: Option, command: CommandName): SmeltError {
-  const name = long === undefined ? `-${short}` : `--${long}`;
+function nameOf({ long, short }: Option): string {
+  return long === undefined ? `-${short}` : `--${long}`;
+}
+
+function foreignOption(option: Option, command: CommandName): SmeltError {
+  const name = nameOf(option);
   const refused = findRefused(name);
   if (refused !== undefined) return refusedOption(refused, command);
-  return new SmeltError('USAGE', `${name} is no option of smelt ${command} but of smelt ${listed(of)}`, {
-    hint: helpHint(command),
-  });
+  return new SmeltError(
+    'USAGE',
+    `${name} is no option of smelt ${command} but of smelt ${listed(option.of ?? [])}`,
+    {
+      hint: helpHint(command),
+    },
+  );
 }
 
 /** "dump", "dump and sme", "dump, sme and bench" */
@@ -139,7 +148,7 @@ function nearestOption(name: string, command: CommandName): string | undefined {
 export function toDumpRequest(raw: RawArgs): DumpRequest {
   const values = readValues(raw);
   const dryRun = values['dry-run'] ?? false;
-  const [input, output] = operandsOf(raw.operands, dryRun);
+  const { output, ...inputs } = operandsOf(raw.operands, dryRun);
   if (dryRun && values.dedup) {
     throw new SmeltError(
       'USAGE',
@@ -168,7 +177,7 @@ export function toDumpRequest(raw: RawArgs): DumpRequest {
   const codec = codecOf(values);
   checkCompression(codec, values);
   return {
-    input,
+    ...inputs,
     output,
     dryRun,
     dedup: values.dedup ?? false,
@@ -188,7 +197,7 @@ export function toDumpRequest(raw: RawArgs): DumpRequest {
 }
 
 /** How the input is looked at. */
-export function accessOf(values: OptionValues): Omit<InputRequest, 'input'> {
+export function accessOf(values: OptionValues): Omit<InputRequest, 'input' | 'moreParts'> {
   return {
     threads: values['num-threads'],
     mmap: values.mmap ? true : values['non-mmap'] ? false : undefined,
@@ -209,6 +218,14 @@ export function readValues(raw: RawArgs): OptionValues {
     return [[key, typeof text === 'string' && read !== undefined ? read(text) : text]];
   });
   return Object.fromEntries(values);
+}
+
+/** The first option of a dump that was given and is not among those that mean something here, as it is typed. */
+export function meaningless(raw: RawArgs, known: readonly OptionKey[]): string | undefined {
+  const foreign = optionsOf('dump').find(
+    ({ key, of }) => of !== undefined && raw.options[key] !== undefined && !known.includes(key),
+  );
+  return foreign && nameOf(foreign);
 }
 
 export function codecOf(values: OptionValues): CodecName | undefined {
@@ -251,14 +268,19 @@ function needsCodec(what: string, letters: string): SmeltError {
   return new SmeltError('USAGE', `${what}: no compression is asked for`, { hint: `Add ${letters}.` });
 }
 
-const COUNT_WORDS = ['no', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine'];
+/** VMCORE, or the parts of one that was split. */
+export type Inputs = Pick<InputRequest, 'input' | 'moreParts'>;
 
-/** Of a dry run DUMPFILE may be missing. */
+export function inputsOf([input, ...moreParts]: readonly string[]): Inputs {
+  return { input: input!, moreParts: moreParts.length > 0 ? moreParts : undefined };
+}
+
+/** The last one is DUMPFILE, which may be missing of a dry run of a VMCORE in one piece. */
 function operandsOf(
   operands: readonly string[],
   dryRun: boolean,
-): readonly [input: string, output: string | undefined] {
-  const [input, output] = operands;
+): Inputs & { readonly output: string | undefined } {
+  const [input] = operands;
   if (operands.length === 0) {
     throw new SmeltError('USAGE', 'no files are given: smelt needs VMCORE to read and DUMPFILE to write', {
       hint: '`smelt --help` has examples.',
@@ -278,21 +300,17 @@ function operandsOf(
       hint: 'Name a file; one that is called - is ./-.',
     });
   }
-  if (operands.length > 2) {
-    if (command !== undefined) {
-      throw new SmeltError('USAGE', `there is no command ${input}`, { hint: meantCommand(command) });
-    }
-    const count = COUNT_WORDS[operands.length] ?? String(operands.length);
-    throw new SmeltError('USAGE', `${count} files are given and two are needed, VMCORE and DUMPFILE`, {
-      hint: `Taken for files: ${operands.slice(0, 4).join(', ')}${operands.length > 4 ? ', …' : ''}.`,
-    });
+  if (operands.length > 2 && command !== undefined && !existsSync(input)) {
+    throw new SmeltError('USAGE', `there is no command ${input}`, { hint: meantCommand(command) });
   }
-  if (input === '' || output === '') {
-    throw new SmeltError('USAGE', `the name of ${input === '' ? 'VMCORE' : 'DUMPFILE'} is empty`, {
+  const output = operands.length === 1 ? undefined : operands.at(-1);
+  const inputs = operands.slice(0, Math.max(1, operands.length - 1));
+  if (operands.includes('')) {
+    throw new SmeltError('USAGE', `the name of ${inputs.includes('') ? 'VMCORE' : 'DUMPFILE'} is empty`, {
       hint: 'A variable may be unset in the script that runs smelt.',
     });
   }
-  return [input, output];
+  return { ...inputsOf(inputs), output };
 }
 
 /** Only a bare word can be a mistyped command. */

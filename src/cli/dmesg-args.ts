@@ -2,8 +2,8 @@
 
 import { SmeltError } from '../errors.ts';
 import type { DmesgRequest } from '../workers/report.ts';
-import { accessOf, parseRaw, readValues } from './args.ts';
-import { type OptionKey, optionsOf } from './options.ts';
+import { accessOf, inputsOf, meaningless, parseRaw, readValues } from './args.ts';
+import type { OptionKey } from './options.ts';
 import type { Token } from './tokens.ts';
 
 /** Options of a dump that mean something for its log too. */
@@ -23,22 +23,19 @@ const STDOUT = '-';
 export function parseDmesg(tokens: readonly Token[]): DmesgRequest {
   const raw = parseRaw(tokens, 'dump');
   const values = readValues(raw);
-  const foreign = optionsOf('dump').find(
-    ({ key, of }) => of !== undefined && raw.options[key] !== undefined && !OF_THE_LOG.includes(key),
-  );
-  if (foreign !== undefined) {
-    const name = foreign.long === undefined ? `-${foreign.short}` : `--${foreign.long}`;
-    throw usage(`${name} means nothing with --dump-dmesg, which writes the kernel log and no dump`);
-  }
-  const [input, logFile, ...more] = raw.operands;
+  const foreign = meaningless(raw, OF_THE_LOG);
+  if (foreign !== undefined)
+    throw usage(`${foreign} means nothing with --dump-dmesg, which writes the kernel log and no dump`);
+  const [input] = raw.operands;
+  const inputs = raw.operands.slice(0, -1);
+  const logFile = raw.operands.length < 2 ? undefined : raw.operands.at(-1);
   if (input === undefined || logFile === undefined) {
     const missing = input === undefined ? 'VMCORE and LOGFILE are' : 'LOGFILE is';
     throw usage(`--dump-dmesg reads VMCORE and writes LOGFILE, and ${missing} missing`);
   }
-  if (more.length > 0) throw usage(`--dump-dmesg takes two files, and there are ${raw.operands.length}`);
-  if (input === '' || logFile === '')
-    throw usage(`the name of ${input === '' ? 'VMCORE' : 'LOGFILE'} is empty`);
-  if (input === STDOUT) throw usage('a dump is not read from standard input');
+  if (raw.operands.includes(''))
+    throw usage(`the name of ${inputs.includes('') ? 'VMCORE' : 'LOGFILE'} is empty`);
+  if (inputs.includes(STDOUT)) throw usage('a dump is not read from standard input');
   if (logFile === STDOUT) {
     const inTheWay = (['json', 'f', 'require-encrypted-target'] as const).find((key) => values[key]);
     if (inTheWay === 'json') throw usage('--json and the log cannot both go to standard output');
@@ -48,7 +45,7 @@ export function parseDmesg(tokens: readonly Token[]): DmesgRequest {
       );
   }
   return {
-    input,
+    ...inputsOf(inputs),
     ...accessOf(values),
     output: logFile === STDOUT ? undefined : logFile,
     overwrite: values.f ?? false,

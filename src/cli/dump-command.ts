@@ -23,6 +23,7 @@ export async function runDump(
 ): Promise<number> {
   if (given(tokens, 'dump-dmesg'))
     return (await import('./dmesg-command.ts')).runDmesg(tokens, display, host);
+  if (given(tokens, 'R')) return (await import('./rearrange-command.ts')).runRearrange(tokens, display, host);
   const request = parseDump(tokens);
   const debug = debugWriter(display, host);
   debug(

@@ -2,15 +2,19 @@
 
 import type { BenchObserver, BenchReport, BenchRequest } from '../bench/report.ts';
 import type { LiveReport } from '../sme/live/report.ts';
+import type { ByteStream } from '../workers/rearrange.ts';
 import type {
   DmesgReport,
   DmesgRequest,
   DumpObserver,
   DumpReport,
   DumpRequest,
+  RearrangeReport,
+  RearrangeRequest,
   SmeReport,
   SmeRequest,
 } from '../workers/report.ts';
+import type { Stdin } from './stdin.ts';
 
 /** Where text goes: process.stdout, process.stderr, or a test's list. */
 export interface Sink {
@@ -40,6 +44,14 @@ export type DmesgEngine = (
   write: (text: string) => Promise<void>,
 ) => Promise<DmesgReport>;
 
+/** Puts a flattened dump in order; the engine behind `smelt -R`. `onProgress` is told the bytes read. @throws SmeltError */
+export type RearrangeEngine = (
+  request: RearrangeRequest,
+  stream: ByteStream,
+  onProgress: (readBytes: number) => void,
+  signal: AbortSignal,
+) => Promise<RearrangeReport>;
+
 /** Takes the census of a dump; the engine behind `smelt sme`. @throws SmeltError */
 export type SmeEngine = (
   request: SmeRequest,
@@ -58,11 +70,14 @@ export interface Host {
   readonly stdout: Sink;
   readonly stderr: Sink;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** What is given on standard input; whoever waits for it is woken when the signal is aborted. @throws SmeltError INPUT_OPEN */
+  openStdin(signal: AbortSignal): Stdin | 'terminal';
   /** What stderr really is ("/dev/console"), where that can be known. */
   readonly stderrDevice: string | undefined;
   /** Loads the engine only when there is something to do, so that --help and --version are quick. */
   loadEngine(): Promise<Engine>;
   loadDmesg(): Promise<DmesgEngine>;
+  loadRearrange(): Promise<RearrangeEngine>;
   loadSme(): Promise<SmeEngine>;
   /** Looks at the machine below a root directory. */
   loadLive(): Promise<(root: string) => LiveReport>;

@@ -15,7 +15,6 @@ const REFUSED: readonly Refused[] = [
   { name: '-F' },
   { name: '-g' },
   { name: '-L' },
-  { name: '-R' },
   { name: '-x', instead: 'smelt reads VMCOREINFO from the dump, or from a file given with -i.' },
   { name: '-X' },
   { name: '--check-params' },

@@ -64,7 +64,7 @@ export async function dump(
   signal: AbortSignal,
 ): Promise<DumpReport> {
   const began = performance.now();
-  refuseInputAsOutput(asked.input, asked.output);
+  refuseInputAsOutput(asked, asked.output);
   const { output, requireEncryptedTarget } = asked;
   const protection = requireEncryptedTarget && output !== undefined ? await protectionOf(output) : undefined;
   if (protection !== undefined) requireEncrypted(output!, protection);

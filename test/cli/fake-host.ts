@@ -1,6 +1,15 @@
 /** A world for the command line to run in: streams that remember, signals that a test sends, an engine that a test writes. */
 
-import type { BenchEngine, DmesgEngine, Engine, Host, Sink, SmeEngine } from '../../src/cli/host.ts';
+import type {
+  BenchEngine,
+  DmesgEngine,
+  Engine,
+  Host,
+  RearrangeEngine,
+  Sink,
+  SmeEngine,
+} from '../../src/cli/host.ts';
+import type { Stdin } from '../../src/cli/stdin.ts';
 import type { LiveReport } from '../../src/sme/live/report.ts';
 import type { Verdict } from '../../src/sme/verdict/verdict.ts';
 import type { DumpReport, InputReport } from '../../src/workers/report.ts';
@@ -46,6 +55,9 @@ export interface FakeHostOptions {
   bench?: BenchEngine;
   sme?: SmeEngine;
   dmesg?: DmesgEngine;
+  rearrange?: RearrangeEngine;
+  /** Without it standard input is a terminal. */
+  stdin?: Stdin;
   luks?: Awaited<ReturnType<Host['loadLuks']>>;
   live?: (root: string) => LiveReport;
   /** Of a terminal on stderr; without it stderr is none. */
@@ -71,6 +83,9 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
     loadLuks: async () => options.luks ?? (await Promise.reject(new Error('no keys in this test'))),
     loadDmesg: async () => options.dmesg ?? (async () => Promise.reject(new Error('no log in this test'))),
     loadSme: async () => options.sme ?? (async () => Promise.reject(new Error('no census in this test'))),
+    openStdin: () => options.stdin ?? 'terminal',
+    loadRearrange: async () =>
+      options.rearrange ?? (async () => Promise.reject(new Error('nothing is rearranged in this test'))),
     loadLive: async () =>
       options.live ??
       (() => {
@@ -118,7 +133,9 @@ export function sampleVerdict(change: Partial<Verdict> = {}): Verdict {
 export function sampleInput(change: Partial<InputReport> = {}): InputReport {
   return {
     path: 'vmcore',
+    moreParts: [],
     format: 'ELF',
+    flattened: false,
     ramBytes: 4 * 2 ** 30,
     release: '6.12.117',
     architecture: 'x86_64',
