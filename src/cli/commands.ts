@@ -45,8 +45,9 @@ export const COMMANDS: readonly Command[] = [
     help: {
       usage: 'smelt [dump] [OPTIONS] VMCORE DUMPFILE',
       about: [
-        'Reads VMCORE (/proc/vmcore, an ELF or a kdump-compressed dump) and writes',
-        'DUMPFILE (kdump-compressed) without the pages that nobody needs.',
+        'Reads VMCORE (/proc/vmcore, an ELF or a kdump-compressed dump, flattened or not;',
+        'of a split one all its PARTs) and writes DUMPFILE (kdump-compressed) without the',
+        'pages that nobody needs.',
       ],
       examples: DUMP_EXAMPLES,
       end: [

@@ -25,6 +25,7 @@ export async function runDump(
   if (given(tokens, 'dump-dmesg'))
     return (await import('./dmesg-command.ts')).runDmesg(tokens, display, host);
   if (given(tokens, 'mem-usage')) return (await import('./usage-command.ts')).runUsage(tokens, display, host);
+  if (given(tokens, 'R')) return (await import('./rearrange-command.ts')).runRearrange(tokens, display, host);
   return runRequest(parseDump(tokens), tokens, display, host);
 }
 

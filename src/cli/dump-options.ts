@@ -189,6 +189,15 @@ export const DUMP_OPTIONS = [
       'The text that makedumpfile --dump-dmesg writes, to LOGFILE in the place of DUMPFILE; - is standard output. Options about pages mean nothing with it.',
   },
   {
+    key: 'R',
+    short: 'R',
+    category: 'write',
+    of: ['dump'],
+    doc: 'put a flattened dump in order: DUMPFILE < STREAM',
+    longDoc:
+      'Reads what makedumpfile -F wrote from standard input, up to its end mark, and writes each record to its place. Every command reads a flattened VMCORE as it is: -R is for tools that do not.',
+  },
+  {
     key: 'dry-run',
     long: 'dry-run',
     category: 'run',

@@ -1,19 +1,23 @@
 /** The host that a started smelt has: this process, its streams, its signals. */
 
 import { readlinkSync, writeFileSync } from 'node:fs';
+import { isatty } from 'node:tty';
 import { ExitCode, errnoName, SmeltError, systemReason } from '../errors.ts';
 import type { Host, Sink } from './host.ts';
 import { ENDING_SIGNALS } from './signals.ts';
+import { openStdin } from './stdin.ts';
 
 export function processHost(): Host {
   return {
     stdout: sinkOf(process.stdout, reportLostOutput),
     stderr: sinkOf(process.stderr, () => {}),
+    openStdin: (signal) => (isatty(0) ? 'terminal' : openStdin(() => process.stdin, signal)),
     env: process.env,
     stderrDevice: linkTarget('/proc/self/fd/2'),
     loadEngine: async () => (await import('../workers/dump.ts')).dump,
     loadDmesg: async () => (await import('../workers/dmesg.ts')).dumpDmesg,
     loadUsage: async () => (await import('../workers/usage.ts')).memUsage,
+    loadRearrange: async () => (await import('../workers/rearrange.ts')).rearrange,
     loadSme: async () => (await import('../workers/survey.ts')).survey,
     loadLive: async () => (await import('../sme/live/live.ts')).lookAtMachine,
     loadLuks: () => import('../luks/actions.ts'),

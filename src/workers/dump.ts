@@ -72,7 +72,7 @@ export async function dump(
 ): Promise<DumpReport> {
   const began = performance.now();
   const paths = outputPaths(asked);
-  for (const path of paths) refuseInputAsOutput(asked.input, path);
+  for (const path of paths) refuseInputAsOutput(asked, path);
   let protection: TargetProtection | undefined;
   for (const path of asked.requireEncryptedTarget ? paths : []) {
     protection = await protectionOf(path);

@@ -34,11 +34,15 @@ describe('--dump-dmesg', () => {
     expect(parse(line)).toEqual({ ...PLAIN, ...expected });
   });
 
+  test('reads the parts of a split dump', () => {
+    expect(parse('a b c log')).toMatchObject({ input: 'a', moreParts: ['b', 'c'], output: 'log' });
+  });
+
   test.each([
     ['', 'VMCORE and LOGFILE are missing'],
     ['in', 'LOGFILE is missing'],
-    ['in log more', 'there are 3'],
     ['- log', 'not read from standard input'],
+    ['in - log', 'not read from standard input'],
     ['--json in -', 'cannot both go to standard output'],
     ['-f in -', '-f is for files'],
     ['--require-encrypted-target in -', '--require-encrypted-target is for files'],

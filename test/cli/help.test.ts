@@ -111,8 +111,9 @@ describe('smelt dump --help', () => {
       "
       Usage: smelt [dump] [OPTIONS] VMCORE DUMPFILE
 
-      Reads VMCORE (/proc/vmcore, an ELF or a kdump-compressed dump) and writes
-      DUMPFILE (kdump-compressed) without the pages that nobody needs.
+      Reads VMCORE (/proc/vmcore, an ELF or a kdump-compressed dump, flattened or not;
+      of a split one all its PARTs) and writes DUMPFILE (kdump-compressed) without the
+      pages that nobody needs.
 
       What to keep
         -d, --dump-level LEVEL     pages to leave out: 0 none to 31 all (default 0)
@@ -142,6 +143,7 @@ describe('smelt dump --help', () => {
             --keep-incomplete      keep DUMPFILE.incomplete when interrupted
             --save-dmesg LOGFILE   before the dump, write the kernel log as text
             --dump-dmesg           write nothing but the kernel log: VMCORE LOGFILE
+        -R                         put a flattened dump in order: DUMPFILE < STREAM
         -F                         to standard output, as a flattened stream
         -E                         write ELF, as --to elf
             --to FORMAT            kdump (default), elf, raw or lime
