@@ -78,10 +78,11 @@ export const BENCH_OPTIONS = [
     long: 'work-dir',
     valueName: 'DIR',
     category: 'write',
-    of: ['bench'],
+    of: ['bench', 'dump'],
     doc: 'where dumps are written to and removed again',
+    docs: { dump: "for makedumpfile's working files; no effect" },
     longDoc:
-      'The speed of writing is that of this directory. Without it the directory for temporary files is taken ($TMPDIR or /tmp).',
+      'smelt bench: the speed of writing is that of this directory, by default the one for temporary files ($TMPDIR or /tmp). smelt dump keeps its bitmaps in DUMPFILE, and needs no such directory.',
     read: readName('--work-dir', 'DIR', 'directory'),
   },
 ] as const satisfies readonly Option[];

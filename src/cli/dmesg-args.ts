@@ -38,7 +38,7 @@ export function parseDmesg(tokens: readonly Token[]): DmesgRequest {
   if (values.F && operands.length > 1) throw usage('-F writes to standard output, and LOGFILE is given too');
   const [input, logFile, ...more] = values.F && operands.length > 0 ? [...operands, STDOUT] : operands;
   if (input === undefined || logFile === undefined) {
-    const missing = input === undefined ? 'VMCORE and LOGFILE are' : 'LOGFILE is';
+    const missing = input !== undefined ? 'LOGFILE is' : values.F ? 'VMCORE is' : 'VMCORE and LOGFILE are';
     throw usage(`--dump-dmesg reads VMCORE and writes LOGFILE, and ${missing} missing`);
   }
   if (more.length > 0) throw usage(`--dump-dmesg takes two files, and there are ${raw.operands.length}`);
@@ -46,7 +46,10 @@ export function parseDmesg(tokens: readonly Token[]): DmesgRequest {
     throw usage(`the name of ${input === '' ? 'VMCORE' : 'LOGFILE'} is empty`);
   if (input === STDOUT) throw usage('a dump is not read from standard input');
   if (logFile === STDOUT) {
-    const inTheWay = (['json', 'f', 'require-encrypted-target'] as const).find((key) => values[key]);
+    const inTheWay = (['json', 'f', 'require-encrypted-target'] as const).find(
+      // Scripts pass -f along with -F.
+      (key) => values[key] && !(key === 'f' && values.F),
+    );
     if (inTheWay === 'json') throw usage('--json and the log cannot both go to standard output');
     if (inTheWay !== undefined)
       throw usage(

@@ -12,6 +12,7 @@ import { jsonReport } from './json.ts';
 import { TerminalObserver } from './observer.ts';
 import { NO_PROGRESS, progressView } from './progress.ts';
 import { failureAfter, interruptible } from './signals.ts';
+import { statsText } from './stats-text.ts';
 import { summary } from './summary.ts';
 import { printable } from './text.ts';
 import { given, type Token } from './tokens.ts';
@@ -65,6 +66,7 @@ function tell(
 ): void {
   if (display.level & (MessageLevel.common | MessageLevel.report))
     host.stderr.write(`${summary(report, askedThreads)}\n`);
+  if (display.level & MessageLevel.report) host.stderr.write(`\n${statsText(report).join('\n')}\n\n`);
   reportWarnings(report.warnings, display, host);
   if (display.json) host.stdout.write(jsonReport('dump', report));
 }

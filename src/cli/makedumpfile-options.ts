@@ -1,7 +1,7 @@
 /** Options that are there because makedumpfile has them: other outputs than a dump, and what its scripts pass along. */
 
 import type { Option } from './option.ts';
-import { readAddress, readName, readSplitblock, wholeNumber } from './values.ts';
+import { readAddress, readSplitblock, wholeNumber } from './values.ts';
 
 const LARGEST = 999_999_999;
 
@@ -28,7 +28,7 @@ export const MAKEDUMPFILE_OPTIONS = [
     long: 'mem-usage',
     category: 'write',
     of: ['dump'],
-    doc: 'write nothing, and show the kinds of pages of VMCORE',
+    doc: 'show how many pages are of which kind: VMCORE',
     longDoc:
       'Sorts all pages as -d 31 would, reads those that stay to find pages of zeros, and shows a table on standard output. VMCORE is the only operand: a dump, /proc/vmcore, or /proc/kcore for the memory of this machine.',
   },
@@ -51,16 +51,6 @@ export const MAKEDUMPFILE_OPTIONS = [
     doc: 'check the command line and do nothing else',
     longDoc:
       'Exit code 0 if the same command line without this option would be understood, else 1 and a sentence. No file is looked at. For scripts that make a crash initramfs.',
-  },
-  {
-    key: 'work-dir',
-    long: 'work-dir',
-    valueName: 'DIR',
-    category: 'compatible',
-    of: ['dump'],
-    doc: 'where makedumpfile has its bitmaps; no effect',
-    longDoc: 'smelt keeps its bitmaps in the dump itself.',
-    read: readName('--work-dir', 'DIR', 'directory'),
   },
   {
     key: 'splitblock-size',

@@ -24,6 +24,9 @@ describe('--dump-dmesg', () => {
     ['in log', {}],
     ['-f in log', { overwrite: true }],
     ['in -', { output: undefined }],
+    ['-F in', { output: undefined }],
+    ['-F -f in', { output: undefined, overwrite: true }],
+    ['--partial-dmesg --check-params --work-dir x --cyclic-buffer 1 in log', { partialDmesg: true }],
     ['in ./-', { output: './-' }],
     ['--mmap -i info in log', { mmap: true, vmcoreinfoFile: 'info' }],
     ['--non-mmap --sme-mask 0x800000000000 in log', { mmap: false, smeMask: 1n << 47n }],
@@ -38,6 +41,8 @@ describe('--dump-dmesg', () => {
     ['', 'VMCORE and LOGFILE are missing'],
     ['in', 'LOGFILE is missing'],
     ['in log more', 'there are 3'],
+    ['-F', 'VMCORE is missing'],
+    ['-F in log', 'LOGFILE is given too'],
     ['- log', 'not read from standard input'],
     ['--json in -', 'cannot both go to standard output'],
     ['-f in -', '-f is for files'],
@@ -55,8 +60,12 @@ describe('--dump-dmesg', () => {
       'num-threads': '2',
       'compression-level': '3',
       'codec-maker': 'native',
+      'splitblock-size': '4',
     };
-    const fine = ['dump-dmesg', 'f', 'i', 'mmap', 'non-mmap', 'require-encrypted-target', 'sme-mask'];
+    const fine = [
+      ...['dump-dmesg', 'f', 'i', 'mmap', 'non-mmap', 'require-encrypted-target', 'sme-mask'],
+      ...['F', 'partial-dmesg', 'check-params', 'b', 'cyclic-buffer', 'non-cyclic', 'work-dir', 'generate'],
+    ];
     const foreign = optionsOf('dump').filter(({ of, key }) => of !== undefined && !fine.includes(key));
     expect(foreign.length).toBeGreaterThan(12);
     for (const { key, long, short, valueName } of foreign) {

@@ -42,7 +42,7 @@ describe('smelt --help', () => {
         smelt -l -d 31 /proc/vmcore /var/crash/vmcore  in the kdump kernel
         smelt -z -d 31 vmcore small                    a dump to send away
         smelt -c -d 1 --num-threads 8 vmcore whole     all but zero pages
-      \`smelt dump --help\` lists every option.
+      Only the log: \`smelt --dump-dmesg VMCORE -\`. All options: \`smelt dump --help\`.
       "
     `);
   });
@@ -141,25 +141,36 @@ describe('smelt dump --help', () => {
         -f                         overwrite DUMPFILE when it exists
             --keep-incomplete      keep DUMPFILE.incomplete when interrupted
             --save-dmesg LOGFILE   before the dump, write the kernel log as text
-            --dump-dmesg           write nothing but the kernel log: VMCORE LOGFILE
+            --dump-dmesg           write only the kernel log: VMCORE LOGFILE (or -)
+            --partial-dmesg        of the log only what came after \`dmesg --clear\`
+        -F                         with --dump-dmesg: to standard output
+            --mem-usage            show how many pages are of which kind: VMCORE
+            --work-dir DIR         for makedumpfile's working files; no effect
 
       How to run
             --dry-run              estimate only; DUMPFILE may be left out
             --num-threads N        threads that work; 0 is 1 (default: one a CPU)
             --mmap                 map VMCORE into memory (default)
             --non-mmap             read VMCORE instead of mapping it
+            --check-params         check the command line and do nothing else
 
       What to tell
+            --vtop ADDR            show the page-table walk of an address, then dump
             --quiet                errors and warnings only (--message-level 4)
             --json                 a report for programs on stdout, errors too
             --debug                add the stack trace to an error
         -h, --help                 show this and exit
         -v, --version              show the version and exit
+            --generate KIND        print man, complete-bash, -zsh or -fish, and exit
 
       Compatibility with makedumpfile
+            --splitblock-size KIB  by what makedumpfile --split counts; no effect
+            --cyclic-buffer KIB    makedumpfile's buffer for bitmaps; no effect
+            --non-cyclic           an option of older makedumpfiles; no effect
+        -b ORDER                   makedumpfile's output buffer; no effect
             --message-level N      1 progress, 2 common, 4 error, 8 debug, 16 report
         -D                         debug messages too (--message-level +8)
-            --show-stats           the summary, at any message level (+16)
+            --show-stats           the summary and makedumpfile's counts (+16)
 
       Examples
         smelt -l -d 31 /proc/vmcore /var/crash/vmcore  in the kdump kernel
