@@ -12,6 +12,8 @@ export interface Command {
   readonly doc: string;
   /** What it takes besides options, in the order of the command line. */
   readonly operands: readonly string[];
+  /** What its first operand is one of, where it is no file. */
+  readonly words?: readonly string[];
   /** What its help says. */
   readonly help: CommandHelp;
   /** Runs it on the tokens without the command's own name; gives the exit code. @throws SmeltError */
@@ -35,6 +37,8 @@ export const DUMP_EXAMPLES: readonly Example[] = [
   ['smelt -z -d 31 vmcore small', 'a dump to send away'],
   ['smelt -c -d 1 --num-threads 8 vmcore whole', 'all but zero pages'],
 ];
+
+export const LUKS_VERBS = ['status', 'register', 'unlock', 'lock'] as const;
 
 /** The first one is what smelt does when no command is named. */
 export const COMMANDS: readonly Command[] = [
@@ -100,6 +104,7 @@ export const COMMANDS: readonly Command[] = [
     name: 'luks',
     doc: 'encrypted targets: status, register, unlock, lock',
     operands: ['status', 'PATH'],
+    words: LUKS_VERBS,
     help: {
       usage: 'smelt luks status|register|unlock|lock [OPTIONS] [PATH or DEVICE…]',
       about: [

@@ -39,14 +39,17 @@ export function parseDmesg(tokens: readonly Token[]): DmesgRequest {
   const inputs = values.F ? raw.operands : raw.operands.slice(0, -1);
   const logFile = values.F ? STDOUT : raw.operands.length < 2 ? undefined : raw.operands.at(-1);
   if (input === undefined || logFile === undefined) {
-    const missing = input === undefined ? 'VMCORE and LOGFILE are' : 'LOGFILE is';
+    const missing = input !== undefined ? 'LOGFILE is' : values.F ? 'VMCORE is' : 'VMCORE and LOGFILE are';
     throw usage(`--dump-dmesg reads VMCORE and writes LOGFILE, and ${missing} missing`);
   }
   if (raw.operands.includes(''))
     throw usage(`the name of ${inputs.includes('') ? 'VMCORE' : 'LOGFILE'} is empty`);
   if (inputs.includes(STDOUT)) throw usage('a dump is not read from standard input');
   if (logFile === STDOUT) {
-    const inTheWay = (['json', 'f', 'require-encrypted-target'] as const).find((key) => values[key]);
+    const inTheWay = (['json', 'f', 'require-encrypted-target'] as const).find(
+      // Scripts pass -f along with -F.
+      (key) => values[key] && !(key === 'f' && values.F),
+    );
     if (inTheWay === 'json') throw usage('--json and the log cannot both go to standard output');
     if (inTheWay !== undefined)
       throw usage(

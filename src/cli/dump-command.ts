@@ -12,6 +12,7 @@ import { jsonReport } from './json.ts';
 import { TerminalObserver } from './observer.ts';
 import { NO_PROGRESS, progressView } from './progress.ts';
 import { failureAfter, interruptible } from './signals.ts';
+import { statsText } from './stats-text.ts';
 import { summary } from './summary.ts';
 import { printable } from './text.ts';
 import { given, type Token } from './tokens.ts';
@@ -83,6 +84,7 @@ async function runRequest(
 function tell(report: DumpReport, request: DumpRequest, display: DisplayOptions, host: Host): void {
   if (display.level & (MessageLevel.common | MessageLevel.report))
     host.stderr.write(`${summary(report, request.threads)}\n`);
+  if (display.level & MessageLevel.report) host.stderr.write(`\n${statsText(report).join('\n')}\n\n`);
   reportWarnings(report.warnings, display, host);
   if (display.json) host[display.jsonOn].write(jsonReport('dump', report));
 }

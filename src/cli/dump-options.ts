@@ -1,6 +1,6 @@
 /** Options that say what is dumped and how; `smelt bench` takes most of them too. */
 
-import { CODEC_NAMES } from '../codec/codec.ts';
+import { CODEC_NAMES, MAKER_KINDS } from '../codec/codec.ts';
 import { levelRange } from '../codec/levels.ts';
 import type { Option } from './option.ts';
 import { readDumpLevels, readMakerKind, readName, readSmeMask, readThreads, wholeNumber } from './values.ts';
@@ -134,6 +134,7 @@ export const DUMP_OPTIONS = [
     key: 'codec-maker',
     long: 'codec-maker',
     valueName: 'KIND',
+    choices: MAKER_KINDS,
     category: 'compress',
     of: ['dump', 'convert'],
     doc: 'native (system library) or portable (in smelt)',
@@ -184,7 +185,7 @@ export const DUMP_OPTIONS = [
     long: 'dump-dmesg',
     category: 'write',
     of: ['dump'],
-    doc: 'write nothing but the kernel log: VMCORE LOGFILE',
+    doc: 'write only the kernel log: VMCORE LOGFILE (or -)',
     longDoc:
       'The text that makedumpfile --dump-dmesg writes, to LOGFILE in the place of DUMPFILE; - is standard output. Options about pages mean nothing with it.',
   },

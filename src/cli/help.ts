@@ -38,7 +38,7 @@ export function shortHelp(version: string): string {
     '',
     'Examples',
     ...exampleLines(DUMP_EXAMPLES),
-    '`smelt dump --help` lists every option.',
+    'Only the log: `smelt --dump-dmesg VMCORE -`. All options: `smelt dump --help`.',
   ];
   return `${lines.join('\n')}\n`;
 }

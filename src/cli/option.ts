@@ -21,8 +21,10 @@ export interface Option {
   readonly key: string;
   readonly long?: string;
   readonly short?: string;
-  /** What its value is called in the help; absent: the option takes none. */
+  /** What its value is called in the help; absent: the option takes none. DIR, FILE and what ends in FILE are paths. */
   readonly valueName?: string;
+  /** All values that it can have, where they are few words. */
+  readonly choices?: readonly string[];
   readonly category: Category;
   /** The commands that take it; absent: every command does. */
   readonly of?: readonly CommandName[];

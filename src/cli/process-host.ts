@@ -76,7 +76,10 @@ export function sinkOf(stream: OutputStream, onLost: (error: Error) => void): Si
 
 function lostOutput(cause: Error): SmeltError {
   return new SmeltError('WRITE', `standard output cannot be written: ${systemReason(cause)}`, {
-    hint: 'Check where it is redirected to.',
+    hint:
+      errnoName(cause) === 'EPIPE'
+        ? 'The program that it was piped to ended first, and may have said why.'
+        : 'Check where it is redirected to.',
     cause,
   });
 }

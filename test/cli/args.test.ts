@@ -70,6 +70,11 @@ describe('a command line', () => {
     ['in -d31 out -z', { dumpLevel: 31, codec: 'zstd' }],
     ['-d 1 -d 31 in out', { dumpLevel: 31 }],
     ['-d 031 in out', { dumpLevel: 31 }],
+    ['--partial-dmesg --save-dmesg log in out', { partialDmesg: true, saveDmesg: 'log' }],
+    ['--vtop 0xffffffff81000000 in out', { vtop: 0xffffffff81000000n }],
+    ['--vtop 18446744071578845184 in out', { vtop: 0xffffffff81000000n }],
+    ['--work-dir dir --splitblock-size 1024 in out', { workDir: 'dir', splitblockBytes: 2 ** 20 }],
+    ['--cyclic-buffer 4096 --non-cyclic -b 4 --check-params in out', {}],
     ['-lf in out', { codec: 'lzo', overwrite: true }],
     ['-zd31 in out', { codec: 'zstd', dumpLevel: 31 }],
     ['-fd 31 in out', { overwrite: true, dumpLevel: 31 }],
@@ -281,6 +286,22 @@ describe('a wrong command line', () => {
     expect(failure(inside, 'in', 'out')).toContain(
       `${name} is an option of makedumpfile that smelt does not have\n`,
     );
+  });
+
+  test.each([
+    ['--vtop ffffffff81000000', 'Did you mean --vtop 0xffffffff81000000?'],
+    ['--vtop 0x10000000000000000', 'an address has at most 64 bits'],
+    ['--vtop 99999999999999999999', 'an address has at most 64 bits'],
+    ['--vtop -1', 'an address has at most 64 bits'],
+    ['--splitblock-size 6', 'a multiple of a page, which has 4 KiB\n--splitblock-size 4 would do.'],
+    ['--splitblock-size 0', 'a whole number from 4'],
+    ['--splitblock-size 1M', 'a whole number'],
+    ['--cyclic-buffer 4M', 'a size in KiB is a whole number'],
+    ['-b 21', 'an order is a whole number from 0 to 20'],
+    ['--work-dir=', 'the name of the DIR directory is empty'],
+    ['--partial-dmesg', 'none is asked for'],
+  ])('is told what is wrong with %s', (options, why) => {
+    expect(failure(...options.split(' '), 'in', 'out')).toContain(why);
   });
 
   test('is told the values that make sense', () => {

@@ -24,6 +24,9 @@ describe('--dump-dmesg', () => {
     ['in log', {}],
     ['-f in log', { overwrite: true }],
     ['in -', { output: undefined }],
+    ['-F in', { output: undefined }],
+    ['-F -f in', { output: undefined, overwrite: true }],
+    ['--partial-dmesg --check-params --work-dir x --cyclic-buffer 1 in log', { partialDmesg: true }],
     ['in ./-', { output: './-' }],
     ['--mmap -i info in log', { mmap: true, vmcoreinfoFile: 'info' }],
     ['--non-mmap --sme-mask 0x800000000000 in log', { mmap: false, smeMask: 1n << 47n }],
@@ -41,6 +44,7 @@ describe('--dump-dmesg', () => {
   test.each([
     ['', 'VMCORE and LOGFILE are missing'],
     ['in', 'LOGFILE is missing'],
+    ['-F', 'VMCORE is missing'],
     ['- log', 'not read from standard input'],
     ['in - log', 'not read from standard input'],
     ['--json in -', 'cannot both go to standard output'],
@@ -58,10 +62,11 @@ describe('--dump-dmesg', () => {
     const values: Record<string, string> = {
       'num-threads': '2',
       'compression-level': '3',
+      generate: 'man',
       to: 'elf',
       L: '1G',
-      'splitblock-size': '4096',
       'codec-maker': 'native',
+      'splitblock-size': '4',
     };
     const foreign = optionsOf('dump').filter(({ of, key }) => of !== undefined && !OF_THE_LOG.includes(key));
     expect(foreign.length).toBeGreaterThan(12);

@@ -142,7 +142,7 @@ export function sampleInput(change: Partial<InputReport> = {}): InputReport {
     flattened: false,
     ramBytes: 4 * 2 ** 30,
     release: '6.12.117',
-    crashTime: undefined,
+    crashTime: 1_795_208_171,
     architecture: 'x86_64',
     pageSizeBytes: 4096,
     pageTableLevels: 5,

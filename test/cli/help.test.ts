@@ -42,7 +42,7 @@ describe('smelt --help', () => {
         smelt -l -d 31 /proc/vmcore /var/crash/vmcore  in the kdump kernel
         smelt -z -d 31 vmcore small                    a dump to send away
         smelt -c -d 1 --num-threads 8 vmcore whole     all but zero pages
-      \`smelt dump --help\` lists every option.
+      Only the log: \`smelt --dump-dmesg VMCORE -\`. All options: \`smelt dump --help\`.
       "
     `);
   });
@@ -142,7 +142,7 @@ describe('smelt dump --help', () => {
         -f                         overwrite DUMPFILE when it exists
             --keep-incomplete      keep DUMPFILE.incomplete when interrupted
             --save-dmesg LOGFILE   before the dump, write the kernel log as text
-            --dump-dmesg           write nothing but the kernel log: VMCORE LOGFILE
+            --dump-dmesg           write only the kernel log: VMCORE LOGFILE (or -)
         -R                         put a flattened dump in order: DUMPFILE < STREAM
         -F                         to standard output, as a flattened stream
         -E                         write ELF, as --to elf
@@ -151,7 +151,7 @@ describe('smelt dump --help', () => {
         -L SIZE                    let no file get larger than SIZE (K, M, G)
             --work-dir DIR         for a working file, by default TMPDIR or /tmp
             --partial-dmesg        of the log only what came after \`dmesg --clear\`
-            --mem-usage            write nothing, but show what pages there are
+            --mem-usage            show how many pages are of which kind: VMCORE
 
       How to run
             --dry-run              estimate only; DUMPFILE may be left out
@@ -167,6 +167,7 @@ describe('smelt dump --help', () => {
             --debug                add the stack trace to an error
         -h, --help                 show this and exit
         -v, --version              show the version and exit
+            --generate KIND        print man, complete-bash, -zsh or -fish, and exit
 
       Compatibility with makedumpfile
             --splitblock-size KIB  by what makedumpfile --split counts; no effect
@@ -175,7 +176,7 @@ describe('smelt dump --help', () => {
         -b ORDER                   makedumpfile's output buffer; no effect
             --message-level N      1 progress, 2 common, 4 error, 8 debug, 16 report
         -D                         debug messages too (--message-level +8)
-            --show-stats           the summary, at any message level (+16)
+            --show-stats           the summary and makedumpfile's counts (+16)
 
       Examples
         smelt -l -d 31 /proc/vmcore /var/crash/vmcore  in the kdump kernel
