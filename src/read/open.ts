@@ -7,6 +7,7 @@ import type { DumpFile, MemoryReader } from './dump-file.ts';
 import { elf } from './elf.ts';
 import { createElfReader } from './elf-reader.ts';
 import { openForReading, readFully } from './file.ts';
+import { isKcore, withoutCrashKernel } from './kcore.ts';
 import { kdump } from './kdump.ts';
 import { createKdumpReader } from './kdump-reader.ts';
 
@@ -40,7 +41,8 @@ export function openDump(path: string): DumpFile {
       });
     }
     const format = FORMATS.find((f) => f.probe(head.subarray(0, n)));
-    if (format) return format.open(path, fd, fileBytes);
+    const file = format?.open(path, fd, fileBytes);
+    if (file) return file.format === 'elf' && isKcore(path) ? withoutCrashKernel(file) : file;
     const start = head.toString('latin1', 0, 16);
     const other = OTHER_FILES.find(({ magic }) => start.startsWith(magic));
     throw new SmeltError(
