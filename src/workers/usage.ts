@@ -10,7 +10,8 @@ import { comma } from '../read/file.ts';
 import { freePagesWarning, whyNothingFound, whyUnreadable } from './checks.ts';
 import { UndecidedPages } from './classify-phase.ts';
 import { type Input, refuseCiphertext, stopIfAborted, withInput } from './input.ts';
-import { createShared, type Job, placeWindows } from './job.ts';
+import { placeWindows } from './job.ts';
+import { readingJob } from './reading-job.ts';
 import type { DumpObserver, InputRequest, Progress, UsageReport } from './report.ts';
 import { peakRssBytes } from './resources.ts';
 import { takeSteps } from './steps.ts';
@@ -38,7 +39,7 @@ export async function memUsage(
     };
     for (const warning of description.warnings) warn(warning);
     const onProgress = observer.onProgress.bind(observer);
-    const job = usageJob(input);
+    const job = readingJob(input, MAX_DUMP_LEVEL);
     let team: Team | undefined;
     try {
       team = await assembleTeam(job, helpers, onProgress, signal);
@@ -105,23 +106,6 @@ function undecidable(path: string, why: string): SmeltError {
   return new SmeltError('UNDECIDABLE', `${path}: the memory map cannot be read: ${why}`, {
     hint: 'A file with VMCOREINFO of the same kernel can be given with -i, if that is what it lacks.',
   });
-}
-
-/** Nothing is compressed or written. */
-function usageJob({ file, plan, helpers, description, mmap }: Input): Job {
-  return {
-    file,
-    mmap,
-    memoryMap: description.machine.memoryMap,
-    dumpLevel: MAX_DUMP_LEVEL,
-    plan,
-    order: new Int32Array(0),
-    codec: undefined,
-    codecMaker: undefined,
-    compressionLevel: undefined,
-    target: undefined,
-    shared: createShared(plan.starts.length, helpers?.count ?? 0, 0),
-  };
 }
 
 interface Zeros {
