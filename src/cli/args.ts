@@ -187,13 +187,28 @@ export function toDumpRequest(raw: RawArgs): DumpRequest {
   };
 }
 
-/** How the input is looked at. */
+/** Options of a dump that were given and are none of `known`, as they are written; those that every command has are. */
+export function optionsBeside(raw: RawArgs, known: readonly OptionKey[]): string[] {
+  return optionsOf('dump').flatMap(({ key, of, long, short }) =>
+    of === undefined || raw.options[key] === undefined || known.includes(key)
+      ? []
+      : [long === undefined ? `-${short}` : `--${long}`],
+  );
+}
+
+/** How the input is looked at. @throws SmeltError USAGE */
 export function accessOf(values: OptionValues): Omit<InputRequest, 'input'> {
+  if (values.i !== undefined && values.x !== undefined) {
+    throw new SmeltError('USAGE', '-i and -x give the same, and one of them is enough', {
+      hint: 'Leave out -i: a vmlinux says all that a VMCOREINFO file made of it says.',
+    });
+  }
   return {
     threads: values['num-threads'],
     mmap: values.mmap ? true : values['non-mmap'] ? false : undefined,
     smeMask: values['sme-mask'],
     vmcoreinfoFile: values.i,
+    vmlinuxFile: values.x,
   };
 }
 

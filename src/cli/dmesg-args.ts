@@ -2,8 +2,8 @@
 
 import { SmeltError } from '../errors.ts';
 import type { DmesgRequest } from '../workers/report.ts';
-import { accessOf, parseRaw, readValues } from './args.ts';
-import { type OptionKey, optionsOf } from './options.ts';
+import { accessOf, optionsBeside, parseRaw, readValues } from './args.ts';
+import type { OptionKey } from './options.ts';
 import type { Token } from './tokens.ts';
 
 /** Options of a dump that mean something for its log too. */
@@ -11,6 +11,7 @@ const OF_THE_LOG: readonly OptionKey[] = [
   'dump-dmesg',
   'f',
   'i',
+  'x',
   'mmap',
   'non-mmap',
   'require-encrypted-target',
@@ -23,13 +24,9 @@ const STDOUT = '-';
 export function parseDmesg(tokens: readonly Token[]): DmesgRequest {
   const raw = parseRaw(tokens, 'dump');
   const values = readValues(raw);
-  const foreign = optionsOf('dump').find(
-    ({ key, of }) => of !== undefined && raw.options[key] !== undefined && !OF_THE_LOG.includes(key),
-  );
-  if (foreign !== undefined) {
-    const name = foreign.long === undefined ? `-${foreign.short}` : `--${foreign.long}`;
-    throw usage(`${name} means nothing with --dump-dmesg, which writes the kernel log and no dump`);
-  }
+  const [foreign] = optionsBeside(raw, OF_THE_LOG);
+  if (foreign !== undefined)
+    throw usage(`${foreign} means nothing with --dump-dmesg, which writes the kernel log and no dump`);
   const [input, logFile, ...more] = raw.operands;
   if (input === undefined || logFile === undefined) {
     const missing = input === undefined ? 'VMCORE and LOGFILE are' : 'LOGFILE is';

@@ -23,6 +23,8 @@ export async function runDump(
 ): Promise<number> {
   if (given(tokens, 'dump-dmesg'))
     return (await import('./dmesg-command.ts')).runDmesg(tokens, display, host);
+  if (given(tokens, 'g'))
+    return (await import('./vmcoreinfo-command.ts')).runVmcoreinfo(tokens, display, host);
   const request = parseDump(tokens);
   const debug = debugWriter(display, host);
   debug(

@@ -10,6 +10,8 @@ import type {
   DumpRequest,
   SmeReport,
   SmeRequest,
+  VmcoreinfoReport,
+  VmcoreinfoRequest,
 } from '../workers/report.ts';
 
 /** Where text goes: process.stdout, process.stderr, or a test's list. */
@@ -40,6 +42,9 @@ export type DmesgEngine = (
   write: (text: string) => Promise<void>,
 ) => Promise<DmesgReport>;
 
+/** Writes a file for -i; the engine behind `smelt -g`. @throws SmeltError */
+export type VmcoreinfoEngine = (request: VmcoreinfoRequest, signal: AbortSignal) => Promise<VmcoreinfoReport>;
+
 /** Takes the census of a dump; the engine behind `smelt sme`. @throws SmeltError */
 export type SmeEngine = (
   request: SmeRequest,
@@ -63,6 +68,7 @@ export interface Host {
   /** Loads the engine only when there is something to do, so that --help and --version are quick. */
   loadEngine(): Promise<Engine>;
   loadDmesg(): Promise<DmesgEngine>;
+  loadVmcoreinfo(): Promise<VmcoreinfoEngine>;
   loadSme(): Promise<SmeEngine>;
   /** Looks at the machine below a root directory. */
   loadLive(): Promise<(root: string) => LiveReport>;

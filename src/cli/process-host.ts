@@ -13,6 +13,7 @@ export function processHost(): Host {
     stderrDevice: linkTarget('/proc/self/fd/2'),
     loadEngine: async () => (await import('../workers/dump.ts')).dump,
     loadDmesg: async () => (await import('../workers/dmesg.ts')).dumpDmesg,
+    loadVmcoreinfo: async () => (await import('../workers/vmcoreinfo-file.ts')).writeVmcoreinfo,
     loadSme: async () => (await import('../workers/survey.ts')).survey,
     loadLive: async () => (await import('../sme/live/live.ts')).lookAtMachine,
     loadLuks: () => import('../luks/actions.ts'),

@@ -7,23 +7,23 @@ export interface Refused {
   readonly instead?: string;
 }
 
+const NO_CODE = 'smelt runs no foreign code on a dump; --config erases by rules.';
+
 /** Source: makedumpfile(8) and print_info.c of 1.7.9. */
 const REFUSED: readonly Refused[] = [
   { name: '-b', instead: 'Leave it out: smelt sizes its buffers itself.' },
   { name: '-e' },
   { name: '-E' },
   { name: '-F' },
-  { name: '-g' },
   { name: '-L' },
   { name: '-R' },
-  { name: '-x', instead: 'smelt reads VMCOREINFO from the dump, or from a file given with -i.' },
   { name: '-X' },
   { name: '--check-params' },
   { name: '--config' },
   { name: '--cyclic-buffer', instead: 'Leave it out: smelt sizes its buffers itself.' },
   { name: '--diskset' },
-  { name: '--eppic' },
-  { name: '--extension' },
+  { name: '--eppic', instead: NO_CODE },
+  { name: '--extension', instead: NO_CODE },
   { name: '--mem-usage' },
   { name: '--partial-dmesg', instead: 'Leave it out: --dump-dmesg writes the whole log.' },
   { name: '--reassemble' },

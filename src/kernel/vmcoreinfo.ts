@@ -53,6 +53,11 @@ export class Vmcoreinfo implements SymbolSource {
     return this.values.get('OSRELEASE');
   }
 
+  /** What KASLR added to the addresses that the kernel was linked for; hexadecimal without a prefix. */
+  get kernelOffset(): bigint | undefined {
+    return parseHex(this.values.get('KERNELOFFSET'));
+  }
+
   get pageSize(): number | undefined {
     return small(this.values.get('PAGESIZE'));
   }

@@ -20,6 +20,8 @@ export interface InputRequest {
   readonly smeMask: bigint | undefined;
   /** -i: a file with VMCOREINFO's lines. */
   readonly vmcoreinfoFile: string | undefined;
+  /** -x: a vmlinux with debug information, in its place. */
+  readonly vmlinuxFile?: string | undefined;
 }
 
 /** A validated command line. */
@@ -56,6 +58,25 @@ export interface DmesgRequest extends InputRequest {
   readonly output: string | undefined;
   readonly overwrite: boolean;
   readonly requireEncryptedTarget: boolean;
+}
+
+/** A validated command line of `smelt -g`. */
+export interface VmcoreinfoRequest {
+  readonly vmlinuxFile: string;
+  readonly output: string;
+  readonly overwrite: boolean;
+}
+
+/** What `smelt -g` tells. */
+export interface VmcoreinfoReport {
+  readonly vmlinux: string;
+  /** Of the kernel that the vmlinux is of. */
+  readonly release: string;
+  readonly path: string;
+  /** Lines of the file. */
+  readonly values: number;
+  readonly totalMs: number;
+  readonly peakRssBytes: number;
 }
 
 /** A validated command line of `smelt sme`. */

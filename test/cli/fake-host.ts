@@ -1,6 +1,14 @@
 /** A world for the command line to run in: streams that remember, signals that a test sends, an engine that a test writes. */
 
-import type { BenchEngine, DmesgEngine, Engine, Host, Sink, SmeEngine } from '../../src/cli/host.ts';
+import type {
+  BenchEngine,
+  DmesgEngine,
+  Engine,
+  Host,
+  Sink,
+  SmeEngine,
+  VmcoreinfoEngine,
+} from '../../src/cli/host.ts';
 import type { LiveReport } from '../../src/sme/live/report.ts';
 import type { Verdict } from '../../src/sme/verdict/verdict.ts';
 import type { DumpReport, InputReport } from '../../src/workers/report.ts';
@@ -46,6 +54,7 @@ export interface FakeHostOptions {
   bench?: BenchEngine;
   sme?: SmeEngine;
   dmesg?: DmesgEngine;
+  vmcoreinfo?: VmcoreinfoEngine;
   luks?: Awaited<ReturnType<Host['loadLuks']>>;
   live?: (root: string) => LiveReport;
   /** Of a terminal on stderr; without it stderr is none. */
@@ -70,6 +79,8 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
     loadBench: async () => options.bench ?? (async () => Promise.reject(new Error('no bench in this test'))),
     loadLuks: async () => options.luks ?? (await Promise.reject(new Error('no keys in this test'))),
     loadDmesg: async () => options.dmesg ?? (async () => Promise.reject(new Error('no log in this test'))),
+    loadVmcoreinfo: async () =>
+      options.vmcoreinfo ?? (async () => Promise.reject(new Error('no vmlinux in this test'))),
     loadSme: async () => options.sme ?? (async () => Promise.reject(new Error('no census in this test'))),
     loadLive: async () =>
       options.live ??

@@ -21,6 +21,16 @@ import { type Constants, pageTypes } from './page-types.ts';
 /** Called again and again in long work; may throw to end it. */
 export type Look = () => Promise<void>;
 
+/** The text of a VMCOREINFO that a file makes. @throws SmeltError */
+export async function vmcoreinfoOf(path: string, look: Look): Promise<string> {
+  const vmlinux = await Vmlinux.open(path);
+  try {
+    return await vmlinux.vmcoreinfo(look);
+  } finally {
+    vmlinux.close();
+  }
+}
+
 const BANNER = /^Linux version (\S{1,64}) /;
 const MAX_BANNER_BYTES = 512;
 
