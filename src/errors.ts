@@ -21,6 +21,7 @@ export type ErrorCode =
   | 'TARGET' // the target may not be written (exists, is a link, is no regular file)
   | 'UNENCRYPTED' // --require-encrypted-target: what is written there is not encrypted, or that is not known
   | 'WRITE' // a write failed (ENOSPC, EIO …)
+  | 'TOO_LARGE' // the dump does not fit into what -L allows
   | 'INTERRUPTED' // SIGINT, SIGTERM
   | 'NO_MEMORY' // a thread ran out of it
   | 'NO_CODEC' // no maker for the codec asked for

@@ -24,6 +24,10 @@ export interface PageTableFormat {
   readonly addressMask: bigint;
   /** Entries of the top-level table from this one on map kernel addresses. */
   readonly firstKernelEntry: number;
+  /** What tables are called, the lowest level first; the top level is PGD whatever it is. Absent: levels have numbers. */
+  readonly levelNames?: readonly string[];
+  /** What bits of an entry are called, for people; absent: entries are numbers alone. */
+  flagNames?(entry: bigint, isLeaf: boolean): readonly string[];
 }
 
 /**
@@ -64,6 +68,20 @@ export interface Mapping {
   readonly level: number;
 }
 
+/** One entry on the way of a walk. */
+export interface VisitedEntry {
+  /** 1 is the lowest. */
+  readonly level: number;
+  /** Where the entry stands in physical memory. */
+  readonly entryPaddr: number;
+  /** As it stands in memory, encryption bit included. */
+  readonly rawEntry: bigint;
+  /** The physical address in it, with the encryption mask stripped. */
+  readonly paddr: number;
+  readonly present: boolean;
+  readonly isLeaf: boolean;
+}
+
 /** A stretch of virtual memory that is contiguous in physical memory, or not mapped at all (`paddr` undefined). */
 export interface Stretch {
   readonly paddr: number | undefined;
@@ -91,8 +109,8 @@ export class PageTableWalker {
     return { raw, paddr: Number(raw & this.addressMask) };
   }
 
-  /** Where a virtual address lies, or undefined when it is not mapped or a table is not in the dump. */
-  translate(vaddr: bigint): Mapping | undefined {
+  /** Where a virtual address lies, or undefined when it is not mapped or a table is not in the dump. `visit` is told of each entry. */
+  translate(vaddr: bigint, visit?: (entry: VisitedEntry) => void): Mapping | undefined {
     const { pageShift, bitsPerLevel } = this.format;
     let table = this.tables.root;
     for (let level = this.tables.levels; level >= 1; level--) {
@@ -101,13 +119,17 @@ export class PageTableWalker {
       const entry = this.readEntry(table, index);
       if (entry === undefined) return undefined;
       const low = Number(entry.raw & 0xffffffffn);
-      if (!this.format.isPresent(low)) return undefined;
-      if (level === 1 || this.format.isLeaf(low, level)) {
+      const present = this.format.isPresent(low);
+      const isLeaf = present && (level === 1 || this.format.isLeaf(low, level));
+      const { raw: rawEntry, paddr } = entry;
+      visit?.({ level, entryPaddr: table + index * 8, rawEntry, paddr, present, isLeaf });
+      if (!present) return undefined;
+      if (isLeaf) {
         const leafBytes = 2 ** Number(shift);
         const inLeaf = Number(vaddr & (BigInt(leafBytes) - 1n));
         // A large leaf has flags in address bits below its size.
         const base = entry.paddr - (entry.paddr % leafBytes);
-        return { paddr: base + inLeaf, sizeBytes: leafBytes - inLeaf, rawEntry: entry.raw, level };
+        return { paddr: base + inLeaf, sizeBytes: leafBytes - inLeaf, rawEntry, level };
       }
       table = entry.paddr - (entry.paddr % 2 ** pageShift);
     }

@@ -18,6 +18,19 @@ const PTI_USER_TABLE = 0x1000;
 
 const _PAGE_PRESENT = 0x1;
 const _PAGE_PSE = 0x80;
+/** Source: arch/x86/include/asm/pgtable_types.h, _PAGE_BIT_*. */
+const FLAGS: readonly (readonly [bit: number, name: string])[] = [
+  [0, 'PRESENT'],
+  [1, 'RW'],
+  [2, 'USER'],
+  [3, 'PWT'],
+  [4, 'PCD'],
+  [5, 'ACCESSED'],
+  [6, 'DIRTY'],
+  [7, 'PSE'],
+  [8, 'GLOBAL'],
+  [63, 'NX'],
+];
 
 const tableFormat: PageTableFormat = {
   pageShift: 12,
@@ -27,6 +40,12 @@ const tableFormat: PageTableFormat = {
   // Bits 51:12: the encryption bit may be the topmost of them, so it is the walker that takes it out.
   addressMask: 0x000f_ffff_ffff_f000n,
   firstKernelEntry: 256,
+  levelNames: ['PTE', 'PMD', 'PUD', 'P4D'],
+  // DIRTY and GLOBAL mean something in leaves only.
+  flagNames: (entry, isLeaf) =>
+    FLAGS.filter(([bit]) => (entry >> BigInt(bit)) & 1n && (isLeaf || (bit !== 6 && bit !== 8))).map(
+      ([, name]) => name,
+    ),
 };
 
 const physBase = (info: SymbolSource) => info.number('phys_base') ?? 0n;

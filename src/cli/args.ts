@@ -165,6 +165,16 @@ export function toDumpRequest(raw: RawArgs): DumpRequest {
       hint: '`smelt --dump-dmesg VMCORE -` shows the log; a file that is called - is ./-.',
     });
   }
+  if (values['partial-dmesg'] && saveDmesg === undefined) {
+    throw new SmeltError('USAGE', '--partial-dmesg is about the kernel log, and none is asked for', {
+      hint: 'Add --save-dmesg LOGFILE, or --dump-dmesg for the log alone.',
+    });
+  }
+  if (values.F) {
+    throw new SmeltError('USAGE', '-F writes the kernel log to standard output, and no dump', {
+      hint: 'Add --dump-dmesg, or leave it out and name DUMPFILE.',
+    });
+  }
   const codec = codecOf(values);
   checkCompression(codec, values);
   return {
@@ -184,16 +194,11 @@ export function toDumpRequest(raw: RawArgs): DumpRequest {
     allowCiphertext: values['allow-ciphertext'] ?? false,
     requireEncryptedTarget: values['require-encrypted-target'] ?? false,
     saveDmesg,
+    partialDmesg: values['partial-dmesg'] ?? false,
+    vtop: values.vtop,
+    workDir: values['work-dir'],
+    splitblockBytes: values['splitblock-size'],
   };
-}
-
-/** Options of a dump that were given and are none of `known`, as they are written; those that every command has are. */
-export function optionsBeside(raw: RawArgs, known: readonly OptionKey[]): string[] {
-  return optionsOf('dump').flatMap(({ key, of, long, short }) =>
-    of === undefined || raw.options[key] === undefined || known.includes(key)
-      ? []
-      : [long === undefined ? `-${short}` : `--${long}`],
-  );
 }
 
 /** How the input is looked at. @throws SmeltError USAGE */
@@ -215,6 +220,14 @@ export function accessOf(values: OptionValues): Omit<InputRequest, 'input'> {
 /** The whole way for `smelt dump`. @throws SmeltError USAGE */
 export function parseDump(tokens: readonly Token[]): DumpRequest {
   return toDumpRequest(parseRaw(tokens, 'dump'));
+}
+
+/** The first option that means nothing here, as it is typed; what every command takes always means something. */
+export function foreignTo(raw: RawArgs, wanted: readonly OptionKey[]): string | undefined {
+  const foreign = optionsOf('dump').find(
+    ({ key, of }) => of !== undefined && raw.options[key] !== undefined && !wanted.includes(key),
+  );
+  return foreign && (foreign.long === undefined ? `-${foreign.short}` : `--${foreign.long}`);
 }
 
 export function readValues(raw: RawArgs): OptionValues {

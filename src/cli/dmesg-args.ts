@@ -2,13 +2,16 @@
 
 import { SmeltError } from '../errors.ts';
 import type { DmesgRequest } from '../workers/report.ts';
-import { accessOf, optionsBeside, parseRaw, readValues } from './args.ts';
+import { accessOf, foreignTo, parseRaw, readValues } from './args.ts';
 import type { OptionKey } from './options.ts';
 import type { Token } from './tokens.ts';
 
 /** Options of a dump that mean something for its log too. */
 const OF_THE_LOG: readonly OptionKey[] = [
+  'check-params',
   'dump-dmesg',
+  'partial-dmesg',
+  'F',
   'f',
   'i',
   'x',
@@ -16,6 +19,11 @@ const OF_THE_LOG: readonly OptionKey[] = [
   'non-mmap',
   'require-encrypted-target',
   'sme-mask',
+  // Of no effect with a dump either.
+  'b',
+  'cyclic-buffer',
+  'non-cyclic',
+  'work-dir',
 ];
 
 const STDOUT = '-';
@@ -24,10 +32,12 @@ const STDOUT = '-';
 export function parseDmesg(tokens: readonly Token[]): DmesgRequest {
   const raw = parseRaw(tokens, 'dump');
   const values = readValues(raw);
-  const [foreign] = optionsBeside(raw, OF_THE_LOG);
+  const foreign = foreignTo(raw, OF_THE_LOG);
   if (foreign !== undefined)
     throw usage(`${foreign} means nothing with --dump-dmesg, which writes the kernel log and no dump`);
-  const [input, logFile, ...more] = raw.operands;
+  const { operands } = raw;
+  if (values.F && operands.length > 1) throw usage('-F writes to standard output, and LOGFILE is given too');
+  const [input, logFile, ...more] = values.F && operands.length > 0 ? [...operands, STDOUT] : operands;
   if (input === undefined || logFile === undefined) {
     const missing = input === undefined ? 'VMCORE and LOGFILE are' : 'LOGFILE is';
     throw usage(`--dump-dmesg reads VMCORE and writes LOGFILE, and ${missing} missing`);
@@ -50,6 +60,7 @@ export function parseDmesg(tokens: readonly Token[]): DmesgRequest {
     output: logFile === STDOUT ? undefined : logFile,
     overwrite: values.f ?? false,
     requireEncryptedTarget: values['require-encrypted-target'] ?? false,
+    partialDmesg: values['partial-dmesg'] ?? false,
   };
 }
 

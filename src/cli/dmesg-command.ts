@@ -1,6 +1,7 @@
 /** `smelt --dump-dmesg`: the kernel log, and what is said of it. */
 
 import { ExitCode } from '../errors.ts';
+import { checked } from './check-params.ts';
 import { type DisplayOptions, MessageLevel } from './display.ts';
 import { parseDmesg } from './dmesg-args.ts';
 import { exitCodeOf, reportFailure, reportWarnings } from './errors-out.ts';
@@ -12,11 +13,12 @@ import { TerminalObserver } from './observer.ts';
 import { NO_PROGRESS, progressView } from './progress.ts';
 import { failureAfter, interruptible } from './signals.ts';
 import { printable } from './text.ts';
-import type { Token } from './tokens.ts';
+import { given, type Token } from './tokens.ts';
 
 /** @throws SmeltError USAGE; what fails later is reported here, with the warnings that came before. */
 export async function runDmesg(tokens: readonly Token[], asked: DisplayOptions, host: Host): Promise<number> {
   const request = parseDmesg(tokens);
+  if (given(tokens, 'check-params')) return checked(asked, host);
   const { input, output } = request;
   // On standard output there is the log, perhaps in a pager: nothing but what goes wrong is said beside it.
   const display = output === undefined ? { ...asked, level: asked.level & ~MessageLevel.common } : asked;

@@ -3,6 +3,7 @@
 import { ExitCode } from '../errors.ts';
 import type { DumpReport } from '../workers/report.ts';
 import { parseDump } from './args.ts';
+import { checked } from './check-params.ts';
 import { type DisplayOptions, MessageLevel } from './display.ts';
 import { exitCodeOf, reportFailure, reportWarnings } from './errors-out.ts';
 import { withInputHint, withSpaceHint } from './hints.ts';
@@ -25,7 +26,9 @@ export async function runDump(
     return (await import('./dmesg-command.ts')).runDmesg(tokens, display, host);
   if (given(tokens, 'g'))
     return (await import('./vmcoreinfo-command.ts')).runVmcoreinfo(tokens, display, host);
+  if (given(tokens, 'mem-usage')) return (await import('./usage-command.ts')).runUsage(tokens, display, host);
   const request = parseDump(tokens);
+  if (given(tokens, 'check-params')) return checked(display, host);
   const debug = debugWriter(display, host);
   debug(
     `request ${JSON.stringify(request, (_key, value) => (typeof value === 'bigint' ? `0x${value.toString(16)}` : value))}`,

@@ -3,6 +3,7 @@
 import { errnoName, SmeltError } from '../errors.ts';
 import { MAX_DUMP_LEVEL } from '../filter/page-class.ts';
 import type { DumpRequest } from '../workers/report.ts';
+import { hasNoRoom } from '../write/target-file.ts';
 import { meantCommand, nearestCommand } from './args.ts';
 
 /** For an input that cannot be opened: it may be missing, or be a mistyped command. */
@@ -23,12 +24,9 @@ export function withInputHint(error: SmeltError, input: string | undefined): Sme
   return hinted(error, 'Check the path.');
 }
 
-/** An error that comes from another thread has no cause, but always the system's name for it in its message. */
-const NO_SPACE = /\((ENOSPC|EDQUOT)\)/;
-
 /** For a dump that did not fit: what would make it smaller and was not asked for. */
 export function withSpaceHint(error: SmeltError, { dumpLevel, codec, dedup }: DumpRequest): SmeltError {
-  if (error.code !== 'WRITE' || !NO_SPACE.test(error.message)) return error;
+  if (!hasNoRoom(error)) return error;
   const unused = [
     ...((dumpLevel ?? 0) < MAX_DUMP_LEVEL ? [`-d ${MAX_DUMP_LEVEL}`] : []),
     ...(codec === 'zstd' || codec === 'zlib' ? [] : ['-z']),

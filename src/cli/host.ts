@@ -8,8 +8,10 @@ import type {
   DumpObserver,
   DumpReport,
   DumpRequest,
+  InputRequest,
   SmeReport,
   SmeRequest,
+  UsageReport,
   VmcoreinfoReport,
   VmcoreinfoRequest,
 } from '../workers/report.ts';
@@ -20,7 +22,10 @@ export interface Sink {
   /** 0 when it is not known. */
   readonly columns: number;
   write(text: string): void;
-  /** The same for much text: resolves when it is taken, or will never be, so that no more than this waits for a slow reader. */
+  /**
+   * The same for what is the result itself and may be much: resolves when it is taken, so that no more than this waits for a slow reader.
+   * @throws SmeltError WRITE when it cannot be written, a reader that is gone among the reasons
+   */
   pass(text: string): Promise<void>;
 }
 
@@ -44,6 +49,12 @@ export type DmesgEngine = (
 
 /** Writes a file for -i; the engine behind `smelt -g`. @throws SmeltError */
 export type VmcoreinfoEngine = (request: VmcoreinfoRequest, signal: AbortSignal) => Promise<VmcoreinfoReport>;
+/** Counts pages by kind; the engine behind `smelt --mem-usage`. @throws SmeltError */
+export type UsageEngine = (
+  request: InputRequest,
+  observer: DumpObserver,
+  signal: AbortSignal,
+) => Promise<UsageReport>;
 
 /** Takes the census of a dump; the engine behind `smelt sme`. @throws SmeltError */
 export type SmeEngine = (
@@ -69,6 +80,7 @@ export interface Host {
   loadEngine(): Promise<Engine>;
   loadDmesg(): Promise<DmesgEngine>;
   loadVmcoreinfo(): Promise<VmcoreinfoEngine>;
+  loadUsage(): Promise<UsageEngine>;
   loadSme(): Promise<SmeEngine>;
   /** Looks at the machine below a root directory. */
   loadLive(): Promise<(root: string) => LiveReport>;

@@ -1,5 +1,6 @@
 /** What an engine tells while it runs, on its way to a terminal. */
 
+import type { Walk } from '../arch/walk.ts';
 import type { DumpObserver, InputReport, LogReport } from '../workers/report.ts';
 import { type DisplayOptions, MessageLevel } from './display.ts';
 import { logSize } from './format.ts';
@@ -7,6 +8,7 @@ import type { Host } from './host.ts';
 import type { ProgressView } from './progress.ts';
 import { inputLine } from './summary.ts';
 import { printable, widthOf } from './text.ts';
+import { walkText } from './vtop-text.ts';
 
 export class TerminalObserver implements DumpObserver {
   readonly warnings: string[] = [];
@@ -27,6 +29,12 @@ export class TerminalObserver implements DumpObserver {
     if (this.#display.level & MessageLevel.common) {
       this.#host.stderr.write(`${inputLine(input, widthOf(this.#host.stderr))}\n`);
     }
+    if (this.#display.level & MessageLevel.debug) this.#tellVmcoreinfo(input);
+  }
+
+  onWalk(walk: Walk): void {
+    this.#progress.end();
+    this.#host.stderr.write(`${walkText(walk).join('\n')}\n`);
   }
 
   onProgress(progress: Parameters<DumpObserver['onProgress']>[0]): void {
@@ -38,6 +46,15 @@ export class TerminalObserver implements DumpObserver {
     if (this.#display.level & MessageLevel.common) {
       this.#host.stderr.write(`kernel log saved: ${printable(log.path ?? '')} (${logSize(log)})\n`);
     }
+  }
+
+  /** Lines of VMCOREINFO that SUSE's kdump-save looks for. */
+  #tellVmcoreinfo({ release, crashTime }: InputReport): void {
+    const lines = [
+      ...(release === undefined ? [] : [`OSRELEASE=${printable(release)}`]),
+      ...(crashTime === undefined ? [] : [`CRASHTIME=${crashTime}`]),
+    ];
+    for (const line of lines) this.#host.stderr.write(`${line}\n`);
   }
 
   /** Kept for the end, where it is not scrolled away. */

@@ -4,12 +4,14 @@ import { CODEC_NAMES, type CodecName } from '../codec/codec.ts';
 import { BENCH_OPTIONS } from './bench-options.ts';
 import { DUMP_OPTIONS } from './dump-options.ts';
 import { LUKS_OPTIONS } from './luks-options.ts';
+import { MAKEDUMPFILE_OPTIONS } from './makedumpfile-options.ts';
 import type { CommandName, Option } from './option.ts';
 import { SME_OPTIONS } from './sme-options.ts';
 import { TELL_OPTIONS } from './tell-options.ts';
 
 export const OPTIONS = [
   ...DUMP_OPTIONS,
+  ...MAKEDUMPFILE_OPTIONS,
   ...SME_OPTIONS,
   ...LUKS_OPTIONS,
   ...BENCH_OPTIONS,

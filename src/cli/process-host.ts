@@ -1,7 +1,7 @@
 /** The host that a started smelt has: this process, its streams, its signals. */
 
 import { readlinkSync } from 'node:fs';
-import { ExitCode, errnoName, systemReason } from '../errors.ts';
+import { ExitCode, errnoName, SmeltError, systemReason } from '../errors.ts';
 import type { Host, Sink } from './host.ts';
 import { ENDING_SIGNALS } from './signals.ts';
 
@@ -14,6 +14,7 @@ export function processHost(): Host {
     loadEngine: async () => (await import('../workers/dump.ts')).dump,
     loadDmesg: async () => (await import('../workers/dmesg.ts')).dumpDmesg,
     loadVmcoreinfo: async () => (await import('../workers/vmcoreinfo-file.ts')).writeVmcoreinfo,
+    loadUsage: async () => (await import('../workers/usage.ts')).memUsage,
     loadSme: async () => (await import('../workers/survey.ts')).survey,
     loadLive: async () => (await import('../sme/live/live.ts')).lookAtMachine,
     loadLuks: () => import('../luks/actions.ts'),
@@ -34,16 +35,20 @@ export interface OutputStream {
   readonly isTTY?: boolean;
   readonly columns?: number;
   on(event: 'error', listener: (error: Error) => void): unknown;
-  write(text: string, done?: () => void): unknown;
+  write(text: string, done?: (error?: Error | null) => void): unknown;
 }
 
-/** A reader that is gone (EPIPE) is no failure of ours, here as with every other filter; nothing else is hidden from `onLost`. */
+/**
+ * A reader that is gone (EPIPE) is no failure of what is written along the way, here as with every other filter, but it is of what is
+ * passed; anything else that goes wrong is told to `onLost`, or to who passes.
+ */
 export function sinkOf(stream: OutputStream, onLost: (error: Error) => void): Sink {
-  let lost = false;
+  let lost: Error | undefined;
+  let passing = false;
   stream.on('error', (error) => {
-    if (lost) return;
-    lost = true;
-    if (errnoName(error) !== 'EPIPE') onLost(error);
+    if (lost !== undefined) return;
+    lost = error;
+    if (!passing && errnoName(error) !== 'EPIPE') onLost(error);
   });
   return {
     get isTTY() {
@@ -53,18 +58,29 @@ export function sinkOf(stream: OutputStream, onLost: (error: Error) => void): Si
       return stream.columns ?? 0;
     },
     write: (text) => {
-      if (!lost) stream.write(text);
+      if (lost === undefined) stream.write(text);
     },
-    // Of a failure the stream's own event tells.
-    pass: (text) => new Promise((done) => void (lost ? done() : stream.write(text, () => done()))),
+    pass: async (text) => {
+      passing = true;
+      const error =
+        lost ?? (await new Promise((done: (error?: Error | null) => void) => stream.write(text, done)));
+      passing = false;
+      if (error) throw lostOutput(error);
+    },
   };
+}
+
+function lostOutput(cause: Error): SmeltError {
+  return new SmeltError('WRITE', `standard output cannot be written: ${systemReason(cause)}`, {
+    hint: 'Check where it is redirected to.',
+    cause,
+  });
 }
 
 function reportLostOutput(error: Error): void {
   process.exitCode = ExitCode.failed;
-  process.stderr.write(
-    `smelt: standard output cannot be written: ${systemReason(error)}\n       Check where it is redirected to.\n`,
-  );
+  const { message, hint } = lostOutput(error);
+  process.stderr.write(`smelt: ${message}\n       ${hint}\n`);
 }
 
 function linkTarget(path: string): string | undefined {

@@ -110,6 +110,29 @@ export function readSmeMask(text: string): bigint {
   );
 }
 
+/** KiB, given back in bytes. */
+export function readSplitblock(label: string, most: number): (text: string) => number {
+  const read = wholeNumber(label, 'a size in KiB', 4, most);
+  return (text) => {
+    const kib = read(text);
+    if (kib % 4 === 0) return kib * 1024;
+    throw new SmeltError('USAGE', `${label} ${text}: it is a multiple of a page, which has 4 KiB`, {
+      hint: `${label} ${kib - (kib % 4)} would do.`,
+    });
+  };
+}
+
+/** A virtual address, of 64 bits at most. */
+export function readAddress(label: string): (text: string) => bigint {
+  return (text) => {
+    if (/^(0[xX][0-9a-fA-F]{1,16}|[0-9]{1,19})$/.test(text)) return BigInt(text);
+    const meant = /^[0-9a-fA-F]{1,16}$/.test(text) ? `Did you mean ${label} 0x${text}? ` : '';
+    throw new SmeltError('USAGE', `${label} ${quoted(text)}: an address has at most 64 bits`, {
+      hint: `${meant}It is hexadecimal with 0x, or decimal.`,
+    });
+  };
+}
+
 export function readMakerKind(text: string): MakerKind {
   const kind = MAKER_KINDS.find((known) => known === text);
   if (kind !== undefined) return kind;

@@ -2,7 +2,7 @@
 
 import { ExitCode, SmeltError } from '../errors.ts';
 import type { VmcoreinfoRequest } from '../workers/report.ts';
-import { optionsBeside, parseRaw, readValues } from './args.ts';
+import { foreignTo, parseRaw, readValues } from './args.ts';
 import { type DisplayOptions, MessageLevel } from './display.ts';
 import { exitCodeOf, reportFailure } from './errors-out.ts';
 import { duration } from './format.ts';
@@ -44,7 +44,7 @@ export async function runVmcoreinfo(
 export function parseVmcoreinfo(tokens: readonly Token[]): VmcoreinfoRequest {
   const raw = parseRaw(tokens, 'dump');
   const values = readValues(raw);
-  const [foreign] = optionsBeside(raw, ['g', 'x', 'f']);
+  const foreign = foreignTo(raw, ['g', 'x', 'f']);
   if (foreign !== undefined) throw usage(`${foreign} means nothing with -g, which reads no dump`);
   if (raw.operands.length > 0)
     throw usage(`-g reads no dump, and ${printable(raw.operands[0]!)} is one too many`);

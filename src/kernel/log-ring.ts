@@ -35,13 +35,36 @@ interface Ring {
   readonly caller_id: number | undefined;
 }
 
+/**
+ * Sequence number of the first record behind the last `dmesg --clear`; undefined where VMCOREINFO does not lead to it. Since v5.12 it is a
+ * struct latched_seq: two values, of which the lowest bit of the latch in front of them names the one that is not being written.
+ */
+export function ringClear(info: Vmcoreinfo, walker: PageTableWalker): bigint | undefined {
+  const vaddr = info.symbol('clear_seq');
+  const first = vaddr === undefined ? undefined : walker.readU64(vaddr);
+  if (vaddr === undefined || first === undefined || info.size('latched_seq') === undefined) return first;
+  const values = kernelStruct(info, 'latched_seq', { val: 16 });
+  return values && walker.readU64(vaddr + BigInt(values.offset.val) + (first & 1n) * 8n);
+}
+
 /** Oldest first; undefined stands for a record that is damaged or not in the dump. Undefined altogether: there is no ring to be found. */
 export function ringRecords(
   info: Vmcoreinfo,
   walker: PageTableWalker,
+  clearSeq?: bigint,
 ): Generator<LogRecord | undefined> | undefined {
   const ring = findRing(info, walker);
-  return ring && recordsOf(ring, walker);
+  return ring && recordsOf(clearSeq === undefined ? ring : since(clearSeq, ring), walker);
+}
+
+/** IDs are sequence numbers less the number of descriptors: the first record has the ID that comes `count` before 0. */
+function since(clearSeq: bigint, ring: Ring): Ring {
+  const { count, headId, tailId } = ring;
+  const before = (id: bigint) => (headId + 1n - id) & DESC_ID_MASK;
+  const left = before((clearSeq - count) & DESC_ID_MASK);
+  if (left === 0n) return { ...ring, tailId: (headId + 1n) & DESC_ID_MASK };
+  // What is older than the oldest record is gone; a number that no record has yet cannot be.
+  return left < before(tailId) ? { ...ring, tailId: (headId + 1n - left) & DESC_ID_MASK } : ring;
 }
 
 /** Members of type atomic_long_t are read as what they hold: `counter` is their only member. */
@@ -93,7 +116,8 @@ function* recordsOf(ring: Ring, walker: PageTableWalker): Generator<LogRecord | 
   const infos = new LogMemory(walker);
   const texts = new LogMemory(walker);
   const { size, offset } = ring.prb_desc;
-  for (let id = ring.tailId; ; id = (id + 1n) & DESC_ID_MASK) {
+  const end = (ring.headId + 1n) & DESC_ID_MASK;
+  for (let id = ring.tailId; id !== end; id = (id + 1n) & DESC_ID_MASK) {
     const index = id % ring.count;
     const desc = descs.read(ring.descs + index * BigInt(size), size);
     if (desc === undefined) yield undefined;
@@ -107,7 +131,6 @@ function* recordsOf(ring: Ring, walker: PageTableWalker): Generator<LogRecord | 
         if (block !== 'no text') yield block && readRecord(ring, id, block, infos, texts);
       }
     }
-    if (id === ring.headId) return;
   }
 }
 

@@ -1,12 +1,14 @@
 /** The kernel log of the crashed machine, record by record, and each as the lines that makedumpfile writes of it. */
 
 import type { PageTableWalker } from '../arch/page-table.ts';
-import { bufferRecords } from './log-records.ts';
-import { ringRecords } from './log-ring.ts';
+import { plainClear, plainLines } from './log-plain.ts';
+import { bufferClear, bufferRecords } from './log-records.ts';
+import { ringClear, ringRecords } from './log-ring.ts';
 import type { Vmcoreinfo } from './vmcoreinfo.ts';
 
 export interface LogRecord {
-  readonly tsNsec: bigint;
+  /** Undefined: `text` is a line as it is to be told, with its end, and what it says of time and caller is in it. */
+  readonly tsNsec: bigint | undefined;
   /** A thread's number, or that of a CPU with the topmost bit set; undefined where the kernel does not export it. */
   readonly callerId: number | undefined;
   readonly text: Uint8Array;
@@ -14,13 +16,45 @@ export interface LogRecord {
 
 /**
  * Oldest first; undefined stands for a record that is damaged or not in the dump. Undefined altogether: VMCOREINFO does not lead to a
- * log, or to something that cannot be one.
+ * log, or to something that cannot be one. `clear`: only what came behind it.
  */
 export function logRecords(
   info: Vmcoreinfo,
   walker: PageTableWalker,
+  clear?: bigint,
 ): Generator<LogRecord | undefined> | undefined {
-  return info.symbol('prb') === undefined ? bufferRecords(info, walker) : ringRecords(info, walker);
+  const count = clear === undefined ? undefined : Number(clear);
+  switch (formOf(info)) {
+    case 'ring':
+      return ringRecords(info, walker, clear);
+    case 'records':
+      return bufferRecords(info, walker, count);
+    case 'plain text':
+      return plainLines(info, walker, count);
+  }
+}
+
+/**
+ * Where the last `dmesg --clear` was: a sequence number (0 if there was none), a place in the buffer or a number of characters, by the
+ * form of the log. Undefined where VMCOREINFO does not lead to it.
+ */
+export function lastClear(info: Vmcoreinfo, walker: PageTableWalker): bigint | undefined {
+  switch (formOf(info)) {
+    case 'ring':
+      return ringClear(info, walker);
+    case 'records':
+      return whole(bufferClear(info, walker));
+    case 'plain text':
+      return whole(plainClear(info, walker));
+  }
+}
+
+const whole = (value: number | undefined) => (value === undefined ? undefined : BigInt(value));
+
+/** Since v5.10, from v3.5 on, and before. */
+function formOf(info: Vmcoreinfo): 'ring' | 'records' | 'plain text' {
+  if (info.symbol('prb') !== undefined) return 'ring';
+  return info.symbol('log_end') === undefined ? 'records' : 'plain text';
 }
 
 const CALLER_IS_CPU = 2 ** 31;
@@ -35,17 +69,19 @@ const TO_ESCAPE = /[^\t\v\f\r -~]/g;
  * other byte is told as \x1b.
  */
 export function logLine({ tsNsec, callerId, text }: LogRecord): string {
+  const message = Buffer.from(text.buffer, text.byteOffset, text.length).toString('latin1');
+  if (tsNsec === undefined)
+    return message.replace(TO_ESCAPE, (char) => (char === '\n' ? char : escaped(char)));
   const seconds = String(tsNsec / 1_000_000_000n).padStart(SECONDS_WIDTH);
   const microseconds = String((tsNsec % 1_000_000_000n) / 1000n).padStart(6, '0');
   const start = `[${seconds}.${microseconds}] ${callerId === undefined ? '' : `[${callerOf(callerId)}] `}`;
-  const message = Buffer.from(text.buffer, text.byteOffset, text.length).toString('latin1');
   const shown = message.replace(TO_ESCAPE, (char) =>
-    char === '\n'
-      ? `\n${' '.repeat(start.length)}`
-      : `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`,
+    char === '\n' ? `\n${' '.repeat(start.length)}` : escaped(char),
   );
   return `${start}${shown}\n`;
 }
+
+const escaped = (char: string) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`;
 
 function callerOf(callerId: number): string {
   const caller = callerId >= CALLER_IS_CPU ? `C${callerId - CALLER_IS_CPU}` : `T${callerId}`;

@@ -58,6 +58,12 @@ export class Vmcoreinfo implements SymbolSource {
     return parseHex(this.values.get('KERNELOFFSET'));
   }
 
+  /** Seconds since 1970. */
+  get crashTime(): number | undefined {
+    const text = this.values.get('CRASHTIME');
+    return text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+  }
+
   get pageSize(): number | undefined {
     return small(this.values.get('PAGESIZE'));
   }

@@ -6,7 +6,7 @@ import { windowSpan } from '../filter/plan.ts';
 import { popcount, setRange } from '../read/bitmap.ts';
 import { existingBits, storedBits } from '../read/stored-pages.ts';
 import { writeFully } from '../write/target-file.ts';
-import { addDone, type Job, type JobTarget, takeWindows } from './job.ts';
+import { addDone, type BitmapPlace, type Job, takeWindows } from './job.ts';
 import type { Thread } from './thread.ts';
 
 export interface ClassifyResult {
@@ -31,7 +31,7 @@ export function* classifyWindows(thread: Thread, seat?: number): Generator<void,
     absent += absentPages;
     shared.keptPages[index] = keptPages;
     shared.undecidedPages[index] = classifier.classes[ClassIndex.undecided]! - undecidedBefore;
-    if (target !== undefined) writeSlices(target, job, index, existing, kept);
+    if (target !== undefined) writeSlices(target.bitmaps, job, index, existing, kept);
     addDone(shared, 'classify', existingPages);
     yield;
   }
@@ -40,7 +40,7 @@ export function* classifyWindows(thread: Thread, seat?: number): Generator<void,
 }
 
 function writeSlices(
-  { path, fd, layout }: JobTarget,
+  { path, fd, bitmap1Offset, bitmap2Offset }: BitmapPlace,
   { plan }: Job,
   index: number,
   existing: Uint8Array,
@@ -48,8 +48,8 @@ function writeSlices(
 ): void {
   const { pfn, count } = windowSpan(plan, index);
   const sliceBytes = Math.ceil(count / 8);
-  writeFully(path, fd, existing.subarray(0, sliceBytes), layout.bitmap1Offset + pfn / 8);
-  writeFully(path, fd, kept.subarray(0, sliceBytes), layout.bitmap2Offset + pfn / 8);
+  writeFully(path, fd, existing.subarray(0, sliceBytes), bitmap1Offset + pfn / 8);
+  writeFully(path, fd, kept.subarray(0, sliceBytes), bitmap2Offset + pfn / 8);
 }
 
 /** Sorts the page frames of one window after another into those that stay and those that do not. */

@@ -4,9 +4,8 @@ import type { PageCodec } from '../codec/codec.ts';
 import { SmeltError } from '../errors.ts';
 import { windowSpan } from '../filter/plan.ts';
 import { openZeroTest, type ZeroTest } from '../native/zero-test.ts';
-import { runsOf, testBit } from '../read/bitmap.ts';
+import { popcountIn, runsOf, testBit } from '../read/bitmap.ts';
 import type { MemoryReader } from '../read/dump-file.ts';
-import { readPart } from '../read/file.ts';
 import { CompressionFlag } from '../read/kdump-layout.ts';
 import { isLive } from '../read/live.ts';
 import { dataOffset } from '../write/kdump.ts';
@@ -14,7 +13,8 @@ import { MAX_PAGES, PagePlacer } from '../write/page-placer.ts';
 import { WriteBehind } from '../write/write-behind.ts';
 import { UndecidedPages } from './classify-phase.ts';
 import { Dedup, type DedupResult } from './dedup.ts';
-import { addDone, isStopped, takeWindows } from './job.ts';
+import { addDone, isStopped, type Part, type Shared, takeWindows } from './job.ts';
+import { keptBitsIn, sumCompressed } from './sums.ts';
 import type { Thread } from './thread.ts';
 
 export interface CompressResult {
@@ -39,71 +39,107 @@ const LOOK_PAGES = 64;
 export function* compressWindows(
   thread: Thread,
   codec: PageCodec | undefined,
-  keptPages: number,
+  parts: readonly Part[],
   seat?: number,
 ): Generator<void, CompressResult> {
   const { job } = thread;
   const { plan, shared, target } = job;
   if (target === undefined) throw new SmeltError('INTERNAL', 'pages were to be written without a target');
-  const { path, fd, layout } = target;
-  const { pageSize } = thread.reader;
-  /** Of a page that the codec made smaller. */
-  const flag = codec === undefined ? 0 : CompressionFlag[codec.name];
-  const dedup = shared.placedPages && new Dedup(thread.reader, shared.placedPages, MAX_PAGES, flag);
-  const placer = new PagePlacer(
-    {
-      path,
-      fd,
-      pageSize,
-      descOffset: layout.descOffset,
-      zeroPageOffset: dataOffset(layout, keptPages),
-      nextByte: shared.nextByte,
-    },
-    Math.max(pageSize, codec?.outSize(pageSize) ?? 0),
-    dedup && ((index, byteOffset, size) => dedup.placed(index, byteOffset, size)),
-    // The crash kernel has no memory to spare; anywhere else the dump may well be read next.
-    isLive(job.file) ? WriteBehind.open(path, fd) : undefined,
-  );
-  const packer = new PagePacker(thread.reader, codec, flag, placer, dedup);
+  const kept = keptBitsIn(target.bitmaps, plan);
   const undecided = new UndecidedPages(thread);
-  const flush = () => {
-    addDone(shared, 'compress', placer.count);
-    placer.flush();
-    dedup?.flushed();
-  };
+  // A thread that does not come to a part needs no buffers for it.
+  const writers: (PartWriter | undefined)[] = parts.map(() => undefined);
+  const results = () => sumCompressed(writers.flatMap((writer) => writer?.packer.result() ?? []));
   for (const index of takeWindows(job, 'compress', seat)) {
     const { pfn, count } = windowSpan(plan, index);
     if (shared.keptPages[index] === 0) continue;
-    const bits = readPart(
-      path,
-      fd,
-      'the second bitmap',
-      layout.bitmap2Offset + pfn / 8,
-      Math.ceil(count / 8),
-    );
-    placer.begin(shared.firstDescriptor[index]!);
-    packer.undecided = undecided.of(index);
-    packer.windowPfn = pfn;
-    let sinceLook = 0;
-    for (const [from, to] of runsOf(bits, 0, count)) {
-      for (let at = from; at < to; ) {
-        const n = packer.pack(pfn + at, to - at);
-        at += n;
-        if (placer.isFull) flush();
-        sinceLook += n;
-        if (sinceLook < LOOK_PAGES) continue;
-        sinceLook = 0;
-        yield;
-        if (isStopped(shared)) {
-          flush();
-          return packer.result();
+    const bits = kept.read(index);
+    const open = undecided.of(index);
+    for (const [number, part] of parts.entries()) {
+      const first = Math.max(0, part.startPfn - pfn);
+      const end = Math.min(count, part.endPfn - pfn);
+      if (first >= end) continue;
+      writers[number] ??= new PartWriter(thread, codec, part, number);
+      const writer = writers[number];
+      const { packer } = writer;
+      writer.begin(shared.firstDescriptor[index]! + popcountIn(bits, 0, first));
+      packer.undecided = open;
+      packer.windowPfn = pfn;
+      let sinceLook = 0;
+      for (const [from, to] of runsOf(bits, first, end)) {
+        for (let at = from; at < to; ) {
+          const n = packer.pack(pfn + at, to - at);
+          at += n;
+          if (writer.isFull) writer.flush();
+          sinceLook += n;
+          if (sinceLook < LOOK_PAGES) continue;
+          sinceLook = 0;
+          yield;
+          if (isStopped(shared)) {
+            writer.flush();
+            return results();
+          }
         }
       }
+      writer.flush();
     }
-    flush();
     yield;
   }
-  return packer.result();
+  return results();
+}
+
+/** A thread's way into one part of the output. */
+class PartWriter {
+  readonly packer: PagePacker;
+  private readonly shared: Shared;
+  private readonly part: Part;
+  private readonly placer: PagePlacer;
+  private readonly dedup: Dedup | undefined;
+
+  constructor({ job, reader }: Thread, codec: PageCodec | undefined, part: Part, number: number) {
+    const { layout, outlets } = job.target!;
+    if (layout === undefined)
+      throw new SmeltError('INTERNAL', 'pages were to be compressed without a layout');
+    const outlet = outlets[number]!;
+    const { pageSize } = reader;
+    this.shared = job.shared;
+    this.part = part;
+    /** Of a page that the codec made smaller. */
+    const flag = codec === undefined ? 0 : CompressionFlag[codec.name];
+    const table = job.shared.placedPages?.[number];
+    const dedup = table && new Dedup(reader, table, MAX_PAGES, flag);
+    this.dedup = dedup;
+    this.placer = new PagePlacer(
+      {
+        outlet,
+        pageSize,
+        descOffset: layout.descOffset,
+        zeroPageOffset: dataOffset(layout, part.keptPages),
+        nextByte: job.shared.nextByte,
+        index: number,
+      },
+      Math.max(pageSize, codec?.outSize(pageSize) ?? 0),
+      dedup && ((index, byteOffset, size) => dedup.placed(index, byteOffset, size)),
+      // The crash kernel has no memory to spare; anywhere else the dump may well be read next.
+      isLive(job.file) && outlet.stream === undefined ? WriteBehind.open(outlet.path, outlet.fd) : undefined,
+    );
+    this.packer = new PagePacker(reader, codec, flag, this.placer, dedup);
+  }
+
+  /** The pages that follow are kept ones from number `kept` of the whole output on. */
+  begin(kept: number): void {
+    this.placer.begin(kept - this.part.firstDescriptor);
+  }
+
+  get isFull(): boolean {
+    return this.placer.isFull;
+  }
+
+  flush(): void {
+    addDone(this.shared, 'compress', this.placer.count);
+    this.placer.flush();
+    this.dedup?.flushed();
+  }
 }
 
 /** Compresses runs of pages from a reader into a placer. */

@@ -6,7 +6,7 @@ import { setImmediate as breathe } from 'node:timers/promises';
 import { CachedMemory } from '../arch/memory.ts';
 import { PageTableWalker } from '../arch/page-table.ts';
 import { asSmeltError, SmeltError } from '../errors.ts';
-import { type LogRecord, logLine, logRecords } from '../kernel/log.ts';
+import { type LogRecord, lastClear, logLine, logRecords } from '../kernel/log.ts';
 import { architectureOf } from '../kernel/machine.ts';
 import { comma } from '../read/file.ts';
 import { incompleteName, openTarget, writeFully } from '../write/target-file.ts';
@@ -58,7 +58,7 @@ export async function dumpDmesg(
     for (const warning of description.warnings) if (!machine.warnings.includes(warning)) warn(warning);
     let records: Generator<LogRecord | undefined>;
     try {
-      records = recordsOf(described);
+      records = recordsOf(described, request, warn);
     } catch (error) {
       // There may be a better reason.
       refuseCiphertext(await judgeInput(described, signal));
@@ -109,9 +109,11 @@ async function trySaving(
   described: Described,
   signal: AbortSignal,
 ): Promise<SavedLog> {
+  const warnings: string[] = [];
   try {
-    const log = await writeLog(path, recordsOf(described), request, described, signal);
-    return { log, warnings: warningsOf(log) };
+    const records = recordsOf(described, request, (sentence) => warnings.push(sentence));
+    const log = await writeLog(path, records, request, described, signal);
+    return { log, warnings: [...warnings, ...warningsOf(log)] };
   } catch (thrown) {
     const error = asSmeltError(thrown);
     if (signal.aborted || error.code === 'UNENCRYPTED') throw error;
@@ -152,13 +154,22 @@ async function requireEncryptedLog(path: string): Promise<void> {
 }
 
 /** @throws SmeltError NO_LOG */
-function recordsOf({ file, reader, description }: Described): Generator<LogRecord | undefined> {
+function recordsOf(
+  { file, reader, description }: Described,
+  { partialDmesg }: Pick<DmesgRequest, 'partialDmesg'>,
+  warn: (sentence: string) => void,
+): Generator<LogRecord | undefined> {
   const { info, encryptionMask, machine } = description;
   const arch = architectureOf(file);
   const tables = info && arch.findPageTables(info, encryptionMask);
   const walker = tables && new PageTableWalker(new CachedMemory(reader), arch.tableFormat, tables);
-  const records = info && walker && logRecords(info, walker);
-  if (records !== undefined) return records;
+  const clear = partialDmesg && info && walker ? lastClear(info, walker) : undefined;
+  const records = info && walker && logRecords(info, walker, clear);
+  if (records !== undefined) {
+    if (partialDmesg && clear === undefined)
+      warn('the whole kernel log is written: VMCOREINFO does not say where it was cleared last');
+    return records;
+  }
   const why = machine.memoryMap === undefined ? machine.unreadable : undefined;
   throw new SmeltError(
     'NO_LOG',

@@ -1,13 +1,13 @@
 /** A dump from beginning to end: open, describe, plan, classify, compress and place, seal. */
 
+import type { Walk } from '../arch/walk.ts';
 import type { PageCodec } from '../codec/codec.ts';
 import { usedLevel } from '../codec/levels.ts';
 import { asSmeltError, SmeltError } from '../errors.ts';
 import { DumpLevel } from '../filter/page-class.ts';
 import { urgencyOrder } from '../filter/plan.ts';
 import type { FrameSet } from '../sme/census/frame-set.ts';
-import { dataOffset, encodeKdumpHeader, type KdumpLayout, layoutKdump } from '../write/kdump.ts';
-import { openTarget, type TargetFile, writeFully } from '../write/target-file.ts';
+import { hasNoRoom, type Target } from '../write/target-file.ts';
 import { onlyShared, takeCensus, whyNothingShared } from './census.ts';
 import {
   cannotFilter,
@@ -21,7 +21,6 @@ import { UndecidedPages } from './classify-phase.ts';
 import { cleanUp } from './clean-up.ts';
 import { checkLogFile, type SavedLog, saveDmesg } from './dmesg.ts';
 import { estimate } from './estimate.ts';
-import { headerOf, outputNotes } from './headers.ts';
 import {
   type Described,
   type Input,
@@ -31,16 +30,19 @@ import {
   stopIfAborted,
   withInput,
 } from './input.ts';
-import { createShared, type Job, type JobTarget, placeWindows } from './job.ts';
+import { createShared, type Job, placeWindows } from './job.ts';
 import { outputLevel } from './level.ts';
 import { type Means, withinMeans } from './means.ts';
-import type {
-  CensusReport,
-  DumpObserver,
-  DumpReport,
-  DumpRequest,
-  LogReport,
-  TargetProtection,
+import { expectedBytes, openOutput, outputPaths } from './outputs/open-output.ts';
+import type { Output, WrittenFile } from './outputs/output.ts';
+import {
+  type CensusReport,
+  type DumpObserver,
+  type DumpReport,
+  type DumpRequest,
+  FORMAT_NAMES,
+  type LogReport,
+  type TargetProtection,
 } from './report.ts';
 import { peakRssBytes, whyTooLarge } from './resources.ts';
 import { takeSteps } from './steps.ts';
@@ -53,9 +55,13 @@ import {
   settle,
   sumClassified,
   sumCompressed,
+  sumZero,
+  withZeroPages,
 } from './sums.ts';
 import { protectionOf, protectionOfFile, protectionWarning, requireEncrypted } from './target-protection.ts';
 import { assembleTeam, type Team } from './team.ts';
+import { walkIn } from './vtop.ts';
+import type { ZeroResult } from './zero-phase.ts';
 
 /** @throws SmeltError; INTERRUPTED when the signal was aborted. What is left behind then, the message says. */
 export async function dump(
@@ -64,22 +70,53 @@ export async function dump(
   signal: AbortSignal,
 ): Promise<DumpReport> {
   const began = performance.now();
-  refuseInputAsOutput(asked.input, asked.output);
-  const { output, requireEncryptedTarget } = asked;
-  const protection = requireEncryptedTarget && output !== undefined ? await protectionOf(output) : undefined;
-  if (protection !== undefined) requireEncrypted(output!, protection);
+  const paths = outputPaths(asked);
+  for (const path of paths) refuseInputAsOutput(asked.input, path);
+  let protection: TargetProtection | undefined;
+  for (const path of asked.requireEncryptedTarget ? paths : []) {
+    protection = await protectionOf(path);
+    requireEncrypted(path, protection);
+  }
   await checkLogFile(asked);
   const means = withinMeans(asked);
   // Whatever it comes to, the log is saved first.
   means.catch(() => {});
   let saved: SavedLog | undefined;
+  let walk: Walk | undefined;
   const first = async (described: Described) => {
+    walk = asked.vtop === undefined ? undefined : walkIn(described, asked.vtop);
+    if (walk !== undefined) observer.onWalk?.(walk);
     if (asked.saveDmesg !== undefined)
       saved = await saveDmesg(asked.saveDmesg, asked, described, observer, signal);
   };
-  const work = async (input: Input) =>
-    new Dump(await means, observer, signal, input, protection, saved, began).run();
-  return withInput(asked, observer, signal, work, first);
+  const work = async (input: Input) => {
+    const { request, codec, warnings } = await means;
+    const levels = [request.dumpLevel, ...(request.otherLevels ?? [])];
+    const tooLarge: string[] = [];
+    for (;;) {
+      const round = { ...request, dumpLevel: levels.shift() };
+      const doneWithout = [...warnings, ...tooLarge];
+      const isLast = levels.length === 0;
+      const run = new Dump(
+        { request: round, codec, warnings: doneWithout },
+        observer,
+        signal,
+        input,
+        protection,
+        saved,
+        began,
+        isLast,
+      );
+      try {
+        return await run.run();
+      } catch (error) {
+        if (isLast || signal.aborted || !hasNoRoom(error)) throw error;
+        tooLarge.push(`at level ${round.dumpLevel} the dump did not fit: level ${levels[0]} was taken`);
+      }
+    }
+  };
+  const report = await withInput(asked, observer, signal, work, first);
+  return { ...report, vtop: walk };
 }
 
 class Dump {
@@ -92,8 +129,8 @@ class Dump {
   private readonly began: number;
   private readonly log: LogReport | undefined;
   private readonly warnings: string[];
-  /** Whether the output has room for descriptors, and so is something that can be opened. */
-  private hasDescriptors = false;
+  /** Whether there is no other level to try where the dump does not fit. */
+  private readonly isLast: boolean;
   /** The output's level: what was really left out. */
   private level = 0;
   private census: CensusReport | undefined;
@@ -107,7 +144,9 @@ class Dump {
     protection: TargetProtection | undefined,
     saved: SavedLog | undefined,
     began: number,
+    isLast: boolean,
   ) {
+    this.isLast = isLast;
     this.request = means.request;
     this.codec = means.codec;
     this.doneWithout = means.warnings;
@@ -134,8 +173,8 @@ class Dump {
     if (unreadable !== undefined) this.keepAll(unreadable);
     for (const warning of [...this.doneWithout, ...description.warnings]) this.warn(warning);
 
-    const notes = outputNotes(file.notes, description);
-    const layout = layoutKdump(file.pageSize, notes.blob.length, plan.maxMapnr);
+    const paths = outputPaths(request);
+    const parts = Math.max(1, paths.length);
     const job: Job = {
       file,
       mmap,
@@ -151,21 +190,19 @@ class Dump {
         plan.starts.length,
         helpers?.count ?? 0,
         request.dedup && !request.dryRun ? plan.totalPages : 0,
+        parts,
       ),
     };
     const assemble = (all: Job) =>
       assembleTeam(all, helpers, this.observer.onProgress.bind(this.observer), this.signal);
-    if (request.dryRun || request.output === undefined) {
-      return this.estimate(job, layout, await assemble(job));
+    if (request.dryRun || (paths.length === 0 && request.stream === undefined)) {
+      return this.estimate(job, await assemble(job));
     }
-    const header = headerOf(file, description, notes, request.codec, plan.maxMapnr);
-    const target = openTarget(request.output, request.overwrite);
-    const { path, fd } = target;
-    return this.write({ ...job, target: { path, fd, layout } }, target, assemble, header);
+    return this.write(job, openOutput(request, this.input, job.shared), assemble);
   }
 
   /** Before the first byte: memory that was encrypted while the machine ran is not to be left less protected without a word. */
-  private async checkTarget({ path, fd }: TargetFile): Promise<void> {
+  private async checkTarget({ path, fd }: Target): Promise<void> {
     const { requireEncryptedTarget } = this.request;
     if (!requireEncryptedTarget && !this.isOfEncryptedMemory()) return;
     const protection = await protectionOfFile(path, fd);
@@ -184,10 +221,10 @@ class Dump {
   }
 
   /** A dry run: all that is decided by the struct pages is found, and the rest estimated. */
-  private async estimate(job: Job, layout: KdumpLayout, team: Team): Promise<DumpReport> {
+  private async estimate(job: Job, team: Team): Promise<DumpReport> {
     try {
-      if (this.request.output !== undefined && this.isOfEncryptedMemory())
-        this.warnOf(await protectionOf(this.request.output));
+      if (this.isOfEncryptedMemory())
+        for (const path of outputPaths(this.request)) this.warnOf(await protectionOf(path));
       const drop = await this.takeCensus(team);
       const again = (late: LateDrops) => keptBitsAgain(team.thread, late);
       const { classified, keptPages, kept } = await this.classify(job, team, drop, again);
@@ -198,10 +235,10 @@ class Dump {
       if (team.fallback !== undefined) this.warn(team.fallback);
       const missing = missingPagesWarning(this.input.file, compressed);
       if (missing !== undefined) this.warn(missing);
-      const sizeBytes = dataOffset(layout, keptPages) + layout.blockSize + compressed.dataBytes;
-      return this.report(job, classified, compressed, keptPages, sizeBytes, team);
+      const sizeBytes = expectedBytes(this.request, this.input, { ...compressed, keptPages });
+      return this.report(job, classified, compressed, keptPages, sizeBytes, [], team);
     } finally {
-      await team.close();
+      team.close();
     }
   }
 
@@ -254,63 +291,50 @@ class Dump {
     return { classified, keptPages, kept };
   }
 
-  private async write(
-    job: Job & { readonly target: JobTarget },
-    target: TargetFile,
-    assemble: (job: Job) => Promise<Team>,
-    header: ReturnType<typeof headerOf>,
-  ): Promise<DumpReport> {
-    const { plan, shared } = job;
-    const { layout } = job.target;
-    const writeHeader = (incomplete: boolean, eraseAt?: number) =>
-      writeFully(
-        target.path,
-        target.fd,
-        encodeKdumpHeader(layout, header(incomplete, this.level, eraseAt)),
-        0,
-      );
+  private async write(job: Job, output: Output, assemble: (job: Job) => Promise<Team>): Promise<DumpReport> {
     let team: Team | undefined;
     try {
-      await this.checkTarget(target);
-      // From the first moment on the file says of itself that it is incomplete: even a power cut leaves a readable part.
-      writeHeader(true);
-      team = await assemble(job);
+      for (const target of output.targets) await this.checkTarget(target);
+      output.begin();
+      const writing: Job = { ...job, target: output.job };
+      team = await assemble(writing);
       const drop = await this.takeCensus(team);
-      const written = keptBitsIn(job.target, plan);
-      const { classified, keptPages } = await this.classify(job, team, drop, () => written);
+      const kept = keptBitsIn(output.job.bitmaps, job.plan);
+      const { classified, keptPages } = await this.classify(writing, team, drop, () => kept);
 
-      const zeroPageOffset = dataOffset(layout, keptPages);
-      target.reserve(layout.descOffset, zeroPageOffset - layout.descOffset);
-      writeFully(target.path, target.fd, Buffer.alloc(layout.blockSize), zeroPageOffset);
-      this.hasDescriptors = true;
-      Atomics.store(shared.nextByte, 0, BigInt(zeroPageOffset + layout.blockSize));
-      const compressed = sumCompressed(await team.compress(keptPages));
+      const zero = await this.dropZeroPages(output, team, keptPages);
+      stopIfAborted(this.signal);
+      const stored = keptPages - zero.zeroPages;
+      const task = output.lay(kept, stored, this.level);
+      const compressed = withZeroPages(sumCompressed(await team.finish(task, stored)), zero);
       stopIfAborted(this.signal);
       if (team.fallback !== undefined) this.warn(team.fallback);
 
       const missing = missingPagesWarning(this.input.file, compressed);
       if (missing !== undefined) this.warn(missing);
-      const eraseAt = Number(Atomics.load(shared.nextByte, 0));
-      const { eraseInfo } = header.source;
-      writeFully(target.path, target.fd, eraseInfo, eraseAt);
-      // All of it is on the disk before the header stops saying that it is not.
-      target.sync();
-      writeHeader(compressed.missingPages > 0, eraseAt);
-      target.seal();
-      const report = this.report(job, classified, compressed, keptPages, eraseAt + eraseInfo.length, team);
-      await team.close().catch(() => {});
+      const files = output.seal(compressed.missingPages > 0);
+      const sizeBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
+      const report = this.report(job, classified, compressed, keptPages, sizeBytes, files, team);
+      team.close();
       return report;
     } catch (error) {
-      await team?.close().catch(() => {});
+      team?.close();
       // After a signal whatever else goes wrong follows from it.
       const { aborted, reason } = this.signal;
       const failure = asSmeltError(aborted && !(error instanceof SmeltError) ? reason : error);
-      throw cleanUp(target, failure, {
-        unwanted: aborted && !this.request.keepIncomplete,
-        hasDescriptors: this.hasDescriptors,
-        markIncomplete: () => writeHeader(true),
+      throw cleanUp(output, failure, {
+        interrupted: aborted && !this.request.keepIncomplete,
+        again: !this.isLast && hasNoRoom(failure),
       });
+    } finally {
+      output.close();
     }
+  }
+
+  /** Where the output wants them gone. */
+  private async dropZeroPages(output: Output, team: Team, keptPages: number): Promise<ZeroResult> {
+    if (!output.zeroFirst || (this.level & DumpLevel.zero) === 0) return sumZero([]);
+    return sumZero(await team.dropZeroPages(keptPages));
   }
 
   private report(
@@ -319,6 +343,7 @@ class Dump {
     compressed: ReturnType<typeof sumCompressed>,
     keptPages: number,
     sizeBytes: number,
+    files: readonly WrittenFile[],
     team: Team,
   ): DumpReport {
     const { request } = this;
@@ -329,11 +354,13 @@ class Dump {
     const undecided = classified.classes.undecided - (countZero ? compressed.undecidedZeroPages : 0);
     return {
       input: this.input.report,
+      vtop: undefined,
       output: {
-        path: request.output,
-        format: 'kdump-compressed',
+        path: request.output ?? request.stream?.path,
+        format: FORMAT_NAMES[request.format ?? 'kdump'],
         sizeBytes,
-        estimated: job.target === undefined,
+        files,
+        estimated: files.length === 0,
         dumpLevel: this.level,
         codec: request.codec,
         compressionLevel: request.codec && usedLevel(request.codec, request.compressionLevel),

@@ -40,7 +40,17 @@ function textLength(desc: Uint8Array): number {
   return end < 0 ? desc.length : end;
 }
 
-export type HeaderOf = ((incomplete: boolean, dumpLevel: number, eraseAt?: number) => KdumpHeader) & {
+/** What of a header depends on how far the dump is. */
+export interface HeaderState {
+  readonly incomplete: boolean;
+  readonly dumpLevel: number;
+  /** Where the erase info lies; undefined: nowhere yet. */
+  readonly eraseAt: number | undefined;
+  /** The page frames of this part of a split dump. */
+  readonly split: { readonly startPfn: number; readonly endPfn: number } | undefined;
+}
+
+export type HeaderOf = ((state: HeaderState) => KdumpHeader) & {
   readonly source: { readonly eraseInfo: Uint8Array };
 };
 
@@ -50,7 +60,7 @@ function physBaseOf(file: DumpFile, machine: Machine): bigint {
   return archByName(machine.arch)?.physBaseByMappings(file.mappings) ?? machine.physBase;
 }
 
-/** The header as it is while the dump grows and when it is done; `eraseAt` is where the erase info lies then. */
+/** The header as it is while the dump grows and when it is done. */
 export function headerOf(
   file: DumpFile,
   { machine }: Description,
@@ -60,7 +70,7 @@ export function headerOf(
 ): HeaderOf {
   const old = file.format === 'kdump' ? file : undefined;
   const eraseInfo = old?.eraseInfo ?? new Uint8Array(0);
-  const header = (incomplete: boolean, dumpLevel: number, eraseAt?: number): KdumpHeader => ({
+  const header = ({ incomplete, dumpLevel, eraseAt, split }: HeaderState): KdumpHeader => ({
     utsname:
       old?.machine === undefined
         ? (machine.utsname ?? new Uint8Array(UTS_LENGTH * UTS_FIELDS.length))
@@ -79,6 +89,7 @@ export function headerOf(
       eraseInfo.length > 0 && eraseAt !== undefined
         ? { byteOffset: eraseAt, length: eraseInfo.length }
         : undefined,
+    split,
   });
   return Object.assign(header, { source: { eraseInfo } });
 }

@@ -152,13 +152,14 @@ export function stopIfAborted({ aborted, reason }: AbortSignal): void {
 /** What a person is told first. */
 export function inputReport(
   file: DumpFile,
-  { machine, infoFrom, encryptionMask, encryptionMaskFrom }: Description,
+  { machine, info, infoFrom, encryptionMask, encryptionMaskFrom }: Description,
 ): InputReport {
   return {
     path: file.path,
     format: file.format === 'elf' ? 'ELF' : 'kdump-compressed',
     ramBytes: file.memory.sizeBytes.reduce((sum, size) => sum + size, 0),
     release: machine.release,
+    crashTime: info?.crashTime,
     architecture: machine.arch,
     pageSizeBytes: file.pageSize,
     pageTableLevels: machine.pageTableLevels,

@@ -5,6 +5,7 @@ import type { Plan } from '../filter/plan.ts';
 import type { MemoryMapInfo } from '../kernel/machine.ts';
 import type { DumpFile } from '../read/dump-file.ts';
 import type { KdumpLayout } from '../write/kdump.ts';
+import type { Outlet } from '../write/outlet.ts';
 import { createPlacedPages } from '../write/placed-pages.ts';
 import type { Phase } from './report.ts';
 
@@ -25,9 +26,33 @@ export interface Job {
 }
 
 export interface JobTarget {
+  readonly bitmaps: BitmapPlace;
+  /** The output, or all that it is split into. */
+  readonly outlets: readonly Outlet[];
+  /** Of each of them, where they are kdump-compressed. */
+  readonly layout: KdumpLayout | undefined;
+}
+
+/** Where the windows' slices of both bitmaps are while the work goes on. */
+export interface BitmapPlace {
   readonly path: string;
   readonly fd: number;
-  readonly layout: KdumpLayout;
+  readonly bitmap1Offset: number;
+  readonly bitmap2Offset: number;
+}
+
+/** One behind the other in a working file. */
+export function bitmapsIn({ path, fd }: Pick<BitmapPlace, 'path' | 'fd'>, maxMapnr: number): BitmapPlace {
+  return { path, fd, bitmap1Offset: 0, bitmap2Offset: Math.ceil(maxMapnr / 8) };
+}
+
+/** What of the kept pages goes to one outlet: page frames from `startPfn` to `endPfn - 1`. */
+export interface Part {
+  readonly startPfn: number;
+  readonly endPfn: number;
+  /** Kept pages before it. */
+  readonly firstDescriptor: number;
+  readonly keptPages: number;
 }
 
 /** Memory that all threads see. */
@@ -38,7 +63,7 @@ export interface Shared {
   readonly donePages: BigInt64Array;
   /** Not 0: everybody stops at the next opportunity. */
   readonly stop: Int32Array;
-  /** First byte of the output that has no place in it yet. */
+  /** Of each part of the output: its first byte that has no place in it yet. */
   readonly nextByte: BigInt64Array;
   /** Page frames kept in each window, how many of them undecided, and the descriptor of the first one. */
   readonly keptPages: Uint32Array;
@@ -46,29 +71,38 @@ export interface Shared {
   readonly firstDescriptor: Float64Array;
   /** What each helper does in each phase, one of SEAT. Indexed by `seatOf`. */
   readonly seats: Int32Array;
-  /** Undefined: identical pages are stored as often as they come. */
-  readonly placedPages: Int32Array | undefined;
+  /** One for each part of the output; undefined: identical pages are stored as often as they come. */
+  readonly placedPages: readonly Int32Array[] | undefined;
 }
 
 /** The phases that threads share. */
 export type SharedPhase = Exclude<Phase, 'search'>;
 
-const PHASE_INDEX: Readonly<Record<SharedPhase, number>> = { census: 0, classify: 1, compress: 2 };
+const PHASE_INDEX: Readonly<Record<SharedPhase, number>> = {
+  census: 0,
+  classify: 1,
+  zeros: 2,
+  compress: 3,
+  copy: 4,
+};
 const PHASES = Object.keys(PHASE_INDEX).length;
 
-/** `dedupPages`: pages that may have to be remembered, 0 for none. */
-export function createShared(windows: number, helpers: number, dedupPages: number): Shared {
+/** `dedupPages`: pages that may have to be remembered, 0 for none; `parts`: of the output. */
+export function createShared(windows: number, helpers: number, dedupPages: number, parts = 1): Shared {
   const shared = (elementBytes: number, length: number) => new SharedArrayBuffer(elementBytes * length);
   return {
     nextTurn: new Int32Array(shared(4, PHASES)),
     donePages: new BigInt64Array(shared(8, PHASES)),
     stop: new Int32Array(shared(4, 1)),
-    nextByte: new BigInt64Array(shared(8, 1)),
+    nextByte: new BigInt64Array(shared(8, parts)),
     keptPages: new Uint32Array(shared(4, windows)),
     undecidedPages: new Uint32Array(shared(4, windows)),
     firstDescriptor: new Float64Array(shared(8, windows)),
     seats: new Int32Array(shared(4, PHASES * helpers)),
-    placedPages: dedupPages > 0 ? createPlacedPages(dedupPages) : undefined,
+    placedPages:
+      dedupPages > 0
+        ? Array.from({ length: parts }, () => createPlacedPages(Math.ceil(dedupPages / parts)))
+        : undefined,
   };
 }
 

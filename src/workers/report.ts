@@ -1,5 +1,6 @@
 /** What a dump is asked to do and what it tells when done: plain data, the same for the summary and for `--json`. */
 
+import type { Walk } from '../arch/walk.ts';
 import type { CodecName, MakerKind } from '../codec/codec.ts';
 import type { PageClass } from '../filter/page-class.ts';
 import type { Encrypted } from '../luks/target/report.ts';
@@ -8,6 +9,15 @@ import type { SharedUse } from '../sme/census/shared-uses.ts';
 import type { Technology } from '../sme/census/technology.ts';
 import type { MaskSource } from '../sme/mask.ts';
 import type { Verdict } from '../sme/verdict/verdict.ts';
+
+/** Outputs with pages as they lay in memory. */
+export const IMAGE_FORMATS = ['elf', 'raw', 'lime'] as const;
+export type ImageFormat = (typeof IMAGE_FORMATS)[number];
+/** What a dump can be written as. */
+export const OUTPUT_FORMATS = ['kdump', ...IMAGE_FORMATS] as const;
+export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
+/** As people know them. */
+export const FORMAT_NAMES = { kdump: 'kdump-compressed', elf: 'ELF', raw: 'raw', lime: 'LiME' } as const;
 
 /** What is looked at, and how. */
 export interface InputRequest {
@@ -26,8 +36,18 @@ export interface InputRequest {
 
 /** A validated command line. */
 export interface DumpRequest extends InputRequest {
-  /** Undefined only for a dry run. */
+  /** Undefined for a dry run, and where the dump goes to a stream. */
   readonly output: string | undefined;
+  /** Undefined: kdump-compressed. */
+  readonly format?: OutputFormat;
+  /** The other files of a split dump (--split). */
+  readonly moreOutputs?: readonly string[];
+  /** -F: an open file that gets the dump as a flattened stream. */
+  readonly stream?: { readonly fd: number; readonly path: string };
+  /** -L: no file gets larger. */
+  readonly mostBytes?: number | undefined;
+  /** What is tried one after the other where the dump does not fit: `-d 31,17` has 17 here. */
+  readonly otherLevels?: readonly number[];
   /** Only looks at what a dump would come to: nothing is written. */
   readonly dryRun: boolean;
   /** Stores identical pages once. */
@@ -50,6 +70,13 @@ export interface DumpRequest extends InputRequest {
   readonly requireEncryptedTarget: boolean;
   /** Where the kernel log goes before anything else is done; undefined: nowhere. */
   readonly saveDmesg: string | undefined;
+  /** Of the log only what came behind the last `dmesg --clear`. */
+  readonly partialDmesg: boolean;
+  /** A virtual address whose walk is told before anything else is done. */
+  readonly vtop: bigint | undefined;
+  /** --work-dir and --splitblock-size, in bytes. */
+  readonly workDir: string | undefined;
+  readonly splitblockBytes: number | undefined;
 }
 
 /** A validated command line of `smelt --dump-dmesg`. */
@@ -58,6 +85,8 @@ export interface DmesgRequest extends InputRequest {
   readonly output: string | undefined;
   readonly overwrite: boolean;
   readonly requireEncryptedTarget: boolean;
+  /** Only what came behind the last `dmesg --clear`. */
+  readonly partialDmesg: boolean;
 }
 
 /** A validated command line of `smelt -g`. */
@@ -88,9 +117,9 @@ export interface SmeRequest extends InputRequest {
 
 /**
  * `search` is for VMCOREINFO, in a dump without the note; most dumps do without. `census` counts page tables instead of the
- * pages that they map.
+ * pages that they map; `zeros` looks for pages of zeros before any is written, and `copy` writes pages as they are.
  */
-export type Phase = 'search' | 'census' | 'classify' | 'compress';
+export type Phase = 'search' | 'census' | 'classify' | 'zeros' | 'compress' | 'copy';
 
 /** Told at the start of the work and then again and again; the numbers of a phase only grow. */
 export interface Progress {
@@ -111,6 +140,8 @@ export interface InputReport {
   readonly ramBytes: number;
   /** "6.1.0-56-amd64"; undefined when nothing says so. */
   readonly release: string | undefined;
+  /** Seconds since 1970; undefined where the machine did not crash, or does not say when. */
+  readonly crashTime: number | undefined;
   readonly architecture: string;
   readonly pageSizeBytes: number;
   readonly pageTableLevels: number | undefined;
@@ -190,6 +221,25 @@ export interface DmesgReport {
   readonly warnings: readonly string[];
 }
 
+/** What `smelt --mem-usage` tells. */
+export interface UsageReport {
+  readonly input: InputReport;
+  /** Page frames that the input describes. */
+  readonly totalPages: number;
+  /** By class, as a dump at level 31 has them. With absentPages they add up to totalPages. */
+  readonly classes: Readonly<Record<PageClass, number>>;
+  /** Page frames that the input itself no longer has. */
+  readonly absentPages: number;
+  /** Of those that would stay: they could not be read, and may be pages of zeros. They are among `kernel`. */
+  readonly missingPages: number;
+  readonly kernelFreePages: number | undefined;
+  readonly threads: number;
+  readonly phases: readonly PhaseReport[];
+  readonly totalMs: number;
+  readonly peakRssBytes: number;
+  readonly warnings: readonly string[];
+}
+
 export interface PhaseReport {
   readonly phase: Phase;
   readonly pages: number;
@@ -198,11 +248,16 @@ export interface PhaseReport {
 
 export interface DumpReport {
   readonly input: InputReport;
+  /** Of --vtop. */
+  readonly vtop: Walk | undefined;
   readonly output: {
     /** Undefined for a dry run without a name. */
     readonly path: string | undefined;
-    readonly format: 'kdump-compressed';
+    readonly format: (typeof FORMAT_NAMES)[OutputFormat];
+    /** Of all files together. */
     readonly sizeBytes: number;
+    /** Each file that was written. */
+    readonly files: readonly { readonly path: string; readonly sizeBytes: number }[];
     /** A dry run: what depends on the pages' contents (sizes, pages of zeros, missing pages) is estimated by a sample. */
     readonly estimated: boolean;
     /** The level in the header: old | new. */
@@ -253,6 +308,8 @@ export interface DumpObserver {
   onInput(input: InputReport): void;
   onProgress(progress: Progress): void;
   onWarning(sentence: string): void;
+  /** Of --vtop, before the dump begins. */
+  onWalk?(walk: Walk): void;
   /** The log is saved, and the dump begins. */
   onLog?(log: LogReport): void;
 }

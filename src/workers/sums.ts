@@ -11,8 +11,9 @@ import { writeFully } from '../write/target-file.ts';
 import { type ClassifyResult, type UndecidedPages, WindowSorter } from './classify-phase.ts';
 import type { CompressResult } from './compress-phase.ts';
 import type { DedupResult } from './dedup.ts';
-import type { Job, JobTarget } from './job.ts';
+import type { BitmapPlace, Job } from './job.ts';
 import type { Thread } from './thread.ts';
+import type { ZeroResult } from './zero-phase.ts';
 
 export interface Classified {
   readonly classes: Record<PageClass, number>;
@@ -44,6 +45,23 @@ export function sumCompressed(results: readonly CompressResult[]): CompressResul
     missingPages: sum('missingPages'),
     cutPages: sum('cutPages'),
     dedup: sumDedup(results.flatMap((r) => r.dedup ?? [])),
+  };
+}
+
+export function sumZero(results: readonly ZeroResult[]): ZeroResult {
+  return {
+    zeroPages: results.reduce((total, r) => total + r.zeroPages, 0),
+    undecidedZeroPages: results.reduce((total, r) => total + r.undecidedZeroPages, 0),
+    missingPages: results.reduce((total, r) => total + r.missingPages, 0),
+  };
+}
+
+/** Pages of zeros that went before belong to those that were kept, as where all of them share one. */
+export function withZeroPages(compressed: CompressResult, zero: ZeroResult): CompressResult {
+  return {
+    ...compressed,
+    zeroPages: compressed.zeroPages + zero.zeroPages,
+    undecidedZeroPages: compressed.undecidedZeroPages + zero.undecidedZeroPages,
   };
 }
 
@@ -126,9 +144,9 @@ export function* settle(
   }
 }
 
-/** As it stands in the output. */
-export function keptBitsIn({ path, fd, layout }: JobTarget, plan: Plan): KeptBits {
-  const place = (index: number) => layout.bitmap2Offset + windowSpan(plan, index).pfn / 8;
+/** As it stands where it is written. */
+export function keptBitsIn({ path, fd, bitmap2Offset }: BitmapPlace, plan: Plan): KeptBits {
+  const place = (index: number) => bitmap2Offset + windowSpan(plan, index).pfn / 8;
   return {
     read(index) {
       const sliceBytes = Math.ceil(windowSpan(plan, index).count / 8);

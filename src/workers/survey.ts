@@ -51,7 +51,7 @@ export async function survey(
       target?.discard();
       throw error;
     } finally {
-      await team?.close().catch(() => {});
+      team?.close();
     }
   });
 }

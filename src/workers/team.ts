@@ -9,7 +9,8 @@ import { doneOf, type Job, resetPhase } from './job.ts';
 import type { PhaseReport, Progress } from './report.ts';
 import { takeSteps } from './steps.ts';
 import { Thread } from './thread.ts';
-import { phaseSteps, type Result, type Task } from './worker.ts';
+import { type LastTask, phaseSteps, type Result, type Task } from './worker.ts';
+import type { ZeroResult } from './zero-phase.ts';
 
 /** How often progress is told. */
 const TICK_MS = 100;
@@ -17,14 +18,17 @@ const TICK_MS = 100;
 export interface Team {
   census(plan: CensusPlan): Promise<CensusPart[]>;
   classify(totalPages: number): Promise<ClassifyResult[]>;
-  compress(keptPages: number): Promise<CompressResult[]>;
+  /** For outputs where the pages of zeros have to be known first. */
+  dropZeroPages(keptPages: number): Promise<ZeroResult[]>;
+  finish(task: LastTask, keptPages: number): Promise<CompressResult[]>;
   /** This thread's own part in it. */
   readonly thread: Thread;
   readonly phases: readonly PhaseReport[];
   /** Threads at work, this one included, and why there are no others where some were asked for. */
   readonly threads: number;
   readonly fallback: string | undefined;
-  close(): Promise<void>;
+  /** The helpers stay: another team may need them. */
+  close(): void;
 }
 
 /** An aborted signal makes everybody stop; the results are then those of what was done. */
@@ -83,7 +87,8 @@ export async function assembleTeam(
   return {
     census: (plan) => runAgain({ phase: 'census', plan }, plan.lowestTables) as Promise<CensusPart[]>,
     classify: (totalPages) => runAgain({ phase: 'classify' }, totalPages) as Promise<ClassifyResult[]>,
-    compress: (keptPages) => run({ phase: 'compress', keptPages }, keptPages) as Promise<CompressResult[]>,
+    dropZeroPages: (keptPages) => run({ phase: 'zeros' }, keptPages) as Promise<ZeroResult[]>,
+    finish: (task, keptPages) => run(task, keptPages) as Promise<CompressResult[]>,
     thread,
     phases,
     get threads() {
@@ -96,10 +101,9 @@ export async function assembleTeam(
       const rest = some === '' ? 'all work is done in one thread' : 'the others do their work';
       return `${some}${count} worker thread${count === 1 ? '' : 's'} cannot be used (${systemReason(problem)}): ${rest}`;
     },
-    async close() {
+    close() {
       signal.removeEventListener('abort', stop);
       thread.close();
-      await helpers?.close();
     },
   };
 }

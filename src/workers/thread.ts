@@ -12,7 +12,8 @@ import { createReader } from '../read/open.ts';
 import type { Job } from './job.ts';
 
 export class Thread {
-  readonly job: Job;
+  /** Of the phase in hand: each has its own copy. */
+  job: Job;
   readonly reader: MemoryReader;
   private codec: PageCodec | undefined;
 

@@ -2,16 +2,24 @@
 
 import { type ErrorCode, SmeltError, type SmeltErrorOptions } from '../errors.ts';
 import type { CensusPart, CensusPlan } from '../sme/census/plan.ts';
+import type { ImageSegments } from '../write/image.ts';
 import { walkTables } from './census-phase.ts';
 import { type ClassifyResult, classifyWindows } from './classify-phase.ts';
 import { type CompressResult, compressWindows } from './compress-phase.ts';
-import { type Job, SEAT } from './job.ts';
+import { copyWindows } from './copy-phase.ts';
+import { type Job, type Part, SEAT } from './job.ts';
 import { Thread } from './thread.ts';
+import { dropZeroPages, type ZeroResult } from './zero-phase.ts';
 
 export type Task =
   | { readonly phase: 'census'; readonly plan: CensusPlan }
   | { readonly phase: 'classify' }
-  | { readonly phase: 'compress'; readonly keptPages: number };
+  | { readonly phase: 'zeros' }
+  | { readonly phase: 'compress'; readonly parts: readonly Part[] }
+  | { readonly phase: 'copy'; readonly segments: ImageSegments; readonly fileBytes: number };
+
+/** What is left to do when it is settled which pages are kept. */
+export type LastTask = Extract<Task, { phase: 'compress' | 'copy' }>;
 
 /** What is sent to a thread. The job comes with each task: any thread may be the one that takes it. */
 export interface Order {
@@ -22,7 +30,7 @@ export interface Order {
 }
 
 /** What comes of a task, by its phase. */
-export type Result = CensusPart | ClassifyResult | CompressResult;
+export type Result = CensusPart | ClassifyResult | ZeroResult | CompressResult;
 
 let thread: Promise<Thread> | undefined;
 
@@ -38,7 +46,9 @@ export async function work({ job, task, seat }: Order): Promise<Outcome> {
   }
   try {
     thread ??= Thread.open(job);
-    return { result: drain(await phaseSteps(await thread, task, seat)) };
+    const own = await thread;
+    own.job = job;
+    return { result: drain(await phaseSteps(own, task, seat)) };
   } catch (thrown) {
     if (!(thrown instanceof SmeltError)) throw thrown;
     const { code, message, hint, exitCode } = thrown;
@@ -57,8 +67,12 @@ export async function phaseSteps(
       return walkTables(thread, task.plan, seat);
     case 'classify':
       return classifyWindows(thread, seat);
+    case 'zeros':
+      return dropZeroPages(thread, seat);
     case 'compress':
-      return compressWindows(thread, await thread.openCodec(), task.keptPages, seat);
+      return compressWindows(thread, await thread.openCodec(), task.parts, seat);
+    case 'copy':
+      return copyWindows(thread, task.segments, task.fileBytes, seat);
   }
 }
 

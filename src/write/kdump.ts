@@ -54,6 +54,8 @@ export interface KdumpHeader {
   /** Where VMCOREINFO's text is inside the notes. */
   readonly vmcoreinfo: { readonly offset: number; readonly length: number } | undefined;
   readonly eraseInfo: { readonly byteOffset: number; readonly length: number } | undefined;
+  /** Of one part of a split dump: its page frames. */
+  readonly split: { readonly startPfn: number; readonly endPfn: number } | undefined;
 }
 
 /** The main header's block, the sub header, and the notes. */
@@ -80,6 +82,12 @@ export function encodeKdumpHeader(layout: KdumpLayout, header: KdumpHeader): Buf
     {
       phys_base: header.physBase,
       dump_level: header.dumpLevel,
+      split: header.split === undefined ? 0 : 1,
+      // The older fields have 32 bits that count.
+      start_pfn: BigInt(header.split?.startPfn ?? 0) & 0xffffffffn,
+      end_pfn: BigInt(header.split?.endPfn ?? 0) & 0xffffffffn,
+      start_pfn_64: BigInt(header.split?.startPfn ?? 0),
+      end_pfn_64: BigInt(header.split?.endPfn ?? 0),
       offset_vmcoreinfo: header.vmcoreinfo === undefined ? 0 : offset_note + header.vmcoreinfo.offset,
       size_vmcoreinfo: header.vmcoreinfo?.length ?? 0,
       offset_note: header.notes.length === 0 ? 0 : offset_note,

@@ -2,7 +2,7 @@
 
 import { endianness } from 'node:os';
 import { PageDescriptor } from '../read/kdump-layout.ts';
-import { writeFully } from './target-file.ts';
+import { type Outlet, writeAt } from './outlet.ts';
 import type { WriteBehind } from './write-behind.ts';
 
 /** Bytes of page data, and pages, that are written at once. */
@@ -24,13 +24,13 @@ const ELSEWHERE = -3;
 const SAME = -4;
 
 export interface PlacerTarget {
-  readonly path: string;
-  readonly fd: number;
+  readonly outlet: Outlet;
   readonly descOffset: number;
   readonly zeroPageOffset: number;
   readonly pageSize: number;
-  /** One number that all threads share: the first byte behind all data that has a place. */
+  /** The number with this index, which all threads share, is the first byte behind all data that has a place. */
   readonly nextByte: BigInt64Array;
+  readonly index: number;
 }
 
 /** Told of each page that waited as number `index`, with bytes of its own, once they are in the output. */
@@ -113,10 +113,10 @@ export class PagePlacer {
 
   /** Data first, descriptors behind: a descriptor in the file never points to bytes that are not there. */
   flush(): void {
-    const { path, fd, descOffset, zeroPageOffset, nextByte } = this.target;
+    const { outlet, descOffset, zeroPageOffset, nextByte, index } = this.target;
     if (this.count === 0) return;
-    const base = Number(Atomics.add(nextByte, 0, BigInt(this.used)));
-    writeFully(path, fd, this.data.subarray(0, this.used), base);
+    const base = Number(Atomics.add(nextByte, index, BigInt(this.used)));
+    writeAt(outlet, this.data.subarray(0, this.used), base);
     if (this.used > 0) this.behind?.wrote(base, this.used);
     const { descriptors, place, elsewhere, onPlaced } = this;
     for (let i = 0, at = 0; i < this.count; i++, at += DESCRIPTOR_WORDS) {
@@ -134,7 +134,7 @@ export class PagePlacer {
     }
     const written = Buffer.from(descriptors.buffer, 0, this.count * PageDescriptor.size);
     if (endianness() === 'BE') written.swap32();
-    writeFully(path, fd, written, descOffset + this.firstDescriptor * PageDescriptor.size);
+    writeAt(outlet, written, descOffset + this.firstDescriptor * PageDescriptor.size);
     this.dataBytes += this.used;
     this.firstDescriptor += this.count;
     this.used = 0;

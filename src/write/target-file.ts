@@ -20,6 +20,7 @@ import { dirname } from 'node:path';
 import { errnoName, SmeltError, systemReason } from '../errors.ts';
 import { reserveSpace } from '../native/reserve-space.ts';
 import { fileSize } from '../units.ts';
+import type { Outlet } from './outlet.ts';
 
 /** Owner only: a dump has the secrets of the whole machine in it. */
 const MODE = 0o600;
@@ -30,15 +31,13 @@ export function incompleteName(path: string): string {
   return `${path}.incomplete`;
 }
 
-export interface TargetFile {
-  readonly path: string;
-  /** Open for reading and writing, at any place, from any thread. */
-  readonly fd: number;
+/** An output as the main thread has it, from its first byte to its end. */
+export interface Target extends Outlet {
   /** Makes sure of room for these bytes, so that writing them later cannot fail for want of it, where the file system can promise that. */
   reserve(byteOffset: number, length: number): void;
   /** Brings what was written so far to the disk. */
   sync(): void;
-  /** Brings all to the disk and gives the file its name. After this it is whole, or an error was thrown and it has not the name. */
+  /** Makes it whole: all is on the disk and has its name, or an error was thrown and it has not. */
   seal(): void;
   /** Brings what there is to the disk as far as that still works, under the temporary name; returns that name. */
   leaveIncomplete(): string;
@@ -46,8 +45,13 @@ export interface TargetFile {
   discard(): boolean;
 }
 
+/** Open for reading and writing, at any place, from any thread. */
+export interface TargetFile extends Target {
+  readonly stream: undefined;
+}
+
 /** Refuses what must not be written to, before any work is done. */
-export function openTarget(path: string, overwrite: boolean): TargetFile {
+export function openTarget(path: string, overwrite: boolean, mostBytes?: number): TargetFile {
   checkTarget(path, overwrite);
   const growing = incompleteName(path);
   const fd = createNew(path, growing, overwrite);
@@ -77,6 +81,8 @@ export function openTarget(path: string, overwrite: boolean): TargetFile {
   return {
     path,
     fd,
+    mostBytes,
+    stream: undefined,
     reserve: (byteOffset, length) => {
       const failed = reserveSpace(fd, byteOffset, length);
       if (failed !== undefined) throw writeError(path, 'room for the page descriptors cannot be had', failed);
@@ -267,6 +273,15 @@ export function writeError(path: string, what: string, cause: unknown): SmeltErr
       cause,
     },
   );
+}
+
+/** Errors that come from another thread have no cause, but always the system's name for it in their message. */
+const NO_SPACE = /\((ENOSPC|EDQUOT|EFBIG)\)/;
+
+/** Whether an output did not fit where it was to go. */
+export function hasNoRoom(error: unknown): boolean {
+  if (!(error instanceof SmeltError)) return false;
+  return error.code === 'TOO_LARGE' || (error.code === 'WRITE' && NO_SPACE.test(error.message));
 }
 
 /** Whether two paths are one file: a dump must not be written over its own input. */

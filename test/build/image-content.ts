@@ -1,6 +1,6 @@
 /** What is in the kernel image: its symbols, their contents, and the struct pages of its pages. */
 import type { KernelImage, SymbolRequest } from './kernel-image.ts';
-import { logBufSymbols, ringSymbols } from './kernel-log.ts';
+import { logBufSymbols, plainLogSymbols, ringSymbols } from './kernel-log.ts';
 import type { KernelProfile } from './kernel-profile.ts';
 import { sectionCount } from './memmap.ts';
 import { pageContent } from './page-content.ts';
@@ -25,7 +25,7 @@ export function symbolsOf(
     { name: 'vmap_area_list', bytes: 16, in: 'data' },
     { name: 'idt_table', bytes: pageSize, align: pageSize, in: 'bss' },
     { name: 'node_online_map', bytes: 128, in: 'bss' },
-    ...(kernel.printk === 'ringbuffer' ? ringSymbols : logBufSymbols),
+    ...{ ringbuffer: ringSymbols, log_buf: logBufSymbols, 'plain text': plainLogSymbols }[kernel.printk],
   ];
   if (model === 'flatmem') {
     symbols.push({ name: 'mem_map', bytes: 8, in: 'bss' });

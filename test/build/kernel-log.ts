@@ -1,4 +1,4 @@
-/** The kernel log in guest memory: printk_log records (to 5.9) or the ring buffer of 5.10+. */
+/** The kernel log in guest memory: plain text (to 3.4), printk_log records (to 5.9) or the ring buffer of 5.10+. */
 import type { KernelImage, SymbolRequest } from './kernel-image.ts';
 import type { PhysicalPages } from './physical-pages.ts';
 
@@ -23,6 +23,13 @@ export const logBufSymbols: readonly SymbolRequest[] = [
   { name: 'log_next_idx', bytes: 4, in: 'bss' },
   { name: '__log_buf', bytes: textBytes, in: 'bss' },
 ];
+export const plainLogSymbols: readonly SymbolRequest[] = [
+  { name: 'log_buf', bytes: 8, in: 'data' },
+  { name: 'log_buf_len', bytes: 4, in: 'data' },
+  { name: 'log_end', bytes: 4, in: 'bss' },
+  { name: 'logged_chars', bytes: 4, in: 'bss' },
+  { name: '__log_buf', bytes: textBytes, in: 'bss' },
+];
 
 const nsecOf = (index: number): bigint => BigInt(index) * 1_234_567_000n;
 
@@ -42,6 +49,14 @@ interface RingState {
   tailLpos: bigint;
 }
 
+interface RingOptions {
+  /** The message behind the last `dmesg --clear`, or how many there are. */
+  readonly clearedBefore?: number;
+  /** clear_seq is a struct latched_seq. */
+  readonly latched?: boolean;
+  readonly perfectFit?: boolean;
+}
+
 /**
  * Writes the ring buffer as the kernel has it after these messages, message n at n × 1.234567 s, all finalized: what had no room any
  * more is gone. A block that ends exactly where the ring does stays there with `perfectFit` (since v6.18), and goes to the beginning without.
@@ -50,7 +65,7 @@ export function writeRingBuffer(
   pages: PhysicalPages,
   image: KernelImage,
   messages: readonly string[],
-  perfectFit = false,
+  { clearedBefore = 0, latched = true, perfectFit = false }: RingOptions = {},
 ): void {
   const start = mod64(-RING);
   const state: RingState = { text: Buffer.alloc(textBytes), live: [], headLpos: start, tailLpos: start };
@@ -64,6 +79,9 @@ export function writeRingBuffer(
   const initial = (firstId - 1n) & ID_MASK;
   const head = state.live.at(-1)?.id ?? initial;
   pages.writeU64(image.at('prb'), image.symbol('printk_rb_static'));
+  // The latch is odd: the second value counts, and the first is being written.
+  if (latched && clearedBefore > 0) pages.writeU64(image.at('clear_seq'), 1n);
+  pages.writeU64(image.at('clear_seq') + (latched ? 16 : 0), BigInt(clearedBefore));
   pages.writeU32(ring, descBits);
   pages.writeU64(ring + 8, image.symbol('_printk_rb_static_descs'));
   pages.writeU64(ring + 16, image.symbol('_printk_rb_static_infos'));
@@ -118,12 +136,19 @@ function retire(state: RingState, old: RingState['live'][number]): void {
 }
 
 /** Writes struct printk_log records as the kernel has them after these messages. */
-export function writeLogBuf(pages: PhysicalPages, image: KernelImage, messages: readonly string[]): void {
+export function writeLogBuf(
+  pages: PhysicalPages,
+  image: KernelImage,
+  messages: readonly string[],
+  clearedBefore = 0,
+): void {
   const header = 16;
   const live: { at: number; bytes: number; index: number }[] = [];
   let next = 0;
   let end: number | undefined;
+  let clearIdx = 0;
   for (const [index, message] of messages.entries()) {
+    if (index === clearedBefore) clearIdx = next;
     const bytes = Math.ceil((header + message.length) / 8) * 8;
     const hasRoom = (): boolean => {
       const first = live[0]?.at ?? 0;
@@ -151,4 +176,24 @@ export function writeLogBuf(pages: PhysicalPages, image: KernelImage, messages: 
   if (end !== undefined) pages.write(base + end, new Uint8Array(header));
   pages.writeU32(image.at('log_first_idx'), live[0]?.at ?? 0);
   pages.writeU32(image.at('log_next_idx'), next);
+  pages.writeU32(image.at('clear_idx'), clearedBefore < messages.length ? clearIdx : next);
+}
+
+/** Writes text as the kernel has it after these lines. */
+export function writePlainLog(
+  pages: PhysicalPages,
+  image: KernelImage,
+  lines: readonly string[],
+  clearedBefore = 0,
+): void {
+  const bytesOf = (some: readonly string[]) =>
+    Buffer.from(some.map((line) => `${line}\n`).join(''), 'latin1');
+  const all = bytesOf(lines);
+  const text = Buffer.alloc(textBytes);
+  for (const [at, byte] of all.entries()) text[at % textBytes] = byte;
+  pages.writeU64(image.at('log_buf'), image.symbol('__log_buf'));
+  pages.writeU32(image.at('log_buf_len'), textBytes);
+  pages.writeU32(image.at('log_end'), all.length);
+  pages.writeU32(image.at('logged_chars'), Math.min(bytesOf(lines.slice(clearedBefore)).length, textBytes));
+  pages.write(image.at('__log_buf'), text);
 }

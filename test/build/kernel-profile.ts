@@ -103,7 +103,7 @@ export interface KernelProfile {
   readonly kallsyms: readonly string[];
   readonly exportsLatchedSeq: boolean;
   readonly exportsVmemmap: boolean;
-  readonly printk: 'log_buf' | 'ringbuffer';
+  readonly printk: 'plain text' | 'log_buf' | 'ringbuffer';
 }
 
 // 4.18 rearranged struct page; these places have held since.

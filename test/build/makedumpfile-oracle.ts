@@ -98,11 +98,14 @@ function readReport(said: string): ClassCounts {
 }
 
 /** `makedumpfile --dump-dmesg`. */
-export function peerDmesg(core: string): string {
+export function peerDmesg(core: string, ...options: readonly string[]): string {
   const dir = mkdtempSync(join(tmpdir(), 'smelt-peer-'));
   try {
     const out = join(dir, 'log');
-    const run = spawnSync(program, ['--dump-dmesg', core, out], { encoding: 'utf8' });
+    const run = spawnSync(program, ['--dump-dmesg', ...options, core, out], {
+      encoding: 'utf8',
+      timeout: 10_000,
+    });
     if (run.status !== 0) throw new Error(run.stdout + run.stderr);
     const fd = openSync(out, 'r');
     const buffer = Buffer.alloc(2 ** 20);

@@ -69,6 +69,10 @@ export interface VmcoreOptions {
   /** NR_FREE_PAGES of each zone (DMA, DMA32, Normal) instead of the truth. */
   readonly freePages?: readonly number[];
   readonly dmesg?: readonly string[];
+  /** The message behind the last `dmesg --clear`, or how many there are. */
+  readonly clearedBefore?: number;
+  /** The log of kernels before 3.5, whatever the kernel. */
+  readonly plainLog?: boolean;
   /** NT_PRSTATUS notes, one a CPU; default 1. */
   readonly cpus?: number;
   readonly qemuNote?: boolean;

@@ -6,7 +6,7 @@ import { type Expected, expectationsOf } from './expected.ts';
 import { buddyRuns } from './fill.ts';
 import { imageRuns, symbolsOf, writeImage } from './image-content.ts';
 import { KernelImage } from './kernel-image.ts';
-import { writeLogBuf, writeRingBuffer } from './kernel-log.ts';
+import { writeLogBuf, writePlainLog, writeRingBuffer } from './kernel-log.ts';
 import { type KernelProfile, kernelProfile } from './kernel-profile.ts';
 import {
   type MemmapChunk,
@@ -63,7 +63,8 @@ const align = (n: number): number => Math.ceil(n / pageSize);
 
 /** Builds the vmcore and writes it. Throws when the asked layout has no room for the kernel's own structures. */
 export function buildVmcore(options: VmcoreOptions): BuiltVmcore {
-  const kernel = kernelProfile(options.kernel ?? '6.1');
+  const profile = kernelProfile(options.kernel ?? '6.1');
+  const kernel = options.plainLog ? { ...profile, printk: 'plain text' as const } : profile;
   const levels = options.levels ?? 4;
   const mask = options.smeMask ?? 0n;
   const kernelOffset = options.kernelOffset ?? 0n;
@@ -174,8 +175,12 @@ export function buildVmcore(options: VmcoreOptions): BuiltVmcore {
     `Linux version ${release}`,
     'Kernel panic - not syncing: sysrq triggered crash',
   ];
-  if (kernel.printk === 'ringbuffer') writeRingBuffer(pages, image, dmesg, kernel.name === '7.3');
-  else writeLogBuf(pages, image, dmesg);
+  const { clearedBefore = 0 } = options;
+  if (kernel.printk === 'ringbuffer') {
+    const latched = kernel.exportsLatchedSeq;
+    writeRingBuffer(pages, image, dmesg, { clearedBefore, latched, perfectFit: kernel.name === '7.3' });
+  } else if (kernel.printk === 'log_buf') writeLogBuf(pages, image, dmesg, clearedBefore);
+  else writePlainLog(pages, image, dmesg, clearedBefore);
   const text = vmcoreinfoText(
     {
       kernel,

@@ -157,6 +157,10 @@ function* printkKeys(
   symbol: SymbolLines,
   decimals: DecimalLines,
 ): Generator<[string, string]> {
+  if (i.kernel.printk === 'plain text') {
+    for (const name of ['log_buf', 'log_end', 'log_buf_len', 'logged_chars']) yield* symbol(name);
+    return;
+  }
   if (i.kernel.printk === 'log_buf') {
     for (const name of ['log_buf', 'log_buf_len', 'log_first_idx', 'clear_idx', 'log_next_idx']) {
       yield* symbol(name);

@@ -41,6 +41,10 @@ const PLAIN: DumpRequest = {
   allowCiphertext: false,
   requireEncryptedTarget: false,
   saveDmesg: undefined,
+  partialDmesg: false,
+  vtop: undefined,
+  workDir: undefined,
+  splitblockBytes: undefined,
   smeMask: undefined,
   vmcoreinfoFile: undefined,
 };

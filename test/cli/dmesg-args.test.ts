@@ -16,6 +16,7 @@ const PLAIN: DmesgRequest = {
   vmcoreinfoFile: undefined,
   overwrite: false,
   requireEncryptedTarget: false,
+  partialDmesg: false,
 };
 
 describe('--dump-dmesg', () => {

@@ -7,6 +7,7 @@ import type {
   Host,
   Sink,
   SmeEngine,
+  UsageEngine,
   VmcoreinfoEngine,
 } from '../../src/cli/host.ts';
 import type { LiveReport } from '../../src/sme/live/report.ts';
@@ -55,6 +56,7 @@ export interface FakeHostOptions {
   sme?: SmeEngine;
   dmesg?: DmesgEngine;
   vmcoreinfo?: VmcoreinfoEngine;
+  usage?: UsageEngine;
   luks?: Awaited<ReturnType<Host['loadLuks']>>;
   live?: (root: string) => LiveReport;
   /** Of a terminal on stderr; without it stderr is none. */
@@ -81,6 +83,7 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
     loadDmesg: async () => options.dmesg ?? (async () => Promise.reject(new Error('no log in this test'))),
     loadVmcoreinfo: async () =>
       options.vmcoreinfo ?? (async () => Promise.reject(new Error('no vmlinux in this test'))),
+    loadUsage: async () => options.usage ?? (async () => Promise.reject(new Error('no count in this test'))),
     loadSme: async () => options.sme ?? (async () => Promise.reject(new Error('no census in this test'))),
     loadLive: async () =>
       options.live ??
@@ -132,6 +135,7 @@ export function sampleInput(change: Partial<InputReport> = {}): InputReport {
     format: 'ELF',
     ramBytes: 4 * 2 ** 30,
     release: '6.12.117',
+    crashTime: undefined,
     architecture: 'x86_64',
     pageSizeBytes: 4096,
     pageTableLevels: 5,
@@ -148,10 +152,12 @@ export function sampleInput(change: Partial<InputReport> = {}): InputReport {
 export function sampleReport(change: Partial<DumpReport> = {}): DumpReport {
   return {
     input: sampleInput(),
+    vtop: undefined,
     output: {
       path: 'dump',
       format: 'kdump-compressed',
       sizeBytes: 31_200_000,
+      files: [{ path: 'dump', sizeBytes: 31_200_000 }],
       estimated: false,
       dumpLevel: 31,
       codec: 'zstd',

@@ -49,29 +49,33 @@ has_beginning() {
 # The directory of the crash, which is the only one.
 dump_directory() { echo "$out"/volume/var/crash/*; }
 
-part_stock() {
-  local tree directory line
+# with_makedumpfile PART MEMORY-IN-MIB DISK: Debian's kernel; makedumpfile dumps the same memory in the same crash kernel.
+with_makedumpfile() {
+  local part=$1 tree directory line
   tree=$("$lab/get-kernel.sh" "${KERNEL:-linux-image-6.1.0-56-amd64}")
-  machine stock "$(echo "$tree"/boot/vmlinuz-*)" "$tree" 2G 2G
-  MEMORY=2320 crashes stock || return 0
-  says 'stock: save ends with 0' '^\[.*\] exit code 0$'
-  says 'stock: the key file opens the volume, found by its UUID' ' open +/dev/vdb as luks-'
-  says 'stock: the volume is closed' ' close +luks-'
-  "$python" "$here/figures.py" "$text" "$(basename "$tree")" > "$work/figures" || result FAIL 'stock: the figures are there'
-  bring_out stock
+  machine "$part" "$(echo "$tree"/boot/vmlinuz-*)" "$tree" "$3" "$3"
+  MEMORY=$2 crashes "$part" || return 0
+  says "$part: save ends with 0" '^\[.*\] exit code 0$'
+  says "$part: the key file opens the volume, found by its UUID" ' open +/dev/vdb as luks-'
+  says "$part: the volume is closed" ' close +luks-'
+  "$python" "$here/figures.py" "$text" "$(basename "$tree")" > "$work/figures" || result FAIL "$part: the figures are there"
+  bring_out "$part"
   directory=$(dump_directory)
-  has_log 'stock: the kernel log is on the volume' "$directory/vmcore-dmesg.txt"
+  has_log "$part: the kernel log is on the volume" "$directory/vmcore-dmesg.txt"
   "$makedumpfile" --message-level 4 --dump-dmesg "$directory/peer" "$machine/log"
-  verdict 'stock: the log is what makedumpfile finds in its own dump' '' cmp "$machine/log" "$directory/vmcore-dmesg.txt"
-  has_dump 'stock: the dump is on the volume' "$directory"
+  verdict "$part: the log is what makedumpfile finds in its own dump" '' cmp "$machine/log" "$directory/vmcore-dmesg.txt"
+  has_dump "$part: the dump is on the volume" "$directory"
   while IFS= read -r line; do
     case $line in
-      'ok '*) line=${line#ok   }; result ok "stock: ${line%%: *}" "${line#*: }" ;;
-      'FAIL '*) line=${line#FAIL }; result FAIL "stock: ${line%%: *}" "${line#*: }" ;;
+      'ok '*) line=${line#ok   }; result ok "$part: ${line%%: *}" "${line#*: }" ;;
+      'FAIL '*) line=${line#FAIL }; result FAIL "$part: ${line%%: *}" "${line#*: }" ;;
     esac
   done < <("$python" "$here/compare.py" "$directory/vmcore" "$directory/peer" "$directory/headers" || true)
-  [ "${SMELT_CRASH:-}" != 1 ] || crash_reads "$directory"
+  [ "${SMELT_CRASH:-}" != 1 ] || crash_reads "$part" "$directory"
 }
+part_stock() { with_makedumpfile stock 2320 2G; }
+# 8 GiB, of which the kernel holds several hundred MiB: what smelt needs once and what it needs a page come apart.
+part_large() { LIMIT=900 with_makedumpfile large 8464 4G; }
 
 part_keys() {
   machine keys "$lab_kernel" '' 256M 256M
@@ -130,18 +134,18 @@ part_damaged() {
 }
 
 # crash says the same of both dumps: who panicked, where each CPU was.
-crash_reads() { # DIRECTORY
+crash_reads() { # PART DIRECTORY
   local vmlinux=${SMELT_VMLINUX:-$cache/dbg/6.1.0-56-amd64/vmlinux-6.1.0-56-amd64} dump
-  [ -e "$vmlinux" ] || { result FAIL 'stock: crash reads the dumps' "there is no $vmlinux; test/peers/crash.sh fetches it"; return 0; }
+  [ -e "$vmlinux" ] || { result FAIL "$1: crash reads the dumps" "there is no $vmlinux; test/peers/crash.sh fetches it"; return 0; }
   printf '%s\n' sys bt 'bt -a' ps log quit > "$work/ask"
   for dump in vmcore peer; do
-    timeout 300 crash -s "$vmlinux" "$1/$dump" -i "$work/ask" < /dev/null > "$work/crash-$dump.all" 2>&1 || true
+    timeout 300 crash -s "$vmlinux" "$2/$dump" -i "$work/ask" < /dev/null > "$work/crash-$dump.all" 2>&1 || true
     grep -v '^ *DUMPFILE: ' "$work/crash-$dump.all" > "$work/crash-$dump" || true
   done
   if grep -q 'PANIC: .*sysrq' "$work/crash-vmcore" && grep -q '#.* sysrq_handle_crash' "$work/crash-vmcore"; then
-    result ok 'stock: crash names the task that panicked, and where' "$(grep -m 1 'COMMAND: "' "$work/crash-vmcore" | tr -s ' ')"
+    result ok "$1: crash names the task that panicked, and where" "$(grep -m 1 'COMMAND: "' "$work/crash-vmcore" | tr -s ' ')"
   else
-    result FAIL 'stock: crash names the task that panicked, and where' "$(tail -n 2 "$work/crash-vmcore")"
+    result FAIL "$1: crash names the task that panicked, and where" "$(tail -n 2 "$work/crash-vmcore")"
   fi
-  verdict 'stock: crash says the same of both dumps' "$(wc -l < "$work/crash-vmcore") lines" cmp "$work/crash-vmcore" "$work/crash-peer"
+  verdict "$1: crash says the same of both dumps" "$(wc -l < "$work/crash-vmcore") lines" cmp "$work/crash-vmcore" "$work/crash-peer"
 }

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { PageTableWalker } from '../../src/arch/page-table.ts';
-import { type LogRecord, logLine, logRecords } from '../../src/kernel/log.ts';
+import { type LogRecord, lastClear, logLine, logRecords } from '../../src/kernel/log.ts';
 import { Vmcoreinfo } from '../../src/kernel/vmcoreinfo.ts';
 import { callerOf } from '../build/kernel-log.ts';
 import type { KernelName } from '../build/kernel-profile.ts';
@@ -24,8 +24,8 @@ interface Seen {
   readonly lost: number;
 }
 
-function see(info: Vmcoreinfo, walker: PageTableWalker): Seen | undefined {
-  const all = logRecords(info, walker);
+function see(info: Vmcoreinfo, walker: PageTableWalker, clear?: bigint): Seen | undefined {
+  const all = logRecords(info, walker, clear);
   if (all === undefined) return undefined;
   const records: LogRecord[] = [];
   let lost = 0;
@@ -138,6 +138,127 @@ describe('the log', () => {
       ),
     )!;
     expect(seen.records.map(logLine)).toEqual(['[    0.000000] [      C3] text\n']);
+  });
+});
+
+describe('what came after the last clear', () => {
+  const sinceClear = (options: Parameters<typeof openVmcore>[1]) => {
+    const { info, walker } = openVmcore(files, options);
+    return see(info, walker, lastClear(info, walker))!;
+  };
+
+  it.each([...RINGS, ...BUFFERS])(
+    'is the part of a log of Linux %s from there on, wherever the memory begins again',
+    (kernel) => {
+      for (const [count, bytes, cleared] of [
+        [40, 150, 0],
+        [40, 150, 17],
+        [40, 150, 40],
+        [200, 500, 195],
+        [500, 700, 489],
+        [500, 700, 500],
+      ]) {
+        const dmesg = numbered(count, bytes);
+        const seen = sinceClear({ kernel, dmesg, clearedBefore: cleared });
+        expect(seen).toMatchObject({ texts: dmesg.slice(cleared), lost: 0 });
+      }
+    },
+    30_000,
+  );
+
+  it.each([...RINGS, ...BUFFERS])(
+    'is all that is left of a log of Linux %s whose place is gone',
+    (kernel) => {
+      const dmesg = numbered(500, 700);
+      const { texts, lost } = sinceClear({ kernel, dmesg, clearedBefore: 3 });
+      expect(lost).toBe(0);
+      expect(texts.length).toBeGreaterThan(10);
+      expect(texts).toEqual(dmesg.slice(-texts.length));
+    },
+  );
+
+  it.each(BUFFERS)('begins with a record of Linux %s that had no room before the end', (kernel) => {
+    const dmesg = Array.from({ length: 40 }, (_, i) => String.fromCharCode(97 + (i % 26)).repeat(1000));
+    for (let cleared = 26; cleared < 40; cleared++)
+      expect(sinceClear({ kernel, dmesg, clearedBefore: cleared }).texts).toEqual(dmesg.slice(cleared));
+  });
+
+  it('counts no record as lost that came before', () => {
+    const dmesg = numbered(40);
+    const { info, walker, built } = openVmcore(files, { dmesg, clearedBefore: 20 });
+    const desc = (n: number) => built.tables.image.symbol('_printk_rb_static_descs') + BigInt(n * DESC);
+    const hurt = (n: number) => changed(walker, { vaddr: desc(n), bytes: u64((2n << 62n) | 63n) });
+    expect(see(info, hurt(7), 20n)).toMatchObject({ texts: dmesg.slice(20), lost: 0 });
+    expect(see(info, hurt(27), 20n)).toMatchObject({ lost: 1 });
+  });
+
+  it('is the whole log where it would begin behind the newest record, or in the middle of one', () => {
+    const dmesg = numbered(40);
+    for (const [kernel, clear] of [
+      ['6.1', 41n],
+      ['6.1', 2n ** 64n - 1n],
+      ['4.19', 4n],
+      ['4.19', 2n ** 32n - 1n],
+    ] as const) {
+      const { info, walker } = openVmcore(files, { kernel, dmesg });
+      expect(see(info, walker, clear)).toMatchObject({ texts: dmesg, lost: 0 });
+    }
+  });
+
+  it.each([
+    ['6.1', 'clear_seq'],
+    ['4.19', 'clear_idx'],
+  ] as const)('is not known where VMCOREINFO of Linux %s lacks %s', (kernel, symbol) => {
+    const { info, walker } = openVmcore(files, { kernel, overrides: { [`SYMBOL(${symbol})`]: undefined } });
+    expect(lastClear(info, walker)).toBeUndefined();
+  });
+});
+
+describe('the log before v3.5', () => {
+  const lines = numbered(20).map((line, i) => `<6>[    ${i}.000000] ${line}`);
+  const plain = (dmesg: readonly string[], clearedBefore = 0) =>
+    openVmcore(files, { kernel: '4.14', plainLog: true, dmesg, clearedBefore });
+  const textOf = (seen: Seen) => seen.records.map(logLine).join('');
+
+  it('is told line by line as it is, but for bytes that a terminal would obey', () => {
+    const { info, walker } = plain([...lines, 'bell \x07, \xe4']);
+    const seen = see(info, walker)!;
+    expect(seen.lost).toBe(0);
+    expect(textOf(seen)).toBe([...lines, 'bell \\x07, \\xe4', ''].join('\n'));
+    expect(seen.records).toHaveLength(21);
+  });
+
+  it('has the newest characters when its buffer has begun again', () => {
+    const dmesg = numbered(700, 90);
+    const { info, walker } = plain(dmesg);
+    const whole = dmesg.map((line) => `${line}\n`).join('');
+    expect(textOf(see(info, walker)!)).toBe(whole.slice(-TEXT_BYTES));
+  });
+
+  it('has the characters behind the last clear', () => {
+    const dmesg = numbered(700, 90);
+    for (const cleared of [690, 700, 3]) {
+      const { info, walker } = plain(dmesg, cleared);
+      const rest = dmesg
+        .slice(cleared)
+        .map((line) => `${line}\n`)
+        .join('');
+      expect(textOf(see(info, walker, lastClear(info, walker))!)).toBe(rest.slice(-TEXT_BYTES));
+    }
+  });
+
+  it('has what lies in pages that are there', () => {
+    const { info, walker, built } = plain(numbered(500, 90));
+    const page = (built.tables.image.symbol('__log_buf') + PAGE) & ~(PAGE - 1n);
+    const seen = see(info, changed(walker, { vaddr: page, bytes: undefined }))!;
+    expect(seen.lost).toBe(1);
+    expect(textOf(seen).length).toBe(TEXT_BYTES - Number(PAGE));
+  });
+
+  it.each([0, 3, 24_000, 2 ** 32 - 1])('is not read where its buffer would have %i bytes', (bytes) => {
+    const { info, walker, built } = plain(lines);
+    const vaddr = built.tables.image.symbol('log_buf_len');
+    expect(see(info, changed(walker, { vaddr, bytes: u32(bytes) }))).toBeUndefined();
   });
 });
 

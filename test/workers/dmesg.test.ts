@@ -46,7 +46,13 @@ function dmesg(
   signal = new AbortController().signal,
 ): Promise<DmesgReport> {
   const usual = { threads: 0, mmap: undefined, smeMask: undefined, vmcoreinfoFile: undefined };
-  const request = { ...usual, overwrite: false, requireEncryptedTarget: false, ...asked };
+  const request = {
+    ...usual,
+    overwrite: false,
+    requireEncryptedTarget: false,
+    partialDmesg: false,
+    ...asked,
+  };
   return dumpDmesg(request, SILENT, signal, write);
 }
 

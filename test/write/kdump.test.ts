@@ -17,6 +17,7 @@ const header: KdumpHeader = {
   notes: Buffer.from('notes with VMCOREINFO text in them'),
   vmcoreinfo: { offset: 11, length: 10 },
   eraseInfo: { byteOffset: 0x123456789a, length: 7 },
+  split: undefined,
 };
 const words = (bytes: Buffer, from: number, to: number): string =>
   bytes.toString('hex', from, to).replaceAll(/.{8}(?=.)/g, '$& ');

@@ -26,7 +26,14 @@ afterEach(() => {
 
 const placer = (): PagePlacer =>
   new PagePlacer(
-    { path, fd, pageSize: 4096, descOffset: DESCRIPTORS, zeroPageOffset: ZERO_PAGE, nextByte },
+    {
+      outlet: { path, fd, mostBytes: undefined, stream: undefined },
+      pageSize: 4096,
+      descOffset: DESCRIPTORS,
+      zeroPageOffset: ZERO_PAGE,
+      nextByte,
+      index: 0,
+    },
     5000,
   );
 const add = (to: PagePlacer, size: number, fill: number, flags = 0): void => {

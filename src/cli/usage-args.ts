@@ -1,0 +1,40 @@
+/** From tokens to the dump, or machine, whose pages `smelt --mem-usage` counts. */
+
+import { SmeltError } from '../errors.ts';
+import type { InputRequest } from '../workers/report.ts';
+import { accessOf, foreignTo, parseRaw, readValues } from './args.ts';
+import type { OptionKey } from './options.ts';
+import type { Token } from './tokens.ts';
+
+/** -f is makedumpfile's for kernels that smelt refuses. */
+const OF_THE_COUNT: readonly OptionKey[] = [
+  'check-params',
+  'mem-usage',
+  'num-threads',
+  'sme-mask',
+  'i',
+  'f',
+  'mmap',
+  'non-mmap',
+  'b',
+  'cyclic-buffer',
+  'non-cyclic',
+  'work-dir',
+];
+
+/** @throws SmeltError USAGE */
+export function parseUsage(tokens: readonly Token[]): InputRequest {
+  const raw = parseRaw(tokens, 'dump');
+  const values = readValues(raw);
+  const foreign = foreignTo(raw, OF_THE_COUNT);
+  if (foreign !== undefined) throw usage(`${foreign} means nothing with --mem-usage, which writes no dump`);
+  const [input, ...more] = raw.operands;
+  if (input === undefined) throw usage('--mem-usage looks at VMCORE, and that is missing');
+  if (input === '') throw usage('the name of VMCORE is empty');
+  if (more.length > 0) throw usage(`--mem-usage takes one file, and there are ${raw.operands.length}`);
+  return { input, ...accessOf(values) };
+}
+
+function usage(message: string): SmeltError {
+  return new SmeltError('USAGE', message, { hint: '`smelt --mem-usage VMCORE`, or /proc/kcore.' });
+}

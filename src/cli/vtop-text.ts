@@ -1,0 +1,25 @@
+/** A page-table walk for people: an entry a line, as makedumpfile shows it, with its flags. */
+
+import type { Walk } from '../arch/walk.ts';
+import { memory } from '../units.ts';
+
+const ADDRESS_WIDTH = 16;
+
+export function walkText({ vaddr, steps, paddr, pageBytes, why }: Walk): string[] {
+  const hex = (value: bigint | number) => value.toString(16);
+  const rows = steps.map(({ name, entryPaddr, rawEntry, flags, encrypted }) => {
+    const meaning = [
+      flags.join('|'),
+      ...(encrypted === undefined ? [] : [encrypted ? 'encrypted' : 'shared']),
+    ];
+    const entry = `${hex(entryPaddr).padStart(ADDRESS_WIDTH)} => ${hex(rawEntry).padStart(ADDRESS_WIDTH)}`;
+    return `  ${name} : ${entry}  ${meaning.filter((word) => word !== '').join(', ')}`.trimEnd();
+  });
+  return [
+    `Translating virtual address ${hex(vaddr)} to physical address.`,
+    ...rows,
+    'VIRTUAL           PHYSICAL',
+    `${hex(vaddr).padStart(ADDRESS_WIDTH)}  ${paddr === undefined ? `none: ${why}` : `${hex(paddr)}  in a page of ${memory(pageBytes!)}`}`,
+    '',
+  ];
+}

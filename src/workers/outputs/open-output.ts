@@ -1,0 +1,62 @@
+/** Opens what a request asks for: nothing is written to it yet. */
+
+import { dataOffset, layoutKdump } from '../../write/kdump.ts';
+import { openScratch } from '../../write/scratch.ts';
+import { openStream } from '../../write/stream.ts';
+import { openTarget, type Target } from '../../write/target-file.ts';
+import { headerOf, outputNotes } from '../headers.ts';
+import type { Input } from '../input.ts';
+import type { Shared } from '../job.ts';
+import type { DumpRequest } from '../report.ts';
+import { ImageOutput } from './image-output.ts';
+import { KdumpOutput } from './kdump-output.ts';
+import type { Output } from './output.ts';
+
+/** Names of all files that the request has written. */
+export function outputPaths({ output, moreOutputs = [] }: DumpRequest): readonly string[] {
+  return output === undefined ? [] : [output, ...moreOutputs];
+}
+
+/** @throws SmeltError TARGET, WRITE; then nothing of it is left */
+export function openOutput(request: DumpRequest, input: Input, shared: Shared): Output {
+  const { file, description, plan } = input;
+  const { stream, mostBytes, format = 'kdump' } = request;
+  const notes = outputNotes(file.notes, description);
+  const layout = layoutKdump(file.pageSize, notes.blob.length, plan.maxMapnr);
+  const header = headerOf(file, description, notes, request.codec, plan.maxMapnr);
+  const scratch =
+    stream === undefined && format === 'kdump' ? undefined : openScratch(layout.descOffset, request.workDir);
+  const targets: Target[] = [];
+  try {
+    if (stream !== undefined) targets.push(openStream(stream.path, stream.fd, mostBytes, shared.stop));
+    for (const path of outputPaths(request)) targets.push(openTarget(path, request.overwrite, mostBytes));
+    if (format !== 'kdump') return new ImageOutput(targets[0]!, scratch!, format, input, notes);
+    return new KdumpOutput(targets, scratch, layout, header, plan, shared);
+  } catch (error) {
+    scratch?.close();
+    for (const target of targets) target.discard();
+    throw error;
+  }
+}
+
+/** About what the output will take, with so many pages stored, of which so many are zeros, and so many bytes of page data. */
+export function expectedBytes(
+  { format = 'kdump' }: DumpRequest,
+  { file, description, plan }: Input,
+  { keptPages, zeroPages, dataBytes }: { keptPages: number; zeroPages: number; dataBytes: number },
+): number {
+  const { pageSize } = file;
+  const notes = outputNotes(file.notes, description).blob.length;
+  switch (format) {
+    case 'kdump': {
+      const layout = layoutKdump(pageSize, notes, plan.maxMapnr);
+      return dataOffset(layout, keptPages) + layout.blockSize + dataBytes;
+    }
+    case 'elf':
+      return notes + (keptPages - zeroPages) * pageSize;
+    case 'raw':
+      return plan.maxMapnr * pageSize;
+    case 'lime':
+      return plan.totalPages * pageSize;
+  }
+}

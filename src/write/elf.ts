@@ -1,0 +1,166 @@
+/** An ELF core file as output: one PT_LOAD for each stretch of memory of which something was kept. Source: elf.h, makedumpfile elf_info.c. */
+
+import { Elf64Ehdr, Elf64Phdr, Elf64Shdr } from '../read/elf.ts';
+import { encodeNote } from '../read/notes.ts';
+import { type ImageLayout, imageSegments } from './image.ts';
+import type { PfnRuns } from './raw.ts';
+
+/**
+ * Readers look for a page in one program header after the other. Where there would be more, short gaps between kept pages get a
+ * place in the file too, and are holes there.
+ */
+const MOST_LOADS = 16_384;
+/** Gaps are counted by the power of two that they reach. */
+const GAP_SIZES = 40;
+
+const ET_CORE = 4;
+const PT_LOAD = 1;
+const PT_NOTE = 4;
+const PF_R = 4;
+/** e_phnum where the real number does not fit: it is in section header 0. */
+const PN_XNUM = 0xffff;
+/** e_flags of a dump that is not whole. Source: makedumpfile elf_info.h. */
+export const DUMP_ELF_INCOMPLETE = 0x1;
+const ERASEINFO_NOTE = 'ERASEINFO';
+
+/** Kept page frames, in ascending order; neighbours may touch. Walked twice. */
+export type KeptRuns = () => Iterable<readonly [first: number, end: number]>;
+
+export interface ElfSource {
+  /** e_machine. */
+  readonly machine: number;
+  readonly pageSize: number;
+  readonly memory: PfnRuns;
+  readonly notes: Uint8Array;
+  readonly eraseInfo: Uint8Array;
+  /** What is to be added to a physical address to get p_vaddr. */
+  readonly vaddrOffset: bigint;
+}
+
+/** A PT_LOAD: the first `stored` of its pages are in the file. */
+interface Load {
+  readonly pfn: number;
+  pages: number;
+  stored: number;
+}
+
+export interface ElfLayout extends ImageLayout {
+  /** Where e_flags stand, and what they are, with and without the mark of a dump that is not whole. */
+  readonly flags: (incomplete: boolean) => { readonly byteOffset: number; readonly bytes: Uint8Array };
+}
+
+export function layoutElf(source: ElfSource, kept: KeptRuns): ElfLayout {
+  const { pageSize, memory, vaddrOffset } = source;
+  const loads = [...loadsOf(memory, kept, shortestGap(memory, kept))];
+  const notes =
+    source.eraseInfo.length === 0
+      ? source.notes
+      : Buffer.concat([source.notes, encodeNote(ERASEINFO_NOTE, 0, source.eraseInfo)]);
+  const phnum = 1 + loads.length;
+  const many = phnum >= PN_XNUM;
+  const phEnd = Elf64Ehdr.size + phnum * Elf64Phdr.size;
+  const notesAt = phEnd + (many ? Elf64Shdr.size : 0);
+  const dataAt = Math.ceil((notesAt + notes.length) / pageSize) * pageSize;
+
+  const head = Buffer.alloc(dataAt);
+  Elf64Ehdr.write(head, {
+    // ELFCLASS64, little-endian, version 1.
+    e_ident: Uint8Array.from([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]),
+    e_type: ET_CORE,
+    e_machine: source.machine,
+    e_version: 1,
+    e_phoff: Elf64Ehdr.size,
+    e_shoff: many ? phEnd : 0,
+    e_ehsize: Elf64Ehdr.size,
+    e_phentsize: Elf64Phdr.size,
+    e_phnum: many ? PN_XNUM : phnum,
+    e_shentsize: many ? Elf64Shdr.size : 0,
+    e_shnum: many ? 1 : 0,
+  });
+  if (many) Elf64Shdr.write(head, { sh_info: phnum }, phEnd);
+  head.set(notes, notesAt);
+  const note = { p_type: PT_NOTE, p_offset: notesAt, p_filesz: notes.length, p_memsz: notes.length };
+  Elf64Phdr.write(head, note, Elf64Ehdr.size);
+
+  const segments: { pfn: number; pages: number; byteOffset: number }[] = [];
+  let byteOffset = dataAt;
+  for (const [index, { pfn, pages, stored }] of loads.entries()) {
+    const p_paddr = pfn * pageSize;
+    Elf64Phdr.write(
+      head,
+      {
+        p_type: PT_LOAD,
+        p_flags: PF_R,
+        p_offset: byteOffset,
+        p_vaddr: BigInt(p_paddr) + vaddrOffset,
+        p_paddr,
+        p_filesz: stored * pageSize,
+        p_memsz: pages * pageSize,
+      },
+      Elf64Ehdr.size + (1 + index) * Elf64Phdr.size,
+    );
+    if (stored > 0) segments.push({ pfn, pages: stored, byteOffset });
+    byteOffset += stored * pageSize;
+  }
+  return {
+    segments: imageSegments(segments),
+    pieces: [{ byteOffset: 0, bytes: head }],
+    fileBytes: byteOffset,
+    flags: (incomplete) => {
+      const bytes = Buffer.alloc(4);
+      bytes.writeUInt32LE(incomplete ? DUMP_ELF_INCOMPLETE : 0);
+      return { byteOffset: Elf64Ehdr.offset.e_flags, bytes };
+    },
+  };
+}
+
+/** The least number of pages that a gap must have to separate two PT_LOADs, so that there are not too many of them. */
+function shortestGap(memory: PfnRuns, kept: KeptRuns): number {
+  const gaps = new Float64Array(GAP_SIZES);
+  for (const { before } of keptIn(memory, kept)) if (before > 0) gaps[Math.floor(Math.log2(before))]!++;
+  let size = GAP_SIZES;
+  let separate = 0;
+  while (size > 0 && separate + gaps[size - 1]! <= MOST_LOADS) separate += gaps[--size]!;
+  return 2 ** size;
+}
+
+/** All memory is in one of them, in ascending order: what was left out is behind what is stored. */
+function* loadsOf(memory: PfnRuns, kept: KeptRuns, gap: number): Generator<Load> {
+  const found = keptIn(memory, kept);
+  let next = found.next();
+  for (const { pfn, count } of memory) {
+    let load: Load = { pfn, pages: 0, stored: 0 };
+    for (; !next.done && next.value.first < pfn + count; next = found.next()) {
+      const { first, end, before } = next.value;
+      // Memory may begin with what was left out.
+      const separate = load.stored === 0 ? first > load.pfn : before >= gap;
+      if (separate) {
+        load.pages = first - load.pfn;
+        yield load;
+        load = { pfn: first, pages: 0, stored: 0 };
+      }
+      load.stored = end - load.pfn;
+    }
+    load.pages = pfn + count - load.pfn;
+    yield load;
+  }
+}
+
+/** Runs of kept pages, each within one stretch of memory, with the length of the gap before it: 0 for the first one there. */
+function* keptIn(
+  memory: PfnRuns,
+  kept: KeptRuns,
+): Generator<{ readonly first: number; readonly end: number; readonly before: number }> {
+  let stretch = 0;
+  let end = -1;
+  for (const [first, behind] of kept()) {
+    let hasBefore = true;
+    while (stretch < memory.length && memory[stretch]!.pfn + memory[stretch]!.count <= first) {
+      stretch++;
+      hasBefore = false;
+    }
+    const inStretch = stretch < memory.length && end > memory[stretch]!.pfn;
+    yield { first, end: behind, before: hasBefore && inStretch ? first - end : 0 };
+    end = behind;
+  }
+}
