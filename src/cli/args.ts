@@ -160,6 +160,15 @@ export function toDumpRequest(raw: RawArgs): DumpRequest {
       hint: 'Leave out one of them.',
     });
   }
+  if (values.config !== undefined && values.x === undefined) {
+    throw new SmeltError(
+      'USAGE',
+      '--config names kernel data, and nothing says where they are: -x is missing',
+      {
+        hint: 'Add -x VMLINUX, the kernel with debug information.',
+      },
+    );
+  }
   if (saveDmesg === '-') {
     throw new SmeltError('USAGE', '--save-dmesg writes a file that has a name, and not to standard output', {
       hint: '`smelt --dump-dmesg VMCORE -` shows the log; a file that is called - is ./-.',
@@ -194,6 +203,7 @@ export function toDumpRequest(raw: RawArgs): DumpRequest {
     allowCiphertext: values['allow-ciphertext'] ?? false,
     requireEncryptedTarget: values['require-encrypted-target'] ?? false,
     saveDmesg,
+    eraseConfig: values.config,
     partialDmesg: values['partial-dmesg'] ?? false,
     vtop: values.vtop,
     workDir: values['work-dir'],

@@ -83,6 +83,17 @@ export const DUMP_OPTIONS = [
     read: readName('-x', 'VMLINUX'),
   },
   {
+    key: 'config',
+    long: 'config',
+    valueName: 'FILE',
+    category: 'keep',
+    of: ['dump'],
+    doc: 'erase kernel data by the rules in FILE (needs -x)',
+    longDoc:
+      'Rules as in makedumpfile.conf(5): what they name is overwritten in the dump. A rule that cannot be followed in any dump of the kernel is an error, before anything is written.',
+    read: readName('--config', 'FILE'),
+  },
+  {
     key: 'sme-mask',
     long: 'sme-mask',
     valueName: 'MASK',

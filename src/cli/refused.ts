@@ -16,7 +16,6 @@ const REFUSED: readonly Refused[] = [
   { name: '-L' },
   { name: '-R' },
   { name: '-X' },
-  { name: '--config' },
   { name: '--diskset' },
   { name: '--eppic', instead: NO_CODE },
   { name: '--extension', instead: NO_CODE },

@@ -4,19 +4,48 @@ import { closeSync } from 'node:fs';
 import { CachedMemory } from '../arch/memory.ts';
 import { PageTableWalker } from '../arch/page-table.ts';
 import { SmeltError } from '../errors.ts';
+import { type Plan, windowSpan } from '../filter/plan.ts';
 import { type EraseCommand, MAX_CONFIG_BYTES, parseEraseConfig, symbolsOf } from '../kernel/erase/config.ts';
-import { type ErasePlan, erasePlan } from '../kernel/erase/eraser.ts';
+import { type ErasePlan, eraseInfo, erasePlan } from '../kernel/erase/eraser.ts';
 import { KernelData } from '../kernel/erase/kernel-data.ts';
 import { type Erasure, eraseRanges } from '../kernel/erase/ranges.ts';
 import { architectureOf } from '../kernel/machine.ts';
 import { Vmlinux } from '../kernel/vmlinux/vmlinux.ts';
+import { testBit } from '../read/bitmap.ts';
+import type { DumpFile } from '../read/dump-file.ts';
 import { comma, openForReading, readPart } from '../read/file.ts';
 import type { Described } from './input.ts';
+import type { KeptBits } from './sums.ts';
 
 export interface Erasing {
   readonly plan: ErasePlan;
   readonly erasures: readonly Erasure[];
   readonly warnings: readonly string[];
+}
+
+/** What the output says of it: what was erased from the input before, and what is now of pages that are kept. */
+export function eraseInfoIn(
+  file: DumpFile,
+  plan: Plan,
+  kept: KeptBits,
+  erasing: Erasing | undefined,
+): Uint8Array {
+  const before = file.format === 'kdump' ? file.eraseInfo : new Uint8Array(0);
+  if (erasing === undefined) return before;
+  // Page frames come in ascending order, and so do windows.
+  let index = 0;
+  let bits: Uint8Array | undefined;
+  const isKept = (pfn: number): boolean => {
+    let next = index;
+    while (next < plan.starts.length && pfn >= plan.starts[next]! + plan.windowPages) next++;
+    if (next === plan.starts.length || pfn < plan.starts[next]!) return false;
+    if (next !== index) bits = undefined;
+    index = next;
+    bits ??= kept.read(index);
+    const { pfn: start, count } = windowSpan(plan, index);
+    return pfn - start < count && testBit(bits, pfn - start);
+  };
+  return Buffer.concat([before, Buffer.from(eraseInfo(erasing.plan, erasing.erasures, isKept), 'latin1')]);
 }
 
 /** @throws SmeltError for a file that is none */

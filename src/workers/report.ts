@@ -70,6 +70,8 @@ export interface DumpRequest extends InputRequest {
   readonly requireEncryptedTarget: boolean;
   /** Where the kernel log goes before anything else is done; undefined: nowhere. */
   readonly saveDmesg: string | undefined;
+  /** --config: rules of what is erased, by the names of `vmlinuxFile`; undefined: nothing is. */
+  readonly eraseConfig?: string | undefined;
   /** Of the log only what came behind the last `dmesg --clear`. */
   readonly partialDmesg: boolean;
   /** A virtual address whose walk is told before anything else is done. */
