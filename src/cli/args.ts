@@ -1,5 +1,6 @@
 /** From tokens to a validated request: what is wrong with a command line is said here, in one sentence and a way out. */
 
+import { existsSync } from 'node:fs';
 import { Parser } from 'yargs/helpers';
 import type { CodecName } from '../codec/codec.ts';
 import { levelRange } from '../codec/levels.ts';
@@ -17,6 +18,7 @@ import {
   type OptionValues,
   optionsOf,
 } from './options.ts';
+import { outputsOf, splitOperands } from './output-args.ts';
 import { findRefused, type Refused } from './refused.ts';
 import type { Token } from './tokens.ts';
 
@@ -89,13 +91,21 @@ function refuseBadToken(token: Token, command: CommandName): void {
   }
 }
 
-function foreignOption({ long, short, of = [] }: Option, command: CommandName): SmeltError {
-  const name = long === undefined ? `-${short}` : `--${long}`;
+function nameOf({ long, short }: Option): string {
+  return long === undefined ? `-${short}` : `--${long}`;
+}
+
+function foreignOption(option: Option, command: CommandName): SmeltError {
+  const name = nameOf(option);
   const refused = findRefused(name);
   if (refused !== undefined) return refusedOption(refused, command);
-  return new SmeltError('USAGE', `${name} is no option of smelt ${command} but of smelt ${listed(of)}`, {
-    hint: helpHint(command),
-  });
+  return new SmeltError(
+    'USAGE',
+    `${name} is no option of smelt ${command} but of smelt ${listed(option.of ?? [])}`,
+    {
+      hint: helpHint(command),
+    },
+  );
 }
 
 /** "dump", "dump and sme", "dump, sme and bench" */
@@ -139,7 +149,8 @@ function nearestOption(name: string, command: CommandName): string | undefined {
 export function toDumpRequest(raw: RawArgs): DumpRequest {
   const values = readValues(raw);
   const dryRun = values['dry-run'] ?? false;
-  const [input, output] = operandsOf(raw.operands, dryRun);
+  const { operands, moreOutputs } = splitOperands(values, raw.operands);
+  const { output, ...inputs } = operandsOf(operands, dryRun, values.F === true);
   if (dryRun && values.dedup) {
     throw new SmeltError(
       'USAGE',
@@ -149,7 +160,7 @@ export function toDumpRequest(raw: RawArgs): DumpRequest {
       },
     );
   }
-  if (values['require-encrypted-target'] && output === undefined) {
+  if (values['require-encrypted-target'] && output === undefined && !values.F) {
     throw new SmeltError('USAGE', '--require-encrypted-target needs DUMPFILE, to look at what that is on', {
       hint: 'Name it also for a dry run: nothing is written there.',
     });
@@ -179,19 +190,13 @@ export function toDumpRequest(raw: RawArgs): DumpRequest {
       hint: 'Add --save-dmesg LOGFILE, or --dump-dmesg for the log alone.',
     });
   }
-  if (values.F) {
-    throw new SmeltError('USAGE', '-F writes the kernel log to standard output, and no dump', {
-      hint: 'Add --dump-dmesg, or leave it out and name DUMPFILE.',
-    });
-  }
   const codec = codecOf(values);
   checkCompression(codec, values);
   return {
-    input,
-    output,
+    ...inputs,
+    ...outputsOf(values, output, moreOutputs),
     dryRun,
     dedup: values.dedup ?? false,
-    dumpLevel: values['dump-level'],
     codec,
     compressionLevel: values['compression-level'],
     codecMaker: values['codec-maker'],
@@ -212,7 +217,7 @@ export function toDumpRequest(raw: RawArgs): DumpRequest {
 }
 
 /** How the input is looked at. @throws SmeltError USAGE */
-export function accessOf(values: OptionValues): Omit<InputRequest, 'input'> {
+export function accessOf(values: OptionValues): Omit<InputRequest, 'input' | 'moreParts'> {
   if (values.i !== undefined && values.x !== undefined) {
     throw new SmeltError('USAGE', '-i and -x give the same, and one of them is enough', {
       hint: 'Leave out -i: a vmlinux says all that a VMCOREINFO file made of it says.',
@@ -230,6 +235,15 @@ export function accessOf(values: OptionValues): Omit<InputRequest, 'input'> {
 /** The whole way for `smelt dump`. @throws SmeltError USAGE */
 export function parseDump(tokens: readonly Token[]): DumpRequest {
   return toDumpRequest(parseRaw(tokens, 'dump'));
+}
+
+/** And for `smelt convert`. @throws SmeltError USAGE */
+export function parseConvert(tokens: readonly Token[]): DumpRequest {
+  const raw = parseRaw(tokens, 'convert');
+  if (raw.options.to !== undefined) return toDumpRequest(raw);
+  throw new SmeltError('USAGE', 'smelt convert needs the format that is to be written', {
+    hint: 'Add --to kdump, --to elf, --to raw or --to lime.',
+  });
 }
 
 /** The first option that means nothing here, as it is typed; what every command takes always means something. */
@@ -289,21 +303,27 @@ function needsCodec(what: string, letters: string): SmeltError {
   return new SmeltError('USAGE', `${what}: no compression is asked for`, { hint: `Add ${letters}.` });
 }
 
-const COUNT_WORDS = ['no', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine'];
+/** VMCORE, or the parts of one that was split. */
+export type Inputs = Pick<InputRequest, 'input' | 'moreParts'>;
 
-/** Of a dry run DUMPFILE may be missing. */
+export function inputsOf([input, ...moreParts]: readonly string[]): Inputs {
+  return { input: input!, moreParts: moreParts.length > 0 ? moreParts : undefined };
+}
+
+/** The last one is DUMPFILE, which may be missing of a dry run of a VMCORE in one piece, and is with -F. */
 function operandsOf(
   operands: readonly string[],
   dryRun: boolean,
-): readonly [input: string, output: string | undefined] {
-  const [input, output] = operands;
+  inputsAlone: boolean,
+): Inputs & { readonly output: string | undefined } {
+  const [input] = operands;
   if (operands.length === 0) {
     throw new SmeltError('USAGE', 'no files are given: smelt needs VMCORE to read and DUMPFILE to write', {
       hint: '`smelt --help` has examples.',
     });
   }
   const command = nearestCommand(input);
-  if (operands.length === 1 && !dryRun) {
+  if (operands.length === 1 && !dryRun && !inputsAlone) {
     throw new SmeltError('USAGE', `one file is given, ${quote(input)}, and DUMPFILE is missing`, {
       hint:
         command === undefined
@@ -316,21 +336,17 @@ function operandsOf(
       hint: 'Name a file; one that is called - is ./-.',
     });
   }
-  if (operands.length > 2) {
-    if (command !== undefined) {
-      throw new SmeltError('USAGE', `there is no command ${input}`, { hint: meantCommand(command) });
-    }
-    const count = COUNT_WORDS[operands.length] ?? String(operands.length);
-    throw new SmeltError('USAGE', `${count} files are given and two are needed, VMCORE and DUMPFILE`, {
-      hint: `Taken for files: ${operands.slice(0, 4).join(', ')}${operands.length > 4 ? ', …' : ''}.`,
-    });
+  if (operands.length > 2 && command !== undefined && !existsSync(input)) {
+    throw new SmeltError('USAGE', `there is no command ${input}`, { hint: meantCommand(command) });
   }
-  if (input === '' || output === '') {
-    throw new SmeltError('USAGE', `the name of ${input === '' ? 'VMCORE' : 'DUMPFILE'} is empty`, {
+  const output = operands.length === 1 || inputsAlone ? undefined : operands.at(-1);
+  const inputs = output === undefined ? operands : operands.slice(0, -1);
+  if (operands.includes('')) {
+    throw new SmeltError('USAGE', `the name of ${inputs.includes('') ? 'VMCORE' : 'DUMPFILE'} is empty`, {
       hint: 'A variable may be unset in the script that runs smelt.',
     });
   }
-  return [input, output];
+  return { ...inputsOf(inputs), output };
 }
 
 /** Only a bare word can be a mistyped command. */

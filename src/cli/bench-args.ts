@@ -63,7 +63,7 @@ export function parseBench(tokens: readonly Token[], program: readonly string[])
       synthetic: synthetic === undefined ? undefined : { ramBytes: synthetic, seed: values.seed },
       peer: peer === undefined ? undefined : { program: peer, threads: values['peer-threads'] },
       dryRun: values['dry-run'] ?? false,
-      dumpLevel: values['dump-level'] ?? DEFAULT_DUMP_LEVEL,
+      dumpLevel: oneLevel(values['dump-level']) ?? DEFAULT_DUMP_LEVEL,
       codec,
       compressionLevel: values['compression-level'],
       threads: values['num-threads'],
@@ -100,4 +100,11 @@ function operandOf(operands: readonly string[], values: OptionValues): string | 
     );
   }
   return input;
+}
+
+function oneLevel(levels: readonly number[] | undefined): number | undefined {
+  if (levels === undefined || levels.length === 1) return levels?.[0];
+  throw new SmeltError('USAGE', `-d ${levels.join(',')}: a benchmark is of one dump level`, {
+    hint: `Give one of them alone: -d ${levels[0]}.`,
+  });
 }

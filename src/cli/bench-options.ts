@@ -73,15 +73,4 @@ export const BENCH_OPTIONS = [
     longDoc: 'A picture in SVG, of one page of the dump on average.',
     read: readName('--chart', 'FILE.svg'),
   },
-  {
-    key: 'work-dir',
-    long: 'work-dir',
-    valueName: 'DIR',
-    category: 'write',
-    of: ['bench'],
-    doc: 'where dumps are written to and removed again',
-    longDoc:
-      'The speed of writing is that of this directory. Without it the directory for temporary files is taken ($TMPDIR or /tmp).',
-    read: readName('--work-dir', 'DIR', 'directory'),
-  },
 ] as const satisfies readonly Option[];

@@ -8,8 +8,9 @@ export const MessageLevel = { progress: 1, common: 2, error: 4, debug: 8, report
 export const DEFAULT_MESSAGE_LEVEL = MessageLevel.progress | MessageLevel.common | MessageLevel.error;
 
 export interface DisplayOptions {
-  /** One JSON object on stdout. */
+  /** One JSON object on stdout, or on stderr where the dump goes to stdout. */
   readonly json: boolean;
+  readonly jsonOn: 'stdout' | 'stderr';
   /** Stack traces. */
   readonly debug: boolean;
   /** Bits of MessageLevel. */
@@ -28,7 +29,8 @@ export function displayOf(tokens: readonly Token[]): DisplayOptions {
   }
   if (given(tokens, 'D')) level |= MessageLevel.debug;
   if (given(tokens, 'show-stats')) level |= MessageLevel.report;
-  return { json: given(tokens, 'json'), debug: given(tokens, 'debug'), level };
+  const jsonOn = given(tokens, 'F') ? 'stderr' : 'stdout';
+  return { json: given(tokens, 'json'), jsonOn, debug: given(tokens, 'debug'), level };
 }
 
 function levelOr(otherwise: number, text: string): number {

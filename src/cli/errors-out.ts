@@ -23,7 +23,7 @@ export function reportFailure(
     host.stderr.write(errorText(error, host));
   }
   if (display.debug) host.stderr.write(`${stackOf(error)}\n`);
-  if (display.json) host.stdout.write(jsonFailure(error, warnings));
+  if (display.json) host[display.jsonOn].write(jsonFailure(error, warnings));
 }
 
 /** To image/smelt: failed, and has said why, but another program may do better. */
@@ -35,6 +35,7 @@ const FINAL: ReadonlySet<ErrorCode> = new Set([
   'CIPHERTEXT',
   'INTERRUPTED',
   'TARGET',
+  'TOO_LARGE',
   'UNDECIDABLE',
   'UNENCRYPTED',
   'WRITE',

@@ -1,7 +1,7 @@
 /** Options that are there because makedumpfile has them: other outputs than a dump, and what its scripts pass along. */
 
 import type { Option } from './option.ts';
-import { readAddress, readName, readSplitblock, wholeNumber } from './values.ts';
+import { readAddress, readSplitblock, wholeNumber } from './values.ts';
 
 const LARGEST = 999_999_999;
 
@@ -16,19 +16,11 @@ export const MAKEDUMPFILE_OPTIONS = [
       'With --dump-dmesg or --save-dmesg: messages that were logged since the last `dmesg --clear` (or -C, -c) of the crashed machine. Without such a clear that is the whole log.',
   },
   {
-    key: 'F',
-    short: 'F',
-    category: 'write',
-    of: ['dump'],
-    doc: 'with --dump-dmesg: to standard output',
-    longDoc: 'VMCORE is then the only operand. A dump itself is written to a file.',
-  },
-  {
     key: 'mem-usage',
     long: 'mem-usage',
     category: 'write',
     of: ['dump'],
-    doc: 'write nothing, and show the kinds of pages of VMCORE',
+    doc: 'show how many pages are of which kind: VMCORE',
     longDoc:
       'Sorts all pages as -d 31 would, reads those that stay to find pages of zeros, and shows a table on standard output. VMCORE is the only operand: a dump, /proc/vmcore, or /proc/kcore for the memory of this machine.',
   },
@@ -53,23 +45,13 @@ export const MAKEDUMPFILE_OPTIONS = [
       'Exit code 0 if the same command line without this option would be understood, else 1 and a sentence. No file is looked at. For scripts that make a crash initramfs.',
   },
   {
-    key: 'work-dir',
-    long: 'work-dir',
-    valueName: 'DIR',
-    category: 'compatible',
-    of: ['dump'],
-    doc: 'where makedumpfile has its bitmaps; no effect',
-    longDoc: 'smelt keeps its bitmaps in the dump itself.',
-    read: readName('--work-dir', 'DIR', 'directory'),
-  },
-  {
     key: 'splitblock-size',
     long: 'splitblock-size',
     valueName: 'KIB',
     category: 'compatible',
     of: ['dump'],
     doc: 'by what makedumpfile --split counts; no effect',
-    longDoc: 'In KiB, a multiple of the page size.',
+    longDoc: 'In KiB, a multiple of the page size. smelt balances --split by single pages.',
     read: readSplitblock('--splitblock-size', LARGEST),
   },
   {

@@ -6,11 +6,13 @@ import { DUMP_OPTIONS } from './dump-options.ts';
 import { LUKS_OPTIONS } from './luks-options.ts';
 import { MAKEDUMPFILE_OPTIONS } from './makedumpfile-options.ts';
 import type { CommandName, Option } from './option.ts';
+import { OUTPUT_OPTIONS } from './output-options.ts';
 import { SME_OPTIONS } from './sme-options.ts';
 import { TELL_OPTIONS } from './tell-options.ts';
 
 export const OPTIONS = [
   ...DUMP_OPTIONS,
+  ...OUTPUT_OPTIONS,
   ...MAKEDUMPFILE_OPTIONS,
   ...SME_OPTIONS,
   ...LUKS_OPTIONS,

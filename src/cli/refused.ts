@@ -12,15 +12,11 @@ const NO_CODE = 'smelt runs no foreign code on a dump; --config erases by rules.
 /** Source: makedumpfile(8) and print_info.c of 1.7.9. */
 const REFUSED: readonly Refused[] = [
   { name: '-e' },
-  { name: '-E' },
-  { name: '-L' },
-  { name: '-R' },
   { name: '-X' },
   { name: '--diskset' },
   { name: '--eppic', instead: NO_CODE },
   { name: '--extension', instead: NO_CODE },
   { name: '--reassemble' },
-  { name: '--split' },
   { name: '--xen-syms' },
   { name: '--xen-vmcoreinfo' },
   { name: '--xen_phys_start' },

@@ -24,6 +24,8 @@ export const MASK_SOURCES = {
 export function inputLine(input: InputReport, width: number): string {
   const facts = [
     input.format,
+    ...(input.flattened ? ['flattened'] : []),
+    ...(input.moreParts.length > 0 ? [`in ${input.moreParts.length + 1} parts`] : []),
     `${memory(input.ramBytes)} of RAM`,
     input.release === undefined ? input.architecture : `Linux ${input.release} ${input.architecture}`,
   ];
@@ -72,7 +74,8 @@ function sharedLines({ census, input }: DumpReport): string[] {
       ? `no page was ${verb} in the crashed kernel`
       : `${pages(of)} ${of === 1 ? 'was' : 'were'} ${verb} in the crashed kernel${known}:`;
   // The command stays in one piece, to be copied.
-  const command = of === 0 ? [] : [`\`smelt sme ${printable(input.path)}\``];
+  const command =
+    of === 0 ? [] : [`\`${['smelt sme', input.path, ...input.moreParts].map(printable).join(' ')}\``];
   return hang(
     `${' '.repeat(INDENT)}${'shared'.padEnd(LABEL_WIDTH)}`,
     [...text.split(' '), ...command],
@@ -93,7 +96,17 @@ function headLines({ input, output, missingPages, totalMs }: DumpReport): string
         : '  sizes are estimated from a sample; counts of pages are exact',
     ];
   }
-  return [`dump ${missingPages > 0 ? 'incomplete' : 'complete'}: ${printable(path ?? '')}`, `  ${size}`];
+  const done = `dump ${missingPages > 0 ? 'incomplete' : 'complete'}`;
+  if (output.files.length < 2) return [`${done}: ${printable(path ?? '')}`, `  ${size}`];
+  const rows = output.files.map(
+    ({ path: part, sizeBytes }) => [printable(part), fileSize(sizeBytes)] as const,
+  );
+  const width = Math.max(...rows.map(([, bytes]) => bytes.length));
+  return [
+    `${done}, in ${output.files.length} parts`,
+    ...rows.map(([part, bytes]) => `  ${bytes.padStart(width)}  ${part}`),
+    `  ${size}`,
+  ];
 }
 
 export const CLASS_NAMES: Readonly<Record<PageClass, string>> = {
@@ -203,7 +216,8 @@ function noteOf(name: PageClass, { classes, kernelFreePages, output }: DumpRepor
   // Only their contents tell pages of zeros from others that are kept, and a dry run looks at a sample of them.
   if ((output.dumpLevel & DumpLevel.zero) === 0 || classes[name] === 0) return '';
   if (output.estimated) return DROPPED_BY[name] === 0 || name === 'zero' ? 'estimated' : '';
-  return name === 'zero' ? 'one stands for all' : '';
+  if (name !== 'zero') return '';
+  return output.format === 'kdump-compressed' ? 'one stands for all' : 'not in the file';
 }
 
 function table(

@@ -4,6 +4,7 @@ import { MAKER_KINDS, type MakerKind } from '../codec/codec.ts';
 import { SmeltError } from '../errors.ts';
 import { MAX_DUMP_LEVEL } from '../filter/page-class.ts';
 import { HIGHEST_MASK_BIT, LOWEST_MASK_BIT } from '../sme/mask-bits.ts';
+import { OUTPUT_FORMATS, type OutputFormat } from '../write/formats.ts';
 
 export function isWholeNumber(text: string, least: number, most: number): boolean {
   return /^[0-9]{1,9}$/.test(text) && Number(text) >= least && Number(text) <= most;
@@ -49,6 +50,16 @@ export function readName(label: string, valueName: string, kind = 'file'): (text
   };
 }
 
+export function readChoice<T extends string>(label: string, choices: readonly T[]): (text: string) => T {
+  return (text) => {
+    const choice = choices.find((known) => known === text);
+    if (choice !== undefined) return choice;
+    throw new SmeltError('USAGE', `${label} ${quoted(text)}: it is one of ${choices.join(', ')}`, {
+      hint: `${label} ${choices[0]}, for one.`,
+    });
+  };
+}
+
 /** "on" or "off". */
 export function readSwitch(label: string): (text: string) => boolean {
   return (text) => {
@@ -73,26 +84,29 @@ export function readSize(label: string, least: string, most: string): (text: str
   };
 }
 
+/** A number of bytes, with or without a suffix. */
+export function readLimit(label: string): (text: string) => number {
+  return (text) => {
+    const bytes = /^[0-9]{1,15}$/.test(text) ? Number(text) : sizeOf(text);
+    if (bytes !== undefined && bytes > 0) return bytes;
+    throw new SmeltError('USAGE', `${label} ${quoted(text)}: a limit is a number of bytes`, {
+      hint: `It may have a K, M, G or T behind it: ${label} 500M.`,
+    });
+  };
+}
+
 function sizeOf(text: string): number | undefined {
   const [, digits, unit] = /^([0-9]{1,12})([KMGT])(?:i?B)?$/i.exec(text) ?? [];
   return digits === undefined ? undefined : Number(digits) * SIZE_UNITS[unit.toUpperCase()];
 }
 
-export function readDumpLevel(text: string): number {
-  if (isWholeNumber(text, 0, MAX_DUMP_LEVEL)) return Number(text);
+/** One level, or several that are tried one after the other. */
+export function readDumpLevels(text: string): readonly number[] {
   const levels = text.split(',');
-  const first = levels.find((level) => isWholeNumber(level, 0, MAX_DUMP_LEVEL));
-  const hint =
-    levels.length > 1 && first !== undefined
-      ? `Give one of them alone, the one to filter with: -d ${first}.`
-      : 'Add up what to leave out: 1 zero pages, 2 page cache, 4 private cache too, 8 user data, 16 free pages; -d 31 is all of them.';
-  throw new SmeltError(
-    'USAGE',
-    `-d ${quoted(text)}: a dump level is one number from 0 to ${MAX_DUMP_LEVEL}`,
-    {
-      hint,
-    },
-  );
+  if (levels.every((level) => isWholeNumber(level, 0, MAX_DUMP_LEVEL))) return levels.map(Number);
+  throw new SmeltError('USAGE', `-d ${quoted(text)}: a dump level is a number from 0 to ${MAX_DUMP_LEVEL}`, {
+    hint: 'Add up what to leave out: 1 zero pages, 2 page cache, 4 private cache too, 8 user data, 16 free pages; -d 31 is all of them, and -d 23,31 tries 31 where 23 does not fit.',
+  });
 }
 
 export function readSmeMask(text: string): bigint {
@@ -125,7 +139,8 @@ export function readSplitblock(label: string, most: number): (text: string) => n
 /** A virtual address, of 64 bits at most. */
 export function readAddress(label: string): (text: string) => bigint {
   return (text) => {
-    if (/^(0[xX][0-9a-fA-F]{1,16}|[0-9]{1,19})$/.test(text)) return BigInt(text);
+    const isNumber = /^(0[xX][0-9a-fA-F]{1,16}|[0-9]{1,20})$/.test(text);
+    if (isNumber && BigInt(text) < 1n << 64n) return BigInt(text);
     const meant = /^[0-9a-fA-F]{1,16}$/.test(text) ? `Did you mean ${label} 0x${text}? ` : '';
     throw new SmeltError('USAGE', `${label} ${quoted(text)}: an address has at most 64 bits`, {
       hint: `${meant}It is hexadecimal with 0x, or decimal.`,
@@ -139,4 +154,14 @@ export function readMakerKind(text: string): MakerKind {
   throw new SmeltError('USAGE', `--codec-maker ${quoted(text)}: a maker is ${MAKER_KINDS.join(' or ')}`, {
     hint: 'Without the option smelt takes the native one where it is installed.',
   });
+}
+
+export function readFormat(text: string): OutputFormat {
+  const format = OUTPUT_FORMATS.find((known) => known === text.toLowerCase());
+  if (format !== undefined) return format;
+  throw new SmeltError(
+    'USAGE',
+    `--to ${quoted(text)}: a format is ${OUTPUT_FORMATS.slice(0, -1).join(', ')} or ${OUTPUT_FORMATS.at(-1)}`,
+    { hint: 'Volatility reads elf and lime, crash kdump and elf.' },
+  );
 }

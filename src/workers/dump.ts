@@ -8,6 +8,7 @@ import { asSmeltError, SmeltError } from '../errors.ts';
 import { DumpLevel } from '../filter/page-class.ts';
 import { urgencyOrder } from '../filter/plan.ts';
 import type { FrameSet } from '../sme/census/frame-set.ts';
+import { FORMAT_NAMES } from '../write/formats.ts';
 import { hasNoRoom, type Target } from '../write/target-file.ts';
 import { onlyShared, takeCensus, whyNothingShared } from './census.ts';
 import {
@@ -35,15 +36,15 @@ import {
 import { createShared, type Job, placeWindows } from './job.ts';
 import { outputLevel } from './level.ts';
 import { type Means, withinMeans } from './means.ts';
-import { expectedBytes, openOutput, outputPaths } from './outputs/open-output.ts';
+import { expectedBytes, openOutput } from './outputs/open-output.ts';
 import type { Output, WrittenFile } from './outputs/output.ts';
 import {
   type CensusReport,
   type DumpObserver,
   type DumpReport,
   type DumpRequest,
-  FORMAT_NAMES,
   type LogReport,
+  outputPaths,
   type TargetProtection,
 } from './report.ts';
 import { peakRssBytes, whyTooLarge } from './resources.ts';
@@ -73,7 +74,7 @@ export async function dump(
 ): Promise<DumpReport> {
   const began = performance.now();
   const paths = outputPaths(asked);
-  for (const path of paths) refuseInputAsOutput(asked.input, path);
+  for (const path of paths) refuseInputAsOutput(asked, path);
   let protection: TargetProtection | undefined;
   for (const path of asked.requireEncryptedTarget ? paths : []) {
     protection = await protectionOf(path);
@@ -213,16 +214,19 @@ class Dump {
     if (request.dryRun || (paths.length === 0 && request.stream === undefined)) {
       return this.estimate(job, await assemble(job));
     }
+    if (request.stream !== undefined) this.observer.onStream?.();
     return this.write(job, openOutput(request, this.input, job.shared, this.erasing), assemble);
   }
 
   /** Before the first byte: memory that was encrypted while the machine ran is not to be left less protected without a word. */
-  private async checkTarget({ path, fd }: Target): Promise<void> {
+  private async checkTargets(targets: readonly Target[]): Promise<void> {
     const { requireEncryptedTarget } = this.request;
     if (!requireEncryptedTarget && !this.isOfEncryptedMemory()) return;
-    const protection = await protectionOfFile(path, fd);
-    if (requireEncryptedTarget) requireEncrypted(path, protection);
-    this.warnOf(protection);
+    const found = await Promise.all(targets.map(({ path, fd }) => protectionOfFile(path, fd)));
+    for (const [index, protection] of found.entries())
+      if (requireEncryptedTarget) requireEncrypted(targets[index]!.path, protection);
+    // Of several parts the one that is least protected stands for all.
+    this.warnOf(found.find(({ encrypted }) => encrypted !== 'all legs') ?? found[0]!);
   }
 
   private isOfEncryptedMemory(): boolean {
@@ -239,7 +243,7 @@ class Dump {
   private async estimate(job: Job, team: Team): Promise<DumpReport> {
     try {
       if (this.isOfEncryptedMemory())
-        for (const path of outputPaths(this.request)) this.warnOf(await protectionOf(path));
+        for (const path of outputPaths(this.request).slice(0, 1)) this.warnOf(await protectionOf(path));
       const drop = await this.takeCensus(team);
       const again = (late: LateDrops) => keptBitsAgain(team.thread, late);
       const { classified, keptPages, kept } = await this.classify(job, team, drop, again);
@@ -309,7 +313,7 @@ class Dump {
   private async write(job: Job, output: Output, assemble: (job: Job) => Promise<Team>): Promise<DumpReport> {
     let team: Team | undefined;
     try {
-      for (const target of output.targets) await this.checkTarget(target);
+      await this.checkTargets(output.targets);
       output.begin();
       const writing: Job = { ...job, target: output.job };
       team = await assemble(writing);

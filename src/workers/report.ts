@@ -9,19 +9,13 @@ import type { SharedUse } from '../sme/census/shared-uses.ts';
 import type { Technology } from '../sme/census/technology.ts';
 import type { MaskSource } from '../sme/mask.ts';
 import type { Verdict } from '../sme/verdict/verdict.ts';
-
-/** Outputs with pages as they lay in memory. */
-export const IMAGE_FORMATS = ['elf', 'raw', 'lime'] as const;
-export type ImageFormat = (typeof IMAGE_FORMATS)[number];
-/** What a dump can be written as. */
-export const OUTPUT_FORMATS = ['kdump', ...IMAGE_FORMATS] as const;
-export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
-/** As people know them. */
-export const FORMAT_NAMES = { kdump: 'kdump-compressed', elf: 'ELF', raw: 'raw', lime: 'LiME' } as const;
+import type { FORMAT_NAMES, OutputFormat } from '../write/formats.ts';
 
 /** What is looked at, and how. */
 export interface InputRequest {
   readonly input: string;
+  /** The other parts, where `input` is one of a split dump; undefined: there are none. */
+  readonly moreParts?: readonly string[] | undefined;
   /** Threads that work, this one included; 0 is 1. undefined: as many as CPUs that this process may use. */
   readonly threads: number | undefined;
   /** Whether the input's bytes are mapped or read. undefined: mapped where that is possible. */
@@ -43,7 +37,7 @@ export interface DumpRequest extends InputRequest {
   /** The other files of a split dump (--split). */
   readonly moreOutputs?: readonly string[];
   /** -F: an open file that gets the dump as a flattened stream. */
-  readonly stream?: { readonly fd: number; readonly path: string };
+  readonly stream?: { readonly fd: number; readonly path: string } | undefined;
   /** -L: no file gets larger. */
   readonly mostBytes?: number | undefined;
   /** What is tried one after the other where the dump does not fit: `-d 31,17` has 17 here. */
@@ -81,6 +75,11 @@ export interface DumpRequest extends InputRequest {
   readonly splitblockBytes: number | undefined;
 }
 
+/** Names of all files that the request has written. */
+export function outputPaths({ output, moreOutputs = [] }: DumpRequest): readonly string[] {
+  return output === undefined ? [] : [output, ...moreOutputs];
+}
+
 /** A validated command line of `smelt --dump-dmesg`. */
 export interface DmesgRequest extends InputRequest {
   /** Undefined: to whoever takes the text. */
@@ -110,6 +109,14 @@ export interface VmcoreinfoReport {
   readonly peakRssBytes: number;
 }
 
+/** A validated command line of `smelt -R`. */
+export interface RearrangeRequest {
+  readonly output: string;
+  readonly overwrite: boolean;
+  readonly keepIncomplete: boolean;
+  readonly requireEncryptedTarget: boolean;
+}
+
 /** A validated command line of `smelt sme`. */
 export interface SmeRequest extends InputRequest {
   /** Where the two bitmaps of the census go; undefined: nowhere. */
@@ -136,8 +143,12 @@ export interface Progress {
 /** What the input is: known before the work starts, the first line a person sees. */
 export interface InputReport {
   readonly path: string;
+  /** The other parts of a split dump, as they were given; mostly there are none. */
+  readonly moreParts: readonly string[];
   /** "ELF", "kdump-compressed". */
   readonly format: string;
+  /** Whether it is read out of a flattened file. */
+  readonly flattened: boolean;
   /** Bytes of memory that the input describes. */
   readonly ramBytes: number;
   /** "6.1.0-56-amd64"; undefined when nothing says so. */
@@ -242,6 +253,18 @@ export interface UsageReport {
   readonly warnings: readonly string[];
 }
 
+/** What `smelt -R` tells. */
+export interface RearrangeReport {
+  readonly output: { readonly path: string; readonly sizeBytes: number };
+  /** What was read, up to the end mark. */
+  readonly input: { readonly records: number; readonly sizeBytes: number };
+  /** Looked at for --require-encrypted-target. */
+  readonly targetProtection: TargetProtection | undefined;
+  readonly totalMs: number;
+  readonly peakRssBytes: number;
+  readonly warnings: readonly string[];
+}
+
 export interface PhaseReport {
   readonly phase: Phase;
   readonly pages: number;
@@ -312,6 +335,8 @@ export interface DumpObserver {
   onWarning(sentence: string): void;
   /** Of --vtop, before the dump begins. */
   onWalk?(walk: Walk): void;
+  /** From now on something is in the stream. */
+  onStream?(): void;
   /** The log is saved, and the dump begins. */
   onLog?(log: LogReport): void;
 }

@@ -17,7 +17,7 @@ export async function survey(
   signal: AbortSignal,
 ): Promise<SmeReport> {
   const began = performance.now();
-  refuseInputAsOutput(request.input, request.pagesFile);
+  refuseInputAsOutput(request, request.pagesFile);
   return withInput(request, observer, signal, async (input) => {
     const warnings: string[] = [];
     const warn = (sentence: string) => {

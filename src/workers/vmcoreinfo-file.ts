@@ -15,7 +15,7 @@ export async function writeVmcoreinfo(
   signal: AbortSignal,
 ): Promise<VmcoreinfoReport> {
   const began = performance.now();
-  refuseInputAsOutput(vmlinuxFile, output);
+  refuseInputAsOutput({ input: vmlinuxFile }, output);
   const text = await vmcoreinfoOf(vmlinuxFile, async () => {
     await breathe();
     stopIfAborted(signal);

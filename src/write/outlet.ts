@@ -2,7 +2,7 @@
 
 import { writeSync } from 'node:fs';
 import { errnoName, SmeltError } from '../errors.ts';
-import { encodeRecord } from '../read/flattened-layout.ts';
+import { FlatRecordHeader } from '../read/flat-layout.ts';
 import { fileSize } from '../units.ts';
 import { writeError, writeFully } from './target-file.ts';
 
@@ -70,4 +70,11 @@ export function writeOn(path: string, fd: number, bytes: Uint8Array): void {
       Atomics.wait(clock, 0, 0, FULL_PIPE_MS);
     }
   }
+}
+
+/** What stands before a record; the mark of the end is one without bytes. */
+export function encodeRecord(byteOffset: number, length: number): Buffer {
+  const out = Buffer.alloc(FlatRecordHeader.size);
+  FlatRecordHeader.write(out, { offset: BigInt(byteOffset), buf_size: BigInt(length) }, 0, false);
+  return out;
 }

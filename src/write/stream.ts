@@ -2,8 +2,15 @@
 
 import { fdatasyncSync } from 'node:fs';
 import { errnoName } from '../errors.ts';
-import { encodeEndMark, encodeFlatHeader } from '../read/flattened-layout.ts';
-import { type Outlet, type StreamState, writeOn } from './outlet.ts';
+import {
+  FLAT_END,
+  FLAT_HEADER_BYTES,
+  FLAT_SIGNATURE,
+  FLAT_TYPE,
+  FLAT_VERSION,
+  FlatHeader,
+} from '../read/flat-layout.ts';
+import { encodeRecord, type Outlet, type StreamState, writeOn } from './outlet.ts';
 import { type Target, writeError } from './target-file.ts';
 
 /** @param stop as in StreamState @throws SmeltError WRITE */
@@ -15,13 +22,13 @@ export function openStream(
 ): Target {
   const stream: StreamState = { taken: new Int32Array(new SharedArrayBuffer(4)), stop };
   const outlet: Outlet = { path, fd, mostBytes, stream };
-  writeOn(path, fd, encodeFlatHeader());
+  writeOn(path, fd, encodeHeader());
   return {
     ...outlet,
     reserve() {},
     sync() {},
     seal() {
-      writeOn(path, fd, encodeEndMark());
+      writeOn(path, fd, encodeRecord(FLAT_END, FLAT_END));
       try {
         fdatasyncSync(fd);
       } catch (cause) {
@@ -33,4 +40,10 @@ export function openStream(
     leaveIncomplete: () => path,
     discard: () => false,
   };
+}
+
+function encodeHeader(): Buffer {
+  const out = Buffer.alloc(FLAT_HEADER_BYTES);
+  FlatHeader.write(out, { signature: FLAT_SIGNATURE, type: FLAT_TYPE, version: FLAT_VERSION }, 0, false);
+  return out;
 }

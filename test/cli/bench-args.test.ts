@@ -104,7 +104,6 @@ describe('smelt dump', () => {
       }
     };
     expect(told('--rounds 3 in out')).toBe('--rounds is no option of smelt dump but of smelt bench');
-    // makedumpfile has this one too, and there it means something else.
-    expect(told('--work-dir x in out')).toContain('is an option of makedumpfile');
+    expect(told('--work-dir x in out')).toBe('understood');
   });
 });

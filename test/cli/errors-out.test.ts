@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
+import type { DisplayOptions } from '../../src/cli/display.ts';
 import { reportFailure, reportWarnings } from '../../src/cli/errors-out.ts';
 import { asSmeltError, SmeltError } from '../../src/errors.ts';
 import { type FakeHostOptions, fakeHost } from './fake-host.ts';
 
-const DISPLAY = { json: false, debug: false, level: 7 };
+const DISPLAY: DisplayOptions = { json: false, jsonOn: 'stdout', debug: false, level: 7 };
 const CUT = new SmeltError(
   'TRUNCATED',
   'vmcore: program header 3 says its data end at byte 553,781,315 but the file has 402,653,184 bytes',

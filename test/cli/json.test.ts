@@ -12,7 +12,15 @@ describe('--json', () => {
     expect(JSON.parse(text)).toEqual({
       smelt: 1,
       command: 'dump',
-      report: { ...report, dedup: null, census: null, targetProtection: null, log: null, verdict },
+      report: {
+        ...report,
+        vtop: null,
+        dedup: null,
+        census: null,
+        targetProtection: null,
+        log: null,
+        verdict,
+      },
     });
   });
 

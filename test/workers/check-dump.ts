@@ -28,8 +28,10 @@ export function checkLayout(dump: ParsedKdump, codecFlag: number): void {
   expect(dump.maxMapnr32).toBe(Math.min(dump.maxMapnr, 0xffffffff));
   expect(dump.subHeaderBlocks).toBe(Math.ceil((104 + dump.notes.length) / blockSize));
 
-  const end = dump.offsetEraseinfo === 0 ? file.length : dump.offsetEraseinfo;
+  const end = file.length;
   const zeroPage = dump.dataOffset;
+  const first = zeroPage + blockSize + dump.eraseinfo.length;
+  if (dump.eraseinfo !== '') expect(dump.offsetEraseinfo).toBe(zeroPage + blockSize);
   expect(file.subarray(zeroPage, zeroPage + blockSize).equals(ZEROS)).toBe(true);
   const problems: string[] = [];
   const own: Descriptor[] = [];
@@ -43,14 +45,14 @@ export function checkLayout(dump: ParsedKdump, codecFlag: number): void {
       if (flags !== 0) problems.push(`zero page ${pfn} has flags`);
       continue;
     }
-    if (offset < zeroPage + blockSize || offset + size > end) problems.push(`page frame ${pfn} lies outside`);
+    if (offset < first || offset + size > end) problems.push(`page frame ${pfn} lies outside`);
     // What a page looks like decides, not where it is: nobody but the shared page may be all zeros.
     if (dump.page(pfn)?.equals(ZEROS)) problems.push(`zero page ${pfn} does not share`);
     own.push(desc);
   }
   own.sort((a, b) => a.offset - b.offset);
   // Page data follow each other without a gap and without an overlap.
-  let at = zeroPage + blockSize;
+  let at = first;
   for (const { pfn, offset, size } of own) {
     if (offset !== at) problems.push(`page frame ${pfn} begins at ${offset}, not at ${at}`);
     at = offset + size;

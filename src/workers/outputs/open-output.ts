@@ -8,16 +8,11 @@ import { type Erasing, eraseInfoIn } from '../erase.ts';
 import { headerOf, outputNotes } from '../headers.ts';
 import type { Input } from '../input.ts';
 import type { Shared } from '../job.ts';
-import type { DumpRequest } from '../report.ts';
+import { type DumpRequest, outputPaths } from '../report.ts';
 import type { KeptBits } from '../sums.ts';
 import { ImageOutput } from './image-output.ts';
 import { KdumpOutput } from './kdump-output.ts';
 import type { Output } from './output.ts';
-
-/** Names of all files that the request has written. */
-export function outputPaths({ output, moreOutputs = [] }: DumpRequest): readonly string[] {
-  return output === undefined ? [] : [output, ...moreOutputs];
-}
 
 /** @throws SmeltError TARGET, WRITE; then nothing of it is left */
 export function openOutput(

@@ -1,0 +1,83 @@
+/** What is written, and where to: the options that say it, and which of them go together. */
+
+import { SmeltError } from '../errors.ts';
+import type { DumpRequest } from '../workers/report.ts';
+import type { OutputFormat } from '../write/formats.ts';
+import type { OptionValues } from './options.ts';
+
+/** Of the process. */
+const STDOUT_FD = 1;
+export const STDOUT_NAME = 'standard output';
+
+export type Outputs = Pick<
+  DumpRequest,
+  'output' | 'moreOutputs' | 'stream' | 'format' | 'mostBytes' | 'otherLevels' | 'dumpLevel'
+>;
+
+/** With --split several files to write stand there, and one to read. */
+export function splitOperands(
+  values: OptionValues,
+  operands: readonly string[],
+): { readonly operands: readonly string[]; readonly moreOutputs: readonly string[] } {
+  if (!values.split) return { operands, moreOutputs: [] };
+  if (operands.length < 3) {
+    throw usage(
+      `--split writes two files or more, and ${Math.max(0, operands.length - 1)} are named`,
+      'Name them all: smelt --split VMCORE DUMPFILE1 DUMPFILE2 …',
+    );
+  }
+  const moreOutputs = operands.slice(2);
+  if (new Set(operands.slice(1)).size < operands.length - 1)
+    throw usage('--split: one file is named twice', 'Give each part a name of its own.');
+  if (moreOutputs.includes('')) throw usage('the name of a DUMPFILE is empty', 'Give each part a name.');
+  return { operands: operands.slice(0, 2), moreOutputs };
+}
+
+/** @throws SmeltError USAGE for what cannot be had together */
+export function outputsOf(
+  values: OptionValues,
+  output: string | undefined,
+  moreOutputs: readonly string[],
+): Outputs {
+  const format = formatOf(values);
+  const [dumpLevel, ...otherLevels] = values['dump-level'] ?? [];
+  const letter = (['z', 'c', 'l', 'p'] as const).find((known) => values[known]);
+  if (format !== 'kdump') {
+    const asked = values.E ? '-E' : `--to ${format}`;
+    if (letter !== undefined)
+      throw usage(`${asked} stores pages as they are, and -${letter} compresses them`, 'Leave out one.');
+    if (values.dedup)
+      throw usage(`${asked} gives each page its place, and --dedup does not`, 'Leave out one.');
+    if (values.split)
+      throw usage(`--split is for kdump-compressed dumps, and ${asked} is another format`, 'Leave out one.');
+  }
+  if (values.F && values.split)
+    throw usage('-F writes one stream, and --split several files', 'Leave out one.');
+  if (values.F && values['dry-run'])
+    throw usage('-F writes a stream, and --dry-run writes nothing', 'Leave out one.');
+  if (values.F && otherLevels.length > 0)
+    throw usage(
+      'what went to a stream cannot be taken back to try another dump level',
+      `Give one level with -F: -d ${dumpLevel}.`,
+    );
+  return {
+    output: values.F ? undefined : output,
+    moreOutputs,
+    stream: values.F ? { fd: STDOUT_FD, path: STDOUT_NAME } : undefined,
+    format,
+    mostBytes: values.L,
+    dumpLevel,
+    otherLevels,
+  };
+}
+
+function formatOf({ E, to = 'kdump' }: OptionValues): OutputFormat {
+  if (!E) return to;
+  if (to !== 'kdump' && to !== 'elf')
+    throw usage(`-E writes ELF, and --to ${to} something else`, 'Leave out one.');
+  return 'elf';
+}
+
+function usage(message: string, hint: string): SmeltError {
+  return new SmeltError('USAGE', message, { hint });
+}
