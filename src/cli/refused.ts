@@ -7,16 +7,15 @@ export interface Refused {
   readonly instead?: string;
 }
 
+const NO_CODE = 'smelt runs no foreign code on a dump; --config erases by rules.';
+
 /** Source: makedumpfile(8) and print_info.c of 1.7.9. */
 const REFUSED: readonly Refused[] = [
   { name: '-e' },
-  { name: '-g' },
-  { name: '-x', instead: 'smelt reads VMCOREINFO from the dump, or from a file given with -i.' },
   { name: '-X' },
-  { name: '--config' },
   { name: '--diskset' },
-  { name: '--eppic' },
-  { name: '--extension' },
+  { name: '--eppic', instead: NO_CODE },
+  { name: '--extension', instead: NO_CODE },
   { name: '--reassemble' },
   { name: '--xen-syms' },
   { name: '--xen-vmcoreinfo' },

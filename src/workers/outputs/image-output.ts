@@ -33,15 +33,24 @@ export class ImageOutput implements Output {
   private readonly format: ImageFormat;
   private readonly input: Input;
   private readonly notes: OutputNotes;
+  private readonly eraseInfoOf: (kept: KeptBits) => Uint8Array;
   private layout: (ImageLayout & Partial<Pick<ElfLayout, 'flags'>>) | undefined;
 
-  constructor(target: Target, scratch: Scratch, format: ImageFormat, input: Input, notes: OutputNotes) {
+  constructor(
+    target: Target,
+    scratch: Scratch,
+    format: ImageFormat,
+    input: Input,
+    notes: OutputNotes,
+    eraseInfoOf: (kept: KeptBits) => Uint8Array,
+  ) {
     this.target = target;
     this.targets = [target];
     this.scratch = scratch;
     this.format = format;
     this.input = input;
     this.notes = notes;
+    this.eraseInfoOf = eraseInfoOf;
     const { path, fd, mostBytes, stream } = target;
     this.job = {
       bitmaps: bitmapsIn(scratch, input.plan.maxMapnr),
@@ -103,14 +112,13 @@ export class ImageOutput implements Output {
         for (const [from, to] of runsOf(kept.read(index), 0, count)) yield [pfn + from, pfn + to] as const;
       }
     }
-    const eraseInfo = file.format === 'kdump' ? file.eraseInfo : new Uint8Array(0);
     return layoutElf(
       {
         machine: EM_X86_64,
         pageSize,
         memory,
         notes: this.notes.blob,
-        eraseInfo,
+        eraseInfo: this.eraseInfoOf(kept),
         vaddrOffset: this.directMap(),
       },
       runs,

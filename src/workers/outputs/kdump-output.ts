@@ -24,11 +24,13 @@ export class KdumpOutput implements Output {
   readonly zeroFirst = false;
   private readonly layout: KdumpLayout;
   private readonly header: HeaderOf;
+  private readonly eraseInfoOf: (kept: KeptBits) => Uint8Array;
   private readonly plan: Plan;
   private readonly shared: Shared;
   /** Where the bitmaps grow when the output cannot be read back. */
   private readonly scratch: Scratch | undefined;
   private parts: readonly Part[] = [];
+  private eraseInfo: Uint8Array = new Uint8Array(0);
   private level = 0;
 
   /** `scratch`: needed where the output is a stream. */
@@ -37,12 +39,14 @@ export class KdumpOutput implements Output {
     scratch: Scratch | undefined,
     layout: KdumpLayout,
     header: HeaderOf,
+    eraseInfoOf: (kept: KeptBits) => Uint8Array,
     plan: Plan,
     shared: Shared,
   ) {
     this.targets = targets;
     this.layout = layout;
     this.header = header;
+    this.eraseInfoOf = eraseInfoOf;
     this.plan = plan;
     this.shared = shared;
     this.scratch = scratch;
@@ -67,7 +71,8 @@ export class KdumpOutput implements Output {
     const { targets, layout, shared } = this;
     this.level = dumpLevel;
     this.parts = partsOf(this.plan, shared, kept, keptPages, targets.length);
-    const { eraseInfo } = this.header.source;
+    this.eraseInfo = this.eraseInfoOf(kept);
+    const { eraseInfo } = this;
     for (const [index, target] of targets.entries()) {
       const zeroPageOffset = dataOffset(layout, this.parts[index]!.keptPages);
       const eraseAt = this.eraseAt(index);
@@ -110,8 +115,10 @@ export class KdumpOutput implements Output {
   /** `index`: of the part that it is, when that is settled. */
   private writeHeader(target: Target, incomplete: boolean, index?: number): void {
     const split = index === undefined || this.targets.length === 1 ? undefined : this.parts[index];
-    const eraseAt = index === undefined ? undefined : this.eraseAt(index);
-    const header = this.header({ incomplete, dumpLevel: this.level, eraseAt, split });
+    const { length } = this.eraseInfo;
+    const eraseInfo =
+      index === undefined || length === 0 ? undefined : { byteOffset: this.eraseAt(index), length };
+    const header = this.header({ incomplete, dumpLevel: this.level, eraseInfo, split });
     writeAt(target, encodeKdumpHeader(this.layout, header), 0);
   }
 

@@ -4,29 +4,37 @@ import { dataOffset, layoutKdump } from '../../write/kdump.ts';
 import { openScratch } from '../../write/scratch.ts';
 import { openStream } from '../../write/stream.ts';
 import { openTarget, type Target } from '../../write/target-file.ts';
+import { type Erasing, eraseInfoIn } from '../erase.ts';
 import { headerOf, outputNotes } from '../headers.ts';
 import type { Input } from '../input.ts';
 import type { Shared } from '../job.ts';
 import { type DumpRequest, outputPaths } from '../report.ts';
+import type { KeptBits } from '../sums.ts';
 import { ImageOutput } from './image-output.ts';
 import { KdumpOutput } from './kdump-output.ts';
 import type { Output } from './output.ts';
 
 /** @throws SmeltError TARGET, WRITE; then nothing of it is left */
-export function openOutput(request: DumpRequest, input: Input, shared: Shared): Output {
+export function openOutput(
+  request: DumpRequest,
+  input: Input,
+  shared: Shared,
+  erasing: Erasing | undefined,
+): Output {
   const { file, description, plan } = input;
   const { stream, mostBytes, format = 'kdump' } = request;
   const notes = outputNotes(file.notes, description);
   const layout = layoutKdump(file.pageSize, notes.blob.length, plan.maxMapnr);
   const header = headerOf(file, description, notes, request.codec, plan.maxMapnr);
+  const eraseInfoOf = (kept: KeptBits) => eraseInfoIn(file, plan, kept, erasing);
   const scratch =
     stream === undefined && format === 'kdump' ? undefined : openScratch(layout.descOffset, request.workDir);
   const targets: Target[] = [];
   try {
     if (stream !== undefined) targets.push(openStream(stream.path, stream.fd, mostBytes, shared.stop));
     for (const path of outputPaths(request)) targets.push(openTarget(path, request.overwrite, mostBytes));
-    if (format !== 'kdump') return new ImageOutput(targets[0]!, scratch!, format, input, notes);
-    return new KdumpOutput(targets, scratch, layout, header, plan, shared);
+    if (format !== 'kdump') return new ImageOutput(targets[0]!, scratch!, format, input, notes, eraseInfoOf);
+    return new KdumpOutput(targets, scratch, layout, header, eraseInfoOf, plan, shared);
   } catch (error) {
     scratch?.close();
     for (const target of targets) target.discard();
