@@ -266,12 +266,9 @@ describe('a wrong command line', () => {
   });
 
   test.each([
-    '-x',
-    '-g',
     '-X',
     '-e',
     '--reassemble',
-    '--config',
     '--eppic',
     '--xen-syms',
     '--xen_phys_start',
