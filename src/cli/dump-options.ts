@@ -76,7 +76,7 @@ export const DUMP_OPTIONS = [
     short: 'x',
     valueName: 'VMLINUX',
     category: 'keep',
-    of: ['dump', 'sme'],
+    of: ['dump', 'convert', 'sme'],
     doc: 'the same from a vmlinux with debug information',
     longDoc:
       'Symbols and structures are read from a vmlinux with debug information (DWARF 4 or 5). What the dump says of itself counts more. Exit code 2 says that it belongs to another kernel.',

@@ -3,6 +3,7 @@
 import { ExitCode, SmeltError } from '../errors.ts';
 import type { VmcoreinfoRequest } from '../workers/report.ts';
 import { foreignTo, parseRaw, readValues } from './args.ts';
+import { checked } from './check-params.ts';
 import { type DisplayOptions, MessageLevel } from './display.ts';
 import { exitCodeOf, reportFailure } from './errors-out.ts';
 import { duration } from './format.ts';
@@ -10,7 +11,7 @@ import type { Host } from './host.ts';
 import { jsonReport } from './json.ts';
 import { failureAfter, interruptible } from './signals.ts';
 import { printable } from './text.ts';
-import type { Token } from './tokens.ts';
+import { given, type Token } from './tokens.ts';
 
 /** @throws SmeltError USAGE; what fails later is reported here. */
 export async function runVmcoreinfo(
@@ -19,6 +20,7 @@ export async function runVmcoreinfo(
   host: Host,
 ): Promise<number> {
   const request = parseVmcoreinfo(tokens);
+  if (given(tokens, 'check-params')) return checked(display, host);
   using interruption = interruptible(host, () => {
     host.stderr.write(`smelt: stopped at once; ${printable(request.output)}.incomplete may be left behind\n`);
   });
@@ -44,7 +46,7 @@ export async function runVmcoreinfo(
 export function parseVmcoreinfo(tokens: readonly Token[]): VmcoreinfoRequest {
   const raw = parseRaw(tokens, 'dump');
   const values = readValues(raw);
-  const foreign = foreignTo(raw, ['g', 'x', 'f']);
+  const foreign = foreignTo(raw, ['g', 'x', 'f', 'check-params']);
   if (foreign !== undefined) throw usage(`${foreign} means nothing with -g, which reads no dump`);
   if (raw.operands.length > 0)
     throw usage(`-g reads no dump, and ${printable(raw.operands[0]!)} is one too many`);

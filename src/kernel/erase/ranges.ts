@@ -2,10 +2,11 @@
 
 import type { PageTableWalker } from '../../arch/page-table.ts';
 import { SmeltError } from '../../errors.ts';
-import type { Type } from '../../read/debug/types.ts';
 import { comma } from '../../read/file.ts';
-import type { EraseCommand, EraseRule, Expression, Loop } from './config.ts';
+import type { EraseCommand, EraseRule } from './config.ts';
+import { placeOf } from './expressions.ts';
 import { type KernelData, LOWEST_KERNEL_ADDRESS, NoSuchThing, type Thing } from './kernel-data.ts';
+import { elementsOf } from './lists.ts';
 
 /** One run of bytes in physical memory. */
 export interface EraseRange {
@@ -31,13 +32,14 @@ export interface EraseRanges {
   readonly warnings: readonly string[];
 }
 
-/** Loops, and all that is erased: rules that come to more are refused, as they cannot be followed. */
+/** Of a list, and of all that is erased: rules that come to more pages are refused. */
 const MAX_ELEMENTS = 2 ** 20;
-const MAX_RANGES = 2 ** 20;
+const MAX_PAGES = 2 ** 20;
 /** One rule: log_buf and the largest tables of the kernel are below. */
-const MAX_LENGTH = 2 ** 32;
-/** How makedumpfile bounds a string. */
-const MAX_STRING_BYTES = 1024;
+const MAX_LENGTH = 2 ** 30;
+const PAGE_BYTES = 4096;
+/** A page of page-table entries that is missing hides 2 MiB: where more than that is not mapped, a length was nonsense. */
+const LARGEST_HOLE = 2 ** 22;
 const ELEMENTS_A_LOOK = 256;
 
 /** @throws SmeltError for rules that no dump of this kernel can be erased by */
@@ -53,7 +55,7 @@ export async function eraseRanges(
     let line = loop?.line ?? 0;
     const one = async (rule: EraseRule, element: Thing | undefined) => {
       line = rule.line;
-      const place = await placeOf(data, rule, loop, element, collector);
+      const place = await placeOf(data, rule, loop, element, (what) => collector.miss(rule.line, what));
       if (place !== undefined) collector.add(rule, place.vaddr, place.length);
     };
     try {
@@ -62,7 +64,7 @@ export async function eraseRanges(
         continue;
       }
       let elements = 0;
-      for await (const element of elementsOf(data, loop, collector)) {
+      for await (const element of elementsOf(data, loop, (what) => collector.miss(loop.line, what))) {
         if (++elements > MAX_ELEMENTS) {
           collector.miss(
             loop.line,
@@ -89,6 +91,8 @@ class Collector {
   private readonly walker: PageTableWalker;
   private readonly ranges: EraseRange[] = [];
   private readonly erasures: Erasure[] = [];
+  /** Pages that the ranges touch, at most. */
+  private pages = 0;
   /** How often something was missed, by its sentence. */
   private readonly missed = new Map<string, number>();
 
@@ -109,22 +113,30 @@ class Collector {
     }
     const erasure = this.erasures.length;
     this.erasures.push({ expression: target.text, nullify });
-    for (const { paddr, sizeBytes } of this.walker.stretches(vaddr, length)) {
-      if (paddr === undefined) {
+    for (let done = 0; done < length; done += LARGEST_HOLE) {
+      const before = this.ranges.length;
+      let isWhole = true;
+      const part = this.walker.stretches(vaddr + BigInt(done), Math.min(LARGEST_HOLE, length - done));
+      for (const { paddr, sizeBytes } of part) {
+        if (paddr === undefined) isWhole = false;
+        else this.addRange({ paddr, length: sizeBytes, nullify, erasure }, line);
+      }
+      if (!isWhole)
         this.miss(line, `an address of "${target.text}" is not mapped, and nothing was erased there`);
-        continue;
-      }
-      if (this.ranges.length === MAX_RANGES) {
-        throw new SmeltError(
-          'UNSUPPORTED',
-          `${this.path}: line ${line}: more than ${comma(MAX_RANGES)} places are to be erased`,
-          {
-            hint: 'Erase less, or by fewer rules.',
-          },
-        );
-      }
-      this.ranges.push({ paddr, length: sizeBytes, nullify, erasure });
+      if (this.ranges.length === before) return;
     }
+  }
+
+  private addRange(range: EraseRange, line: number): void {
+    this.pages += 1 + Math.ceil(range.length / PAGE_BYTES);
+    if (this.pages > MAX_PAGES) {
+      throw new SmeltError(
+        'UNSUPPORTED',
+        `${this.path}: line ${line}: more than ${comma(MAX_PAGES)} pages are to be erased in all`,
+        { hint: 'Erase less, or by fewer rules.' },
+      );
+    }
+    this.ranges.push(range);
   }
 
   miss(line: number, what: string): void {
@@ -139,216 +151,4 @@ class Collector {
     );
     return { ranges, erasures: this.erasures, warnings };
   }
-}
-
-/** The bytes that a rule erases; undefined where there is nothing, or it cannot be reached. @throws NoSuchThing */
-async function placeOf(
-  data: KernelData,
-  rule: EraseRule,
-  loop: Loop | undefined,
-  element: Thing | undefined,
-  collector: Collector,
-): Promise<{ vaddr: bigint; length: number } | undefined> {
-  const { line, target, size, nullify } = rule;
-  const thingOf = (expression: Expression) =>
-    thingAt(data, expression, loop?.id === expression.first ? element : undefined, line, collector);
-  const thing = await thingOf(target);
-  if (thing === undefined) return undefined;
-  const { type } = thing;
-  if (nullify) {
-    if (type.kind !== 'pointer')
-      throw new NoSuchThing(`"${target.text}" is no pointer, which nullify is for`);
-    return { vaddr: thing.vaddr, length: type.sizeBytes };
-  }
-  let { vaddr } = thing;
-  if (type.kind === 'pointer') {
-    const to = follow(data, thing, target.text, line, collector);
-    if (to === undefined) return undefined;
-    vaddr = to;
-  }
-  if (typeof size === 'number') return { vaddr, length: size };
-  if (size !== undefined) {
-    const number = await thingOf(size);
-    const length = number && numberAt(data, number, size.text, line, collector);
-    return length === undefined ? undefined : { vaddr, length };
-  }
-  if (type.kind !== 'pointer') return { vaddr, length: lengthOf(data, type, target.text) };
-  const pointee = await data.pointee(type);
-  if (pointee === undefined)
-    throw new NoSuchThing(`"${target.text}" is a pointer to void, which needs "size" or "nullify"`);
-  return {
-    vaddr,
-    length: isChar(pointee) ? stringLength(data, vaddr) : lengthOf(data, pointee, target.text),
-  };
-}
-
-function lengthOf(data: KernelData, type: Type, text: string): number {
-  const length = data.sizeOf(type);
-  if (length === undefined) throw new NoSuchThing(`the size of "${text}" is not known: it needs "size"`);
-  return length;
-}
-
-/** Follows an expression through members and pointers; undefined where a pointer on the way is NULL or leads nowhere. */
-async function thingAt(
-  data: KernelData,
-  { text, first, members }: Expression,
-  element: Thing | undefined,
-  line: number,
-  collector: Collector,
-): Promise<Thing | undefined> {
-  let thing = element ?? data.variable(first);
-  for (const name of members) {
-    if (thing.type.kind === 'array') thing = { vaddr: thing.vaddr, type: data.element(thing.type) };
-    if (thing.type.kind === 'pointer') {
-      const type = await data.pointee(thing.type);
-      if (type === undefined)
-        throw new NoSuchThing(`there is no member ${name} in what a pointer to void leads to`);
-      // What is wrong with the rule is told even where the pointer is NULL in this dump.
-      await data.memberOf(type, name);
-      const vaddr = follow(data, thing, text, line, collector);
-      if (vaddr === undefined) return undefined;
-      thing = { vaddr, type };
-    }
-    const member = await data.memberOf(thing.type, name);
-    thing = {
-      vaddr: BigInt.asUintN(64, thing.vaddr + BigInt(member.byteOffset)),
-      type: data.typeOf(member),
-    };
-  }
-  return thing;
-}
-
-/** What a pointer holds; undefined for NULL, and with a warning where it cannot be read. */
-function follow(
-  data: KernelData,
-  { vaddr }: Thing,
-  text: string,
-  line: number,
-  collector: Collector,
-): bigint | undefined {
-  const to = data.readPointer(vaddr);
-  if (to === undefined)
-    collector.miss(
-      line,
-      `a pointer on the way to "${text}" is not in the dump, and what it led to was not erased`,
-    );
-  return to === 0n ? undefined : to;
-}
-
-function numberAt(
-  data: KernelData,
-  { vaddr, type }: Thing,
-  text: string,
-  line: number,
-  collector: Collector,
-): number | undefined {
-  if (type.kind !== 'base' || ![1, 2, 4, 8].includes(type.sizeBytes))
-    throw new NoSuchThing(`"${text}" is no number, which a size is`);
-  const bytes = data.read(vaddr, type.sizeBytes);
-  if (bytes === undefined) {
-    collector.miss(line, `the size "${text}" is not in the dump, and nothing was erased by it`);
-    return undefined;
-  }
-  return type.sizeBytes === 8 ? Number(bytes.readBigUInt64LE(0)) : bytes.readUIntLE(0, type.sizeBytes);
-}
-
-function isChar(type: Type): boolean {
-  return type.kind === 'base' && type.name === 'char';
-}
-
-/** As far as it can be read. */
-function stringLength(data: KernelData, vaddr: bigint): number {
-  let length = 0;
-  while (length < MAX_STRING_BYTES) {
-    const inPage = Number((vaddr + BigInt(length)) & 0xfffn);
-    const bytes = data.read(vaddr + BigInt(length), Math.min(MAX_STRING_BYTES - length, 4096 - inPage));
-    const end = bytes?.indexOf(0) ?? 0;
-    if (end >= 0) return length + end;
-    length += bytes!.length;
-  }
-  return length;
-}
-
-/** What a loop is over. @throws NoSuchThing */
-async function* elementsOf(data: KernelData, loop: Loop, collector: Collector): AsyncGenerator<Thing> {
-  const { list, line, via, within } = loop;
-  const isHead = (type: Type) => type.kind === 'structure' && type.name === 'list_head';
-  // `head.next` means the list of `head`.
-  const { members } = list;
-  const bare = members.at(-1) === 'next' ? { ...list, members: members.slice(0, -1) } : list;
-  const short = await thingAt(data, bare, undefined, line, collector);
-  const thing =
-    short !== undefined && isHead(short.type) ? short : await thingAt(data, list, undefined, line, collector);
-  if (thing === undefined) return;
-  const { type } = thing;
-  if (isHead(type)) {
-    if (within === undefined)
-      throw new NoSuchThing(`"${list.text}" is a list_head: "within STRUCTURE:MEMBER" is missing`);
-    const structure = await data.structure(within.structure);
-    const member = await data.memberOf(structure, within.member);
-    if (!isHead(data.typeOf(member)))
-      throw new NoSuchThing(`${within.member} of struct ${within.structure} is no list_head`);
-    const next = await data.memberOf(type, 'next');
-    const start = data.readPointer(thing.vaddr);
-    for (const at of chain(data, start, next.byteOffset, thing.vaddr, loop, collector))
-      yield { vaddr: BigInt.asUintN(64, at - BigInt(member.byteOffset)), type: structure };
-    return;
-  }
-  if (type.kind === 'array') {
-    const element = data.element(type);
-    const size = data.sizeOf(element);
-    if (size === undefined || type.length === undefined)
-      throw new NoSuchThing(`the size of "${list.text}" is not known`);
-    for (let i = 0; i < type.length; i++) yield { vaddr: thing.vaddr + BigInt(i * size), type: element };
-    return;
-  }
-  const structure = type.kind === 'pointer' ? await data.pointee(type) : type;
-  if (structure === undefined || (structure.kind !== 'structure' && structure.kind !== 'union'))
-    throw new NoSuchThing(`"${list.text}" is neither an array nor a list_head nor a structure`);
-  const member = await data.memberOf(structure, via ?? 'next');
-  const target = await data.pointee(data.typeOf(member));
-  if (target === undefined || target.kind !== structure.kind || target.name !== structure.name)
-    throw new NoSuchThing(
-      `${via ?? 'next'} of struct ${structure.name} does not lead to another struct ${structure.name}`,
-    );
-  const start = type.kind === 'pointer' ? follow(data, thing, list.text, line, collector) : thing.vaddr;
-  for (const vaddr of chain(data, start, member.byteOffset, undefined, loop, collector))
-    yield { vaddr, type: structure };
-}
-
-/** Nodes of a list from the first to the last, NULL or `head` behind it, or the first again. A list that bites its tail elsewhere is left there. */
-function* chain(
-  data: KernelData,
-  start: bigint | undefined,
-  nextOffset: number,
-  head: bigint | undefined,
-  { line, list }: Loop,
-  collector: Collector,
-): Generator<bigint> {
-  // Every so many steps a node is remembered: who comes to it again goes in circles (Brent).
-  let remembered: bigint | undefined;
-  let [steps, limit] = [0, 1];
-  let at = start;
-  while (at !== undefined && at !== 0n && at !== head) {
-    if (at === remembered) {
-      collector.miss(
-        line,
-        `the list "${list.text}" goes in a circle that does not come back to its beginning`,
-      );
-      return;
-    }
-    if (++steps === limit) {
-      remembered = at;
-      steps = 0;
-      limit *= 2;
-    }
-    yield at;
-    at = data.readPointer(BigInt.asUintN(64, at + BigInt(nextOffset)));
-    if (head === undefined && at === start) return;
-  }
-  if (at === undefined)
-    collector.miss(
-      line,
-      `the list "${list.text}" leads to memory that is not in the dump, and was left there`,
-    );
 }

@@ -28,8 +28,8 @@ export interface Unit {
 /** The largest of a kernel has 2 MB. */
 const MAX_UNIT_BYTES = 256 * 2 ** 20;
 const MAX_UNITS = 2 ** 20;
-/** The longest header: 64-bit format, with a type's signature. */
-const MAX_HEADER_BYTES = 40;
+/** The longest header: 64-bit format. */
+const MAX_HEADER_BYTES = 24;
 const MAX_ABBREV_BYTES = 2 ** 28;
 /** Units whose bytes are held: the types of one thing are mostly in one unit. */
 const UNITS_HELD = 4;
@@ -161,9 +161,20 @@ function elsewhere(path: string, how: string): SmeltError {
   );
 }
 
+function typeUnits(path: string): SmeltError {
+  return new SmeltError(
+    'UNSUPPORTED',
+    `${path}: its types are in units of their own (-fdebug-types-section)`,
+    {
+      hint: 'Give a vmlinux as the kernel builds it, without that option.',
+    },
+  );
+}
+
 function refuseElsewhere(elf: ElfSections): void {
   if (elf.find('.gnu_debugaltlink') !== undefined || elf.find('.debug_sup') !== undefined)
     throw elsewhere(elf.path, 'partly in another one, which dwz made (.gnu_debugaltlink)');
+  if (elf.find('.debug_types') !== undefined) throw typeUnits(elf.path);
   if (elf.find('.debug_info') === undefined && elf.find('.gnu_debuglink') !== undefined)
     throw elsewhere(elf.path, 'in another one, which .gnu_debuglink names');
 }
@@ -201,7 +212,7 @@ function* readHeaders(path: string, info: SectionBytes, littleEndian: boolean): 
       if (addressBytes !== 8) throw corrupt(offset, `addresses have ${addressBytes} bytes`);
       if (type === DW_UT.skeleton || type === DW_UT.split_compile)
         throw elsewhere(path, 'split into .dwo files');
-      if (type === DW_UT.type || type === DW_UT.split_type) cursor.at += 8 + offsetBytes;
+      if (type === DW_UT.type || type === DW_UT.split_type) throw typeUnits(path);
       if (offset + cursor.at < end)
         yield { offset, firstEntry: offset + cursor.at, end, offsetBytes, abbrevOffset };
       offset = end;
