@@ -30,8 +30,12 @@ async function look(
   }
 }
 
-/** @throws SmeltError UNENCRYPTED unless all that is written to `path` is encrypted. */
-export function requireEncrypted(path: string, { encrypted, why }: TargetProtection, what = 'dump'): void {
+/** @param path undefined: a stream @throws SmeltError UNENCRYPTED unless all that is written there is encrypted. */
+export function requireEncrypted(
+  path: string | undefined,
+  { encrypted, why }: TargetProtection,
+  what = 'dump',
+): void {
   if (encrypted === 'all legs') return;
   const how = {
     'some legs': 'would be encrypted only in part',
@@ -39,7 +43,10 @@ export function requireEncrypted(path: string, { encrypted, why }: TargetProtect
     unknown: 'might not be encrypted',
   }[encrypted];
   throw new SmeltError('UNENCRYPTED', `the ${what} ${how}: ${why}`, {
-    hint: `\`smelt luks status ${path}\` shows what it is on; if its volume is not mounted, \`smelt luks unlock DEVICE --mount DIR\` does that.`,
+    hint:
+      path === undefined
+        ? 'Write to a file on an encrypted volume: `smelt luks status DIR` shows which ones are.'
+        : `\`smelt luks status ${path}\` shows what it is on; if its volume is not mounted, \`smelt luks unlock DEVICE --mount DIR\` does that.`,
   });
 }
 
