@@ -29,6 +29,7 @@ import {
   isUnreadable,
   refuseCiphertext,
   refuseInputAsOutput,
+  refuseSameOutputs,
   stopIfAborted,
   withInput,
 } from './input.ts';
@@ -74,6 +75,7 @@ export async function dump(
   const began = performance.now();
   const paths = outputPaths(asked);
   for (const path of paths) refuseInputAsOutput(asked.input, path);
+  refuseSameOutputs(paths);
   let protection: TargetProtection | undefined;
   for (const path of asked.requireEncryptedTarget ? paths : []) {
     protection = await protectionOf(path);
@@ -113,7 +115,7 @@ export async function dump(
         return await run.run();
       } catch (error) {
         if (isLast || signal.aborted || !hasNoRoom(error)) throw error;
-        tooLarge.push(`at level ${round.dumpLevel} the dump did not fit: level ${levels[0]} was taken`);
+        tooLarge.push(`at level ${round.dumpLevel} the dump did not fit, and level ${levels[0]} was tried`);
       }
     }
   };

@@ -1,5 +1,6 @@
 /** Whether what a dump or a log is written to protects it: memory that was encrypted must not lie in the clear on a disk. */
 
+import { fstatSync } from 'node:fs';
 import { asSmeltError, SmeltError } from '../errors.ts';
 import type { TargetProtection } from './report.ts';
 
@@ -10,7 +11,16 @@ export function protectionOf(path: string): Promise<TargetProtection> {
 
 /** The same of what is open for writing: between the first look and the opening something may have been mounted there. */
 export function protectionOfFile(path: string, fd: number): Promise<TargetProtection> {
+  if (!isOnDisk(fd)) {
+    const why = `${path} is a pipe or a socket, and where its reader brings the dump is not known`;
+    return Promise.resolve({ encrypted: 'unknown', why });
+  }
   return look(path, ({ openFileStatus }) => openFileStatus(fd, path));
+}
+
+function isOnDisk(fd: number): boolean {
+  const stat = fstatSync(fd);
+  return !stat.isFIFO() && !stat.isSocket();
 }
 
 async function look(

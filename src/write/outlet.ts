@@ -40,7 +40,7 @@ export function outletOf({ path, fd, mostBytes, stream }: Outlet): Outlet {
 export function checkLimit({ path, mostBytes }: Outlet, sizeBytes: number): void {
   if (mostBytes === undefined || sizeBytes <= mostBytes) return;
   throw new SmeltError('TOO_LARGE', `${path}: the dump does not fit into the ${fileSize(mostBytes)} of -L`, {
-    hint: 'A higher limit, or a level of -d that leaves out more, is what there is.',
+    hint: 'Raise the limit.',
   });
 }
 

@@ -7,7 +7,7 @@ import type { Destination } from '../../write/destination.ts';
 import { type ElfLayout, layoutElf } from '../../write/elf.ts';
 import type { ImageFormat } from '../../write/formats.ts';
 import type { ImageLayout, ImageSegments } from '../../write/image.ts';
-import { checkLimit, type Outlet, outletOf, writeAt } from '../../write/outlet.ts';
+import { type Outlet, outletOf, writeAt } from '../../write/outlet.ts';
 import { layoutLime, layoutRaw } from '../../write/raw.ts';
 import type { Scratch } from '../../write/scratch.ts';
 import type { OutputNotes } from '../headers.ts';
@@ -59,7 +59,6 @@ export class ImageOutput implements Output {
     const layout = this.layoutOf(kept);
     const { segments, fileBytes } = layout;
     this.layout = layout;
-    checkLimit(this.outlet, fileBytes);
     await takeSteps(this.writeAround(layout));
     this.hasPages = true;
     if (!this.to.isStream) return { phase: 'copy', segments, endPage: undefined };
@@ -75,7 +74,7 @@ export class ImageOutput implements Output {
   }
 
   markIncomplete(): void {
-    drain(this.mark(true));
+    if (this.hasPages) drain(this.mark(true));
   }
 
   close(): void {
@@ -85,8 +84,8 @@ export class ImageOutput implements Output {
   private *writeAround({ pieces, fileBytes }: ImageLayout): Generator<void, void> {
     const { to, outlet } = this;
     yield* to.begin();
-    // What is not written is a hole, at the end of the file too.
-    to.files[0]?.resize(fileBytes);
+    // What is not written is a hole, at the end of the file too. Where that is not allowed, there is what comes before.
+    to.files[0]?.resize(Math.min(fileBytes, outlet.mostBytes ?? Infinity));
     for (const { bytes, byteOffset } of pieces) yield* writeAt(outlet, bytes, byteOffset);
     // A stream says it when it is known, and a file until it is known.
     if (!to.isStream) yield* this.mark(true);
@@ -124,14 +123,15 @@ export class ImageOutput implements Output {
         for (const [from, to] of runsOf(kept.read(index), 0, count)) yield [pfn + from, pfn + to] as const;
       }
     }
-    const eraseInfo = file.format === 'kdump' ? file.eraseInfo : new Uint8Array(0);
+    const old = file.format === 'kdump' ? file : undefined;
     return layoutElf(
       {
         machine: EM_X86_64,
         pageSize,
         memory,
         notes: this.notes.blob,
-        eraseInfo,
+        eraseInfo: old?.eraseInfo ?? new Uint8Array(0),
+        incomplete: old?.incomplete === true,
         vaddrOffset: this.directMap(),
       },
       runs,

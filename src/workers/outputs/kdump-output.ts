@@ -50,8 +50,8 @@ export class KdumpOutput implements Output {
 
   /** From the first moment on a file says of itself that it is incomplete: even a power cut leaves a readable part. */
   begin(): void {
-    for (const outlet of this.to.outlets) checkLimit(outlet, this.layout.descOffset);
     for (const file of this.to.files) drain(this.writeHeader(file, true));
+    for (const outlet of this.to.outlets) checkLimit(outlet, this.layout.descOffset);
   }
 
   async lay({ kept, keptPages, dumpLevel, thread }: Settled): Promise<LastTask> {
