@@ -12,6 +12,7 @@ export type ErrorCode =
   | 'NOT_A_DUMP' // no known format
   | 'CORRUPT' // a known format with a value that cannot be
   | 'TRUNCATED' // the file ends before what it promises
+  | 'PARTS' // what is given is not all parts of one split dump
   | 'UNSUPPORTED' // understood, but not supported (architecture, kernel, format variant)
   | 'CANNOT_LOWER' // the asked-for dump level keeps what the input no longer has
   | 'WRONG_RELEASE' // -i is of another kernel

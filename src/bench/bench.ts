@@ -1,13 +1,13 @@
 /** A benchmark from beginning to end: a place to work, a dump, and then its parts, or smelt and a peer by turns. */
 
-import { closeSync, existsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { usedLevel } from '../codec/levels.ts';
 import { SmeltError } from '../errors.ts';
 import { Vmcoreinfo, vmcoreinfoFromNotes } from '../kernel/vmcoreinfo.ts';
 import type { DumpFile } from '../read/dump-file.ts';
 import { isLive } from '../read/live.ts';
 import { parseNotes } from '../read/notes.ts';
-import { openDump } from '../read/open.ts';
+import { closeDump, openDump } from '../read/open.ts';
 import type { DumpReport } from '../workers/report.ts';
 import { defaultThreads } from '../workers/resources.ts';
 import { dryRun } from './classify-speed.ts';
@@ -119,7 +119,7 @@ async function measure(context: Context): Promise<Measured> {
     });
     return { ...about, parts, peer: undefined };
   } finally {
-    closeSync(file.fd);
+    closeDump(file);
   }
 }
 

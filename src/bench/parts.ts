@@ -1,10 +1,10 @@
 /** Each part of a dump on its own, whole runs, and what follows from them. */
 
-import { closeSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { usedLevel } from '../codec/levels.ts';
 import { SmeltError } from '../errors.ts';
 import type { DumpFile } from '../read/dump-file.ts';
-import { openDump } from '../read/open.ts';
+import { closeDump, openDump } from '../read/open.ts';
 import { openReader } from '../workers/thread.ts';
 import { advise } from './advice.ts';
 import { measureClassifying } from './classify-speed.ts';
@@ -108,7 +108,7 @@ async function takeSample(
       reader.close();
     }
   } finally {
-    closeSync(dump.fd);
+    closeDump(dump);
     rmSync(output, { force: true });
   }
 }

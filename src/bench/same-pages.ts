@@ -1,11 +1,10 @@
 /** Whether two dumps of one input have the same pages: second bitmap against second bitmap, then the contents. */
 
-import { closeSync } from 'node:fs';
 import { SmeltError } from '../errors.ts';
 import { runsOf, testBit } from '../read/bitmap.ts';
 import type { DumpFile, Extents, KdumpDumpFile, MemoryReader } from '../read/dump-file.ts';
-import { readPart } from '../read/file.ts';
-import { openDump } from '../read/open.ts';
+import { closeDump, openDump } from '../read/open.ts';
+import { partOf } from '../read/source.ts';
 import { openReader } from '../workers/thread.ts';
 import type { SamePagesReport } from './report.ts';
 import { stopPoint } from './rounds.ts';
@@ -44,7 +43,7 @@ export async function comparePages(
     return await compare(source, [ours, theirs], readers as [MemoryReader, MemoryReader], signal);
   } finally {
     for (const reader of readers) reader.close();
-    for (const file of files) closeSync(file.fd);
+    for (const file of files) closeDump(file);
   }
 }
 
@@ -108,8 +107,8 @@ function bitsOf(file: KdumpDumpFile, pfn: number, into: Uint8Array): void {
   into.fill(0);
   const bits = Math.max(0, Math.min(SLICE, file.maxMapnr - pfn));
   if (bits === 0) return;
-  const { path, fd, bitmap2Offset } = file;
-  into.set(readPart(path, fd, 'the second bitmap', bitmap2Offset + pfn / 8, Math.ceil(bits / 8)));
+  const { bitmap2Offset } = file;
+  into.set(partOf(file, 'the second bitmap', bitmap2Offset + pfn / 8, Math.ceil(bits / 8)));
   // What a writer left behind the last bit means nothing.
   for (let bit = bits; bit % 8 !== 0; bit++) into[bit >>> 3]! &= ~(1 << (bit & 7));
 }

@@ -3,7 +3,7 @@
 import { SmeltError } from '../errors.ts';
 import { popcount, runsOf } from '../read/bitmap.ts';
 import type { KdumpDumpFile, MemoryReader } from '../read/dump-file.ts';
-import { readPart } from '../read/file.ts';
+import { partOf } from '../read/source.ts';
 import { randomNumbers, shuffle } from './random.ts';
 
 export interface Sample {
@@ -72,10 +72,10 @@ function* pfnsOf(dump: KdumpDumpFile, ranks: readonly number[]): Generator<numbe
 
 /** The second bitmap, piece by piece. */
 export function* keptSlices(dump: KdumpDumpFile): Generator<{ pfn: number; bits: Buffer }> {
-  const { path, fd, bitmap2Offset, maxMapnr } = dump;
+  const { bitmap2Offset, maxMapnr } = dump;
   for (let pfn = 0; pfn < maxMapnr; pfn += SLICE) {
     const count = Math.min(SLICE, maxMapnr - pfn);
-    const bits = readPart(path, fd, 'the second bitmap', bitmap2Offset + pfn / 8, Math.ceil(count / 8));
+    const bits = partOf(dump, 'the second bitmap', bitmap2Offset + pfn / 8, Math.ceil(count / 8));
     // What a writer left behind the last bit means nothing.
     if (count % 8 !== 0) bits[bits.length - 1]! &= (1 << (count % 8)) - 1;
     yield { pfn, bits };

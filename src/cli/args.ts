@@ -1,5 +1,6 @@
 /** From tokens to a validated request: what is wrong with a command line is said here, in one sentence and a way out. */
 
+import { existsSync } from 'node:fs';
 import { Parser } from 'yargs/helpers';
 import type { CodecName } from '../codec/codec.ts';
 import { levelRange } from '../codec/levels.ts';
@@ -90,13 +91,21 @@ function refuseBadToken(token: Token, command: CommandName): void {
   }
 }
 
-function foreignOption({ long, short, of = [] }: Option, command: CommandName): SmeltError {
-  const name = long === undefined ? `-${short}` : `--${long}`;
+function nameOf({ long, short }: Option): string {
+  return long === undefined ? `-${short}` : `--${long}`;
+}
+
+function foreignOption(option: Option, command: CommandName): SmeltError {
+  const name = nameOf(option);
   const refused = findRefused(name);
   if (refused !== undefined) return refusedOption(refused, command);
-  return new SmeltError('USAGE', `${name} is no option of smelt ${command} but of smelt ${listed(of)}`, {
-    hint: helpHint(command),
-  });
+  return new SmeltError(
+    'USAGE',
+    `${name} is no option of smelt ${command} but of smelt ${listed(option.of ?? [])}`,
+    {
+      hint: helpHint(command),
+    },
+  );
 }
 
 /** "dump", "dump and sme", "dump, sme and bench" */
@@ -141,7 +150,7 @@ export function toDumpRequest(raw: RawArgs): DumpRequest {
   const values = readValues(raw);
   const dryRun = values['dry-run'] ?? false;
   const { operands, moreOutputs } = splitOperands(values, raw.operands);
-  const [input, output] = operandsOf(operands, dryRun || values.F === true);
+  const { output, ...inputs } = operandsOf(operands, dryRun, values.F === true);
   if (dryRun && values.dedup) {
     throw new SmeltError(
       'USAGE',
@@ -175,7 +184,7 @@ export function toDumpRequest(raw: RawArgs): DumpRequest {
   const codec = codecOf(values);
   checkCompression(codec, values);
   return {
-    input,
+    ...inputs,
     ...outputsOf(values, output, moreOutputs),
     dryRun,
     dedup: values.dedup ?? false,
@@ -198,7 +207,7 @@ export function toDumpRequest(raw: RawArgs): DumpRequest {
 }
 
 /** How the input is looked at. */
-export function accessOf(values: OptionValues): Omit<InputRequest, 'input'> {
+export function accessOf(values: OptionValues): Omit<InputRequest, 'input' | 'moreParts'> {
   return {
     threads: values['num-threads'],
     mmap: values.mmap ? true : values['non-mmap'] ? false : undefined,
@@ -210,6 +219,15 @@ export function accessOf(values: OptionValues): Omit<InputRequest, 'input'> {
 /** The whole way for `smelt dump`. @throws SmeltError USAGE */
 export function parseDump(tokens: readonly Token[]): DumpRequest {
   return toDumpRequest(parseRaw(tokens, 'dump'));
+}
+
+/** And for `smelt convert`. @throws SmeltError USAGE */
+export function parseConvert(tokens: readonly Token[]): DumpRequest {
+  const raw = parseRaw(tokens, 'convert');
+  if (raw.options.to !== undefined) return toDumpRequest(raw);
+  throw new SmeltError('USAGE', 'smelt convert needs the format that is to be written', {
+    hint: 'Add --to kdump, --to elf, --to raw or --to lime.',
+  });
 }
 
 /** The first option that means nothing here, as it is typed; what every command takes always means something. */
@@ -269,21 +287,27 @@ function needsCodec(what: string, letters: string): SmeltError {
   return new SmeltError('USAGE', `${what}: no compression is asked for`, { hint: `Add ${letters}.` });
 }
 
-const COUNT_WORDS = ['no', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine'];
+/** VMCORE, or the parts of one that was split. */
+export type Inputs = Pick<InputRequest, 'input' | 'moreParts'>;
 
-/** Of a dry run DUMPFILE may be missing. */
+export function inputsOf([input, ...moreParts]: readonly string[]): Inputs {
+  return { input: input!, moreParts: moreParts.length > 0 ? moreParts : undefined };
+}
+
+/** The last one is DUMPFILE, which may be missing of a dry run of a VMCORE in one piece, and is with -F. */
 function operandsOf(
   operands: readonly string[],
   dryRun: boolean,
-): readonly [input: string, output: string | undefined] {
-  const [input, output] = operands;
+  inputsAlone: boolean,
+): Inputs & { readonly output: string | undefined } {
+  const [input] = operands;
   if (operands.length === 0) {
     throw new SmeltError('USAGE', 'no files are given: smelt needs VMCORE to read and DUMPFILE to write', {
       hint: '`smelt --help` has examples.',
     });
   }
   const command = nearestCommand(input);
-  if (operands.length === 1 && !dryRun) {
+  if (operands.length === 1 && !dryRun && !inputsAlone) {
     throw new SmeltError('USAGE', `one file is given, ${quote(input)}, and DUMPFILE is missing`, {
       hint:
         command === undefined
@@ -296,21 +320,17 @@ function operandsOf(
       hint: 'Name a file; one that is called - is ./-.',
     });
   }
-  if (operands.length > 2) {
-    if (command !== undefined) {
-      throw new SmeltError('USAGE', `there is no command ${input}`, { hint: meantCommand(command) });
-    }
-    const count = COUNT_WORDS[operands.length] ?? String(operands.length);
-    throw new SmeltError('USAGE', `${count} files are given and two are needed, VMCORE and DUMPFILE`, {
-      hint: `Taken for files: ${operands.slice(0, 4).join(', ')}${operands.length > 4 ? ', …' : ''}.`,
-    });
+  if (operands.length > 2 && command !== undefined && !existsSync(input)) {
+    throw new SmeltError('USAGE', `there is no command ${input}`, { hint: meantCommand(command) });
   }
-  if (input === '' || output === '') {
-    throw new SmeltError('USAGE', `the name of ${input === '' ? 'VMCORE' : 'DUMPFILE'} is empty`, {
+  const output = operands.length === 1 || inputsAlone ? undefined : operands.at(-1);
+  const inputs = output === undefined ? operands : operands.slice(0, -1);
+  if (operands.includes('')) {
+    throw new SmeltError('USAGE', `the name of ${inputs.includes('') ? 'VMCORE' : 'DUMPFILE'} is empty`, {
       hint: 'A variable may be unset in the script that runs smelt.',
     });
   }
-  return [input, output];
+  return { ...inputsOf(inputs), output };
 }
 
 /** Only a bare word can be a mistyped command. */

@@ -6,13 +6,14 @@ import type { BenchObserver, BenchReport } from '../bench/report.ts';
 import { ExitCode, SmeltError, systemReason } from '../errors.ts';
 import { type BenchArgs, parseBench } from './bench-args.ts';
 import { drawChart } from './bench-chart.ts';
-import { NO_STEPS, stepView } from './bench-progress.ts';
+import { stepLine } from './bench-progress.ts';
 import { benchTable } from './bench-table.ts';
 import { type DisplayOptions, MessageLevel } from './display.ts';
 import { reportFailure, reportWarnings } from './errors-out.ts';
 import { withInputHint } from './hints.ts';
 import type { Host } from './host.ts';
 import { jsonReport } from './json.ts';
+import { NO_TEXT, textView } from './line-view.ts';
 import { failureAfter, interruptible } from './signals.ts';
 import { inputLine } from './summary.ts';
 import { printable, widthOf } from './text.ts';
@@ -26,7 +27,7 @@ export async function runBench(
 ): Promise<number> {
   const { request, chart } = parseBench(tokens, host.program);
   if (chart !== undefined) checkChart(chart);
-  const steps = display.level & MessageLevel.progress ? stepView(host.stderr) : NO_STEPS;
+  const steps = display.level & MessageLevel.progress ? textView(host.stderr) : NO_TEXT;
   const warnings: string[] = [];
   // Where both end on one terminal, the table need not say again what stands above it, and has the warnings.
   const together = host.stdout.isTTY && host.stderr.isTTY && !display.json;
@@ -39,7 +40,7 @@ export async function runBench(
       host.stderr.write(`${inputLine(input, widthOf(host.stderr))}\n`);
       inputShown = together;
     },
-    onStep: (step) => steps.show(step),
+    onStep: (step) => steps.show(() => stepLine(step)),
     onWarning: (sentence) => warnings.push(sentence),
     onWorkDir: (path) => {
       workDir = path;

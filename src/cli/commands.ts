@@ -12,6 +12,8 @@ export interface Command {
   readonly doc: string;
   /** What it takes besides options, in the order of the command line. */
   readonly operands: readonly string[];
+  /** What its first operand is one of, where it is no file. */
+  readonly words?: readonly string[];
   /** What its help says. */
   readonly help: CommandHelp;
   /** Runs it on the tokens without the command's own name; gives the exit code. @throws SmeltError */
@@ -36,6 +38,8 @@ export const DUMP_EXAMPLES: readonly Example[] = [
   ['smelt -c -d 1 --num-threads 8 vmcore whole', 'all but zero pages'],
 ];
 
+export const LUKS_VERBS = ['status', 'register', 'unlock', 'lock'] as const;
+
 /** The first one is what smelt does when no command is named. */
 export const COMMANDS: readonly Command[] = [
   {
@@ -45,8 +49,9 @@ export const COMMANDS: readonly Command[] = [
     help: {
       usage: 'smelt [dump] [OPTIONS] VMCORE DUMPFILE',
       about: [
-        'Reads VMCORE (/proc/vmcore, an ELF or a kdump-compressed dump) and writes',
-        'DUMPFILE (kdump-compressed) without the pages that nobody needs.',
+        'Reads VMCORE (/proc/vmcore, an ELF or a kdump-compressed dump, flattened or not;',
+        'of a split one all its PARTs) and writes DUMPFILE (kdump-compressed) without the',
+        'pages that nobody needs.',
       ],
       examples: DUMP_EXAMPLES,
       end: [
@@ -55,6 +60,26 @@ export const COMMANDS: readonly Command[] = [
       ],
     },
     run: async (tokens, display, host) => (await import('./dump-command.ts')).runDump(tokens, display, host),
+  },
+  {
+    name: 'convert',
+    doc: 'another format: --to kdump, elf, raw or lime',
+    operands: ['VMCORE', 'DUMPFILE'],
+    help: {
+      usage: 'smelt convert [OPTIONS] VMCORE DUMPFILE --to FORMAT',
+      about: [
+        'Writes all that VMCORE has as a dump of another format: kdump (compressed), elf,',
+        'raw (address 0 first), or lime (what Volatility takes). -d leaves pages out.',
+      ],
+      examples: [
+        ['smelt convert dump vmcore --to elf', 'for Volatility, gdb'],
+        ['smelt convert dump memory --to lime', 'for Volatility'],
+        ['smelt convert -z vmcore dump --to kdump', 'small, and complete'],
+      ],
+      end: ['Exit codes: 0 done, 1 failed or interrupted.'],
+    },
+    run: async (tokens, display, host) =>
+      (await import('./dump-command.ts')).runConvert(tokens, display, host),
   },
   {
     name: 'sme',
@@ -79,6 +104,7 @@ export const COMMANDS: readonly Command[] = [
     name: 'luks',
     doc: 'encrypted targets: status, register, unlock, lock',
     operands: ['status', 'PATH'],
+    words: LUKS_VERBS,
     help: {
       usage: 'smelt luks status|register|unlock|lock [OPTIONS] [PATH or DEVICE…]',
       about: [

@@ -2,7 +2,7 @@
 
 import { SmeltError } from '../errors.ts';
 import type { DmesgRequest } from '../workers/report.ts';
-import { accessOf, foreignTo, parseRaw, readValues } from './args.ts';
+import { accessOf, foreignTo, inputsOf, parseRaw, readValues } from './args.ts';
 import type { OptionKey } from './options.ts';
 import type { Token } from './tokens.ts';
 
@@ -34,19 +34,22 @@ export function parseDmesg(tokens: readonly Token[]): DmesgRequest {
   const foreign = foreignTo(raw, OF_THE_LOG);
   if (foreign !== undefined)
     throw usage(`${foreign} means nothing with --dump-dmesg, which writes the kernel log and no dump`);
-  const { operands } = raw;
-  if (values.F && operands.length > 1) throw usage('-F writes to standard output, and LOGFILE is given too');
-  const [input, logFile, ...more] = values.F && operands.length > 0 ? [...operands, STDOUT] : operands;
+  const [input] = raw.operands;
+  // With -F all that is named is read.
+  const inputs = values.F ? raw.operands : raw.operands.slice(0, -1);
+  const logFile = values.F ? STDOUT : raw.operands.length < 2 ? undefined : raw.operands.at(-1);
   if (input === undefined || logFile === undefined) {
-    const missing = input === undefined ? 'VMCORE and LOGFILE are' : 'LOGFILE is';
+    const missing = input !== undefined ? 'LOGFILE is' : values.F ? 'VMCORE is' : 'VMCORE and LOGFILE are';
     throw usage(`--dump-dmesg reads VMCORE and writes LOGFILE, and ${missing} missing`);
   }
-  if (more.length > 0) throw usage(`--dump-dmesg takes two files, and there are ${raw.operands.length}`);
-  if (input === '' || logFile === '')
-    throw usage(`the name of ${input === '' ? 'VMCORE' : 'LOGFILE'} is empty`);
-  if (input === STDOUT) throw usage('a dump is not read from standard input');
+  if (raw.operands.includes(''))
+    throw usage(`the name of ${inputs.includes('') ? 'VMCORE' : 'LOGFILE'} is empty`);
+  if (inputs.includes(STDOUT)) throw usage('a dump is not read from standard input');
   if (logFile === STDOUT) {
-    const inTheWay = (['json', 'f', 'require-encrypted-target'] as const).find((key) => values[key]);
+    const inTheWay = (['json', 'f', 'require-encrypted-target'] as const).find(
+      // Scripts pass -f along with -F.
+      (key) => values[key] && !(key === 'f' && values.F),
+    );
     if (inTheWay === 'json') throw usage('--json and the log cannot both go to standard output');
     if (inTheWay !== undefined)
       throw usage(
@@ -54,7 +57,7 @@ export function parseDmesg(tokens: readonly Token[]): DmesgRequest {
       );
   }
   return {
-    input,
+    ...inputsOf(inputs),
     ...accessOf(values),
     output: logFile === STDOUT ? undefined : logFile,
     overwrite: values.f ?? false,

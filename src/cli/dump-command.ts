@@ -2,7 +2,7 @@
 
 import { ExitCode, SmeltError } from '../errors.ts';
 import { type DumpReport, type DumpRequest, outputPaths } from '../workers/report.ts';
-import { parseDump } from './args.ts';
+import { parseConvert, parseDump } from './args.ts';
 import { checked } from './check-params.ts';
 import { type DisplayOptions, MessageLevel } from './display.ts';
 import { exitCodeOf, reportFailure, reportWarnings } from './errors-out.ts';
@@ -12,6 +12,7 @@ import { jsonReport } from './json.ts';
 import { TerminalObserver } from './observer.ts';
 import { NO_PROGRESS, progressView } from './progress.ts';
 import { failureAfter, interruptible } from './signals.ts';
+import { statsText } from './stats-text.ts';
 import { summary } from './summary.ts';
 import { printable } from './text.ts';
 import { given, type Token } from './tokens.ts';
@@ -25,7 +26,25 @@ export async function runDump(
   if (given(tokens, 'dump-dmesg'))
     return (await import('./dmesg-command.ts')).runDmesg(tokens, display, host);
   if (given(tokens, 'mem-usage')) return (await import('./usage-command.ts')).runUsage(tokens, display, host);
-  const request = parseDump(tokens);
+  if (given(tokens, 'R')) return (await import('./rearrange-command.ts')).runRearrange(tokens, display, host);
+  return runRequest(parseDump(tokens), tokens, display, host);
+}
+
+/** `smelt convert`: a dump of everything, in the format that is asked for. @throws SmeltError USAGE */
+export async function runConvert(
+  tokens: readonly Token[],
+  display: DisplayOptions,
+  host: Host,
+): Promise<number> {
+  return runRequest(parseConvert(tokens), tokens, display, host);
+}
+
+async function runRequest(
+  request: DumpRequest,
+  tokens: readonly Token[],
+  display: DisplayOptions,
+  host: Host,
+): Promise<number> {
   if (given(tokens, 'check-params')) return checked(display, host);
   if (request.stream !== undefined && host.stdout.isTTY) {
     throw new SmeltError('USAGE', '-F would write the dump to this terminal', {
@@ -57,13 +76,15 @@ export async function runDump(
     const failure = failureAfter(thrown, interruption.signal);
     const error = withSpaceHint(withInputHint(failure, request.input), request);
     reportFailure(error, observer.warnings, display, host);
-    return exitCodeOf(error, host);
+    // Another program must not go on where this one stopped.
+    return observer.streamBegan ? error.exitCode : exitCodeOf(error, host);
   }
 }
 
 function tell(report: DumpReport, request: DumpRequest, display: DisplayOptions, host: Host): void {
   if (display.level & (MessageLevel.common | MessageLevel.report))
     host.stderr.write(`${summary(report, request.threads)}\n`);
+  if (display.level & MessageLevel.report) host.stderr.write(`\n${statsText(report).join('\n')}\n\n`);
   reportWarnings(report.warnings, display, host);
   if (display.json) host[display.jsonOn].write(jsonReport('dump', report));
 }

@@ -1,6 +1,6 @@
 /** Options that say what is dumped and how; `smelt bench` takes most of them too. */
 
-import { CODEC_NAMES } from '../codec/codec.ts';
+import { CODEC_NAMES, MAKER_KINDS } from '../codec/codec.ts';
 import { levelRange } from '../codec/levels.ts';
 import type { Option } from './option.ts';
 import { readDumpLevels, readMakerKind, readName, readSmeMask, readThreads, wholeNumber } from './values.ts';
@@ -15,7 +15,7 @@ export const DUMP_OPTIONS = [
     short: 'd',
     valueName: 'LEVEL',
     category: 'keep',
-    of: ['dump', 'bench'],
+    of: ['dump', 'convert', 'bench'],
     common: true,
     doc: 'pages to leave out: 0 none to 31 all (default 0)',
     docs: { bench: 'pages to leave out: 0 none to 31 all (default 31)' },
@@ -37,7 +37,7 @@ export const DUMP_OPTIONS = [
     key: 'exclude-shared',
     long: 'exclude-shared',
     category: 'keep',
-    of: ['dump'],
+    of: ['dump', 'convert'],
     doc: 'leave out pages that were not encrypted (SME, SEV)',
     longDoc:
       'On a machine whose memory was encrypted, pages that its kernel shared with devices or with its host read as noise from /proc/vmcore. They are told from the page tables, and those that are mapped both ways are kept. makedumpfile keeps them all.',
@@ -46,7 +46,7 @@ export const DUMP_OPTIONS = [
     key: 'allow-ciphertext',
     long: 'allow-ciphertext',
     category: 'keep',
-    of: ['dump'],
+    of: ['dump', 'convert'],
     doc: 'write a dump even if VMCORE is ciphertext',
     longDoc:
       'Without it smelt writes nothing where the memory was read through the wrong mapping (mem_encrypt= of the two kernels differs, or a host read its guest): nobody can decrypt such a dump.',
@@ -55,7 +55,7 @@ export const DUMP_OPTIONS = [
     key: 'require-encrypted-target',
     long: 'require-encrypted-target',
     category: 'write',
-    of: ['dump'],
+    of: ['dump', 'convert'],
     doc: 'write only where all is encrypted',
     longDoc:
       'Stops before the first byte unless all that is written to DUMPFILE goes through dm-crypt on its way to each disk. What cannot be known, a file system of the network for one, counts as not encrypted.',
@@ -65,7 +65,7 @@ export const DUMP_OPTIONS = [
     short: 'i',
     valueName: 'VMCOREINFO',
     category: 'keep',
-    of: ['dump', 'sme', 'bench'],
+    of: ['dump', 'convert', 'sme', 'bench'],
     doc: 'read VMCOREINFO from this file (text lines)',
     longDoc:
       'For dumps that have no VMCOREINFO of their own. Exit code 2 says that the file belongs to another kernel.',
@@ -76,7 +76,7 @@ export const DUMP_OPTIONS = [
     long: 'sme-mask',
     valueName: 'MASK',
     category: 'keep',
-    of: ['dump', 'sme', 'bench'],
+    of: ['dump', 'convert', 'sme', 'bench'],
     doc: 'encryption bit of page-table entries, 0x or decimal',
     longDoc:
       'Overrides what VMCOREINFO says (sme_mask) and what the top-level page table shows. Hexadecimal with 0x or decimal; exactly one bit, 32 to 51.',
@@ -86,7 +86,7 @@ export const DUMP_OPTIONS = [
     key: 'z',
     short: 'z',
     category: 'compress',
-    of: ['dump', 'bench'],
+    of: ['dump', 'convert', 'bench'],
     group: 'codec',
     common: true,
     doc: 'zstd: quick, small dumps',
@@ -96,7 +96,7 @@ export const DUMP_OPTIONS = [
     key: 'c',
     short: 'c',
     category: 'compress',
-    of: ['dump', 'bench'],
+    of: ['dump', 'convert', 'bench'],
     group: 'codec',
     doc: 'zlib: every reader knows it',
     longDoc: 'Compress each page with zlib. Of -z, -c, -l and -p the last one given counts.',
@@ -105,9 +105,8 @@ export const DUMP_OPTIONS = [
     key: 'l',
     short: 'l',
     category: 'compress',
-    of: ['dump', 'bench'],
+    of: ['dump', 'convert', 'bench'],
     group: 'codec',
-    common: true,
     doc: 'lzo: quick, larger dumps',
     longDoc: 'Compress each page with lzo. Of -z, -c, -l and -p the last one given counts.',
   },
@@ -115,7 +114,7 @@ export const DUMP_OPTIONS = [
     key: 'p',
     short: 'p',
     category: 'compress',
-    of: ['dump', 'bench'],
+    of: ['dump', 'convert', 'bench'],
     group: 'codec',
     doc: 'snappy',
     longDoc: 'Compress each page with snappy. Of -z, -c, -l and -p the last one given counts.',
@@ -125,7 +124,7 @@ export const DUMP_OPTIONS = [
     long: 'compression-level',
     valueName: 'N',
     category: 'compress',
-    of: ['dump', 'bench'],
+    of: ['dump', 'convert', 'bench'],
     doc: 'zstd 1 to 19, zlib 1 to 12 (default 1)',
     longDoc:
       'Higher is smaller and slower. zlib 10 to 12 need the native maker (libdeflate). lzo and snappy have no level.',
@@ -135,8 +134,9 @@ export const DUMP_OPTIONS = [
     key: 'codec-maker',
     long: 'codec-maker',
     valueName: 'KIND',
+    choices: MAKER_KINDS,
     category: 'compress',
-    of: ['dump'],
+    of: ['dump', 'convert'],
     doc: 'native (system library) or portable (in smelt)',
     longDoc: 'Without it smelt takes the native one where it is installed. The summary says which one ran.',
     read: readMakerKind,
@@ -145,7 +145,7 @@ export const DUMP_OPTIONS = [
     key: 'dedup',
     long: 'dedup',
     category: 'compress',
-    of: ['dump'],
+    of: ['dump', 'convert'],
     doc: 'store identical pages once',
     longDoc:
       'A page whose bytes were stored before gets a descriptor that points there, after both were compared byte by byte. Takes up to 16 MiB of memory. The summary says what it saved and what it cost.',
@@ -154,7 +154,7 @@ export const DUMP_OPTIONS = [
     key: 'f',
     short: 'f',
     category: 'write',
-    of: ['dump', 'sme', 'bench'],
+    of: ['dump', 'convert', 'sme', 'bench'],
     common: true,
     doc: 'overwrite DUMPFILE when it exists',
     docs: { sme: 'overwrite FILE when it exists', bench: 'overwrite FILE.svg when it exists' },
@@ -164,7 +164,7 @@ export const DUMP_OPTIONS = [
     key: 'keep-incomplete',
     long: 'keep-incomplete',
     category: 'write',
-    of: ['dump'],
+    of: ['dump', 'convert'],
     doc: 'keep DUMPFILE.incomplete when interrupted',
     longDoc:
       'Without it nothing is left of a dump that was interrupted. A dump that failed to be written is always left, as DUMPFILE.incomplete.',
@@ -185,15 +185,24 @@ export const DUMP_OPTIONS = [
     long: 'dump-dmesg',
     category: 'write',
     of: ['dump'],
-    doc: 'write nothing but the kernel log: VMCORE LOGFILE',
+    doc: 'write only the kernel log: VMCORE LOGFILE (or -)',
     longDoc:
       'The text that makedumpfile --dump-dmesg writes, to LOGFILE in the place of DUMPFILE; - is standard output. Options about pages mean nothing with it.',
+  },
+  {
+    key: 'R',
+    short: 'R',
+    category: 'write',
+    of: ['dump'],
+    doc: 'put a flattened dump in order: DUMPFILE < STREAM',
+    longDoc:
+      'Reads what makedumpfile -F wrote from standard input, up to its end mark, and writes each record to its place. Every command reads a flattened VMCORE as it is: -R is for tools that do not.',
   },
   {
     key: 'dry-run',
     long: 'dry-run',
     category: 'run',
-    of: ['dump', 'bench'],
+    of: ['dump', 'convert', 'bench'],
     doc: 'estimate only; DUMPFILE may be left out',
     docs: { bench: 'with --peer: both write nothing' },
     longDoc:
@@ -204,7 +213,7 @@ export const DUMP_OPTIONS = [
     long: 'num-threads',
     valueName: 'N',
     category: 'run',
-    of: ['dump', 'sme', 'bench'],
+    of: ['dump', 'convert', 'sme', 'bench'],
     common: true,
     doc: 'threads that work; 0 is 1 (default: one a CPU)',
     docs: { bench: 'runs with N threads only (default: 1, 2 .. CPUs)' },
@@ -216,7 +225,7 @@ export const DUMP_OPTIONS = [
     key: 'mmap',
     long: 'mmap',
     category: 'run',
-    of: ['dump', 'sme'],
+    of: ['dump', 'convert', 'sme'],
     group: 'access',
     doc: 'map VMCORE into memory (default)',
     longDoc: 'Of --mmap and --non-mmap the last one given counts. Where VMCORE cannot be mapped it is read.',
@@ -225,7 +234,7 @@ export const DUMP_OPTIONS = [
     key: 'non-mmap',
     long: 'non-mmap',
     category: 'run',
-    of: ['dump', 'sme'],
+    of: ['dump', 'convert', 'sme'],
     group: 'access',
     doc: 'read VMCORE instead of mapping it',
     longDoc: 'Of --mmap and --non-mmap the last one given counts.',

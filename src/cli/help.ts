@@ -38,7 +38,7 @@ export function shortHelp(version: string): string {
     '',
     'Examples',
     ...exampleLines(DUMP_EXAMPLES),
-    '`smelt dump --help` lists every option.',
+    'Only the log: `smelt --dump-dmesg VMCORE -`. All options: `smelt dump --help`.',
   ];
   return `${lines.join('\n')}\n`;
 }
@@ -92,7 +92,8 @@ function list(command: Command): string[] {
   const rows = inOrder.flatMap((option) => {
     if (option.group !== 'codec') return [row(option, command)];
     if (`-${option.short}` !== letters[0]) return [];
-    return [`${`  ${letters.join(', ')}`.padEnd(SPELLING_WIDTH)} zstd (default), zlib, lzo, snappy`];
+    const standard = command.name === 'bench' ? ' (default)' : '';
+    return [`${`  ${letters.join(', ')}`.padEnd(SPELLING_WIDTH)} zstd${standard}, zlib, lzo, snappy`];
   });
   return [...rows, '  --quiet, --message-level, --debug: see `smelt dump --help`'];
 }

@@ -2,6 +2,7 @@
 
 import type { BenchObserver, BenchReport, BenchRequest } from '../bench/report.ts';
 import type { LiveReport } from '../sme/live/report.ts';
+import type { ByteStream } from '../workers/rearrange.ts';
 import type {
   DmesgReport,
   DmesgRequest,
@@ -9,10 +10,13 @@ import type {
   DumpReport,
   DumpRequest,
   InputRequest,
+  RearrangeReport,
+  RearrangeRequest,
   SmeReport,
   SmeRequest,
   UsageReport,
 } from '../workers/report.ts';
+import type { Stdin } from './stdin.ts';
 
 /** Where text goes: process.stdout, process.stderr, or a test's list. */
 export interface Sink {
@@ -51,6 +55,13 @@ export type UsageEngine = (
   observer: DumpObserver,
   signal: AbortSignal,
 ) => Promise<UsageReport>;
+/** Puts a flattened dump in order; the engine behind `smelt -R`. `onProgress` is told the bytes read. @throws SmeltError */
+export type RearrangeEngine = (
+  request: RearrangeRequest,
+  stream: ByteStream,
+  onProgress: (readBytes: number) => void,
+  signal: AbortSignal,
+) => Promise<RearrangeReport>;
 
 /** Takes the census of a dump; the engine behind `smelt sme`. @throws SmeltError */
 export type SmeEngine = (
@@ -70,12 +81,15 @@ export interface Host {
   readonly stdout: Sink;
   readonly stderr: Sink;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** What is given on standard input; whoever waits for it is woken when the signal is aborted. @throws SmeltError INPUT_OPEN */
+  openStdin(signal: AbortSignal): Stdin | 'terminal';
   /** What stderr really is ("/dev/console"), where that can be known. */
   readonly stderrDevice: string | undefined;
   /** Loads the engine only when there is something to do, so that --help and --version are quick. */
   loadEngine(): Promise<Engine>;
   loadDmesg(): Promise<DmesgEngine>;
   loadUsage(): Promise<UsageEngine>;
+  loadRearrange(): Promise<RearrangeEngine>;
   loadSme(): Promise<SmeEngine>;
   /** Looks at the machine below a root directory. */
   loadLive(): Promise<(root: string) => LiveReport>;
@@ -86,6 +100,8 @@ export interface Host {
   readonly program: readonly string[];
   /** Calls `listener` with "SIGINT" … until the returned function is called. */
   onSignal(listener: (name: string) => void): () => void;
+  /** Makes an empty file, for whoever started this program. */
+  touch(path: string): void;
   /** Ends the process on the spot. */
   exitNow(code: number): void;
 }

@@ -4,6 +4,7 @@ import { SmeltError } from '../errors.ts';
 import type { KeyRequest } from '../luks/keys/request.ts';
 import type { UnlockOptions } from '../luks/keys/unlock.ts';
 import { parseRaw, readValues } from './args.ts';
+import { LUKS_VERBS } from './commands.ts';
 import { nearest } from './nearest.ts';
 import type { OptionKey } from './options.ts';
 import type { Token } from './tokens.ts';
@@ -23,8 +24,7 @@ const USUAL_TARGET = '/var/crash';
 /** Where udev has devices by the UUID of what is on them. */
 export const BY_UUID = '/dev/disk/by-uuid/';
 
-const VERBS = ['status', 'register', 'unlock', 'lock'] as const;
-type Verb = (typeof VERBS)[number];
+type Verb = (typeof LUKS_VERBS)[number];
 const OPTIONS_OF: Readonly<Record<Verb, readonly OptionKey[]>> = {
   status: [],
   register: ['name', 'description', 'unregister', 'reuse'],
@@ -103,13 +103,13 @@ function registerOf(
 }
 
 function verbOf(word: string | undefined): Verb {
-  const verb = VERBS.find((each) => each === word);
+  const verb = LUKS_VERBS.find((each) => each === word);
   if (verb !== undefined) return verb;
   const all = 'status, register, unlock or lock';
   if (word === undefined) throw usage(`what is to be done is missing: ${all}`);
   if (word.startsWith('/'))
     throw usage(`smelt luks has no ${word}`, `Did you mean \`smelt luks status ${word}\`?`);
-  const meant = nearest(word, VERBS);
+  const meant = nearest(word, LUKS_VERBS);
   throw usage(`smelt luks has no ${word}`, meant === undefined ? `It has ${all}.` : `Did you mean ${meant}?`);
 }
 

@@ -58,6 +58,7 @@ export const LUKS_OPTIONS = [
     key: 'reuse',
     long: 'reuse',
     valueName: 'on|off',
+    choices: ['on', 'off'],
     category: 'look',
     of: ['luks'],
     doc: 'register: take the saved keys at the next load',

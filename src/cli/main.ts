@@ -8,7 +8,7 @@ import { exitCodeOf, reportFailure } from './errors-out.ts';
 import { commandHelp, shortHelp } from './help.ts';
 import type { Host } from './host.ts';
 import { processHost } from './process-host.ts';
-import { given, tokenise } from './tokens.ts';
+import { given, givenValue, tokenise } from './tokens.ts';
 
 /** Runs smelt in this process and leaves its exit code in process.exitCode. */
 export async function main(argv: readonly string[]): Promise<void> {
@@ -29,6 +29,12 @@ export async function run(argv: readonly string[], host: Host): Promise<number> 
     }
     if (given(tokens, 'version')) {
       host.stdout.write(`smelt ${version()}\n`);
+      return ExitCode.ok;
+    }
+    const generated = givenValue(tokens, 'generate');
+    if (generated !== undefined) {
+      const { generate } = await import('./generate.ts');
+      await host.stdout.pass(generate(generated, version()));
       return ExitCode.ok;
     }
     return await command.run(rest, display, host);

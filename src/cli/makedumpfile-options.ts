@@ -20,7 +20,7 @@ export const MAKEDUMPFILE_OPTIONS = [
     long: 'mem-usage',
     category: 'write',
     of: ['dump'],
-    doc: 'write nothing, and show what kinds of pages there are',
+    doc: 'show how many pages are of which kind: VMCORE',
     longDoc:
       'Sorts all pages as -d 31 would, reads those that stay to find pages of zeros, and shows a table on standard output. VMCORE is the only operand: a dump, /proc/vmcore, or /proc/kcore for the memory of this machine.',
   },

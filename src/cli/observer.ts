@@ -12,6 +12,8 @@ import { walkText } from './vtop-text.ts';
 
 export class TerminalObserver implements DumpObserver {
   readonly warnings: string[] = [];
+  /** Whether something of a dump is in its stream. */
+  streamBegan = false;
   readonly #progress: ProgressView;
   readonly #display: DisplayOptions;
   readonly #host: Host;
@@ -39,6 +41,12 @@ export class TerminalObserver implements DumpObserver {
 
   onProgress(progress: Parameters<DumpObserver['onProgress']>[0]): void {
     this.#progress.show(progress, this.#pageSizeBytes);
+  }
+
+  onStream(): void {
+    this.streamBegan = true;
+    const marker = this.#host.env.SMELT_STREAM_BEGAN;
+    if (marker !== undefined) this.#host.touch(marker);
   }
 
   onLog(log: LogReport): void {

@@ -1,7 +1,7 @@
 /** What the table of options says of each. */
 
 /** The first one is what smelt does when no command is named. */
-export const COMMAND_NAMES = ['dump', 'sme', 'luks', 'bench'] as const;
+export const COMMAND_NAMES = ['dump', 'convert', 'sme', 'luks', 'bench'] as const;
 export type CommandName = (typeof COMMAND_NAMES)[number];
 
 export const CATEGORIES = {
@@ -21,8 +21,10 @@ export interface Option {
   readonly key: string;
   readonly long?: string;
   readonly short?: string;
-  /** What its value is called in the help; absent: the option takes none. */
+  /** What its value is called in the help; absent: the option takes none. DIR, FILE and what ends in FILE are paths. */
   readonly valueName?: string;
+  /** All values that it can have, where they are few words. */
+  readonly choices?: readonly string[];
   readonly category: Category;
   /** The commands that take it; absent: every command does. */
   readonly of?: readonly CommandName[];

@@ -14,17 +14,11 @@ export type Outputs = Pick<
   'output' | 'moreOutputs' | 'stream' | 'format' | 'mostBytes' | 'otherLevels' | 'dumpLevel'
 >;
 
-/** What of the operands is read and what is written: with -F only VMCORE stands there, with --split several files to write. */
+/** With --split several files to write stand there, and one to read. */
 export function splitOperands(
   values: OptionValues,
   operands: readonly string[],
 ): { readonly operands: readonly string[]; readonly moreOutputs: readonly string[] } {
-  if (values.F && operands.length > 1) {
-    throw usage(
-      `-F writes the dump to standard output, and ${operands.length} files are given`,
-      'Name VMCORE alone, and redirect the output: smelt -F VMCORE > DUMPFILE.',
-    );
-  }
   if (!values.split) return { operands, moreOutputs: [] };
   if (operands.length < 3) {
     throw usage(

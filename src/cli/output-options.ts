@@ -8,7 +8,7 @@ export const OUTPUT_OPTIONS = [
     key: 'F',
     short: 'F',
     category: 'write',
-    of: ['dump'],
+    of: ['dump', 'convert'],
     doc: 'to standard output, as a flattened stream',
     longDoc:
       'For pipes, ssh and raw devices: VMCORE is then the only operand. `smelt -R DUMPFILE` makes a file of the stream, and smelt reads it as it is. All messages go to standard error. A stream without its end mark is not whole. With --dump-dmesg the log goes to standard output, as text.',
@@ -27,7 +27,7 @@ export const OUTPUT_OPTIONS = [
     long: 'to',
     valueName: 'FORMAT',
     category: 'write',
-    of: ['dump'],
+    of: ['dump', 'convert'],
     doc: 'kdump (default), elf, raw or lime',
     longDoc:
       'raw: the file is physical memory from address 0 on; lime: ranges of memory, each with a header. In both, what was left out reads as zeros, and is a hole in the file.',
@@ -37,8 +37,8 @@ export const OUTPUT_OPTIONS = [
     key: 'split',
     long: 'split',
     category: 'write',
-    of: ['dump'],
-    doc: 'to several files: --split VMCORE FILE1 FILE2 …',
+    of: ['dump', 'convert'],
+    doc: 'to two files or more: VMCORE FILE1 FILE2',
     longDoc:
       'Each file has as many kept pages as the others; crash and smelt open them together, and `smelt --reassemble` makes one of them.',
   },
@@ -47,8 +47,8 @@ export const OUTPUT_OPTIONS = [
     short: 'L',
     valueName: 'SIZE',
     category: 'write',
-    of: ['dump'],
-    doc: 'let no file get larger than SIZE (bytes, K, M, G, T)',
+    of: ['dump', 'convert'],
+    doc: 'let no file get larger than SIZE (K, M, G)',
     longDoc:
       'What does not fit is tried with the next level of -d, if there is one; else smelt fails as on a full disk, and leaves DUMPFILE.incomplete.',
     read: readLimit('-L'),
@@ -58,7 +58,7 @@ export const OUTPUT_OPTIONS = [
     long: 'work-dir',
     valueName: 'DIR',
     category: 'write',
-    of: ['dump', 'bench'],
+    of: ['dump', 'convert', 'bench'],
     doc: 'for a working file, by default TMPDIR or /tmp',
     docs: { bench: 'where dumps are written to and removed again' },
     longDoc:

@@ -1,19 +1,23 @@
 /** The host that a started smelt has: this process, its streams, its signals. */
 
-import { readlinkSync } from 'node:fs';
+import { readlinkSync, writeFileSync } from 'node:fs';
+import { isatty } from 'node:tty';
 import { ExitCode, errnoName, SmeltError, systemReason } from '../errors.ts';
 import type { Host, Sink } from './host.ts';
 import { ENDING_SIGNALS } from './signals.ts';
+import { openStdin } from './stdin.ts';
 
 export function processHost(): Host {
   return {
     stdout: sinkOf(process.stdout, reportLostOutput),
     stderr: sinkOf(process.stderr, () => {}),
+    openStdin: (signal) => (isatty(0) ? 'terminal' : openStdin(() => process.stdin, signal)),
     env: process.env,
     stderrDevice: linkTarget('/proc/self/fd/2'),
     loadEngine: async () => (await import('../workers/dump.ts')).dump,
     loadDmesg: async () => (await import('../workers/dmesg.ts')).dumpDmesg,
     loadUsage: async () => (await import('../workers/usage.ts')).memUsage,
+    loadRearrange: async () => (await import('../workers/rearrange.ts')).rearrange,
     loadSme: async () => (await import('../workers/survey.ts')).survey,
     loadLive: async () => (await import('../sme/live/live.ts')).lookAtMachine,
     loadLuks: () => import('../luks/actions.ts'),
@@ -25,6 +29,7 @@ export function processHost(): Host {
         for (const name of ENDING_SIGNALS) process.off(name, listener);
       };
     },
+    touch: (path) => writeFileSync(path, ''),
     exitNow: (code) => process.exit(code),
   };
 }
@@ -71,7 +76,10 @@ export function sinkOf(stream: OutputStream, onLost: (error: Error) => void): Si
 
 function lostOutput(cause: Error): SmeltError {
   return new SmeltError('WRITE', `standard output cannot be written: ${systemReason(cause)}`, {
-    hint: 'Check where it is redirected to.',
+    hint:
+      errnoName(cause) === 'EPIPE'
+        ? 'The program that it was piped to ended first, and may have said why.'
+        : 'Check where it is redirected to.',
     cause,
   });
 }

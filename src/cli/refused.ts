@@ -11,7 +11,6 @@ export interface Refused {
 const REFUSED: readonly Refused[] = [
   { name: '-e' },
   { name: '-g' },
-  { name: '-R' },
   { name: '-x', instead: 'smelt reads VMCOREINFO from the dump, or from a file given with -i.' },
   { name: '-X' },
   { name: '--config' },

@@ -2,7 +2,7 @@
 
 import { SmeltError } from '../errors.ts';
 import type { SmeRequest } from '../workers/report.ts';
-import { accessOf, parseRaw, readValues } from './args.ts';
+import { accessOf, inputsOf, parseRaw, readValues } from './args.ts';
 import type { OptionKey } from './options.ts';
 import type { Token } from './tokens.ts';
 
@@ -28,10 +28,14 @@ export function parseSme(tokens: readonly Token[]): SmeArgs {
   if (values.pages === '-') throw usage('--pages writes a file that has a name, and not to standard output');
   const [input] = operands;
   if (input === undefined) throw usage('VMCORE is missing');
-  if (input === '') throw usage('the name of VMCORE is empty');
-  if (operands.length > 1) throw usage(`one VMCORE is looked at, and there are ${operands.length}`);
+  if (operands.includes('')) throw usage('the name of VMCORE is empty');
   return {
-    request: { input, ...accessOf(values), pagesFile: values.pages, overwrite: values.f ?? false },
+    request: {
+      ...inputsOf(operands),
+      ...accessOf(values),
+      pagesFile: values.pages,
+      overwrite: values.f ?? false,
+    },
   };
 }
 

@@ -24,6 +24,8 @@ export const MASK_SOURCES = {
 export function inputLine(input: InputReport, width: number): string {
   const facts = [
     input.format,
+    ...(input.flattened ? ['flattened'] : []),
+    ...(input.moreParts.length > 0 ? [`in ${input.moreParts.length + 1} parts`] : []),
     `${memory(input.ramBytes)} of RAM`,
     input.release === undefined ? input.architecture : `Linux ${input.release} ${input.architecture}`,
   ];
@@ -72,7 +74,8 @@ function sharedLines({ census, input }: DumpReport): string[] {
       ? `no page was ${verb} in the crashed kernel`
       : `${pages(of)} ${of === 1 ? 'was' : 'were'} ${verb} in the crashed kernel${known}:`;
   // The command stays in one piece, to be copied.
-  const command = of === 0 ? [] : [`\`smelt sme ${printable(input.path)}\``];
+  const command =
+    of === 0 ? [] : [`\`${['smelt sme', input.path, ...input.moreParts].map(printable).join(' ')}\``];
   return hang(
     `${' '.repeat(INDENT)}${'shared'.padEnd(LABEL_WIDTH)}`,
     [...text.split(' '), ...command],

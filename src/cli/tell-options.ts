@@ -1,7 +1,9 @@
 /** Options that say what a person or a program is told: every command takes them. */
 
 import type { Option } from './option.ts';
-import { wholeNumber } from './values.ts';
+import { readChoice, wholeNumber } from './values.ts';
+
+export const GENERATED = ['man', 'complete-bash', 'complete-zsh', 'complete-fish'] as const;
 
 export const TELL_OPTIONS = [
   {
@@ -46,6 +48,18 @@ export const TELL_OPTIONS = [
     longDoc: 'One line: smelt and its version.',
   },
   {
+    key: 'generate',
+    long: 'generate',
+    valueName: 'KIND',
+    choices: GENERATED,
+    category: 'tell',
+    of: ['dump'],
+    doc: 'print man, complete-bash, -zsh or -fish, and exit',
+    longDoc:
+      'The manual page, or what a shell needs to complete command lines: `source <(smelt --generate complete-bash)`. All of them are made from the table that the parser uses.',
+    read: readChoice('--generate', GENERATED),
+  },
+  {
     key: 'message-level',
     long: 'message-level',
     valueName: 'N',
@@ -67,8 +81,8 @@ export const TELL_OPTIONS = [
     key: 'show-stats',
     long: 'show-stats',
     category: 'compatible',
-    doc: 'the summary, at any message level (+16)',
+    doc: "the summary and makedumpfile's counts (+16)",
     longDoc:
-      'The summary is part of the common messages and is shown by default; this shows it with --quiet too.',
+      'Adds 16 to the message level: the summary is shown at any level, and behind it the counts of pages in the words of makedumpfile, for scripts that read them.',
   },
 ] as const satisfies readonly Option[];

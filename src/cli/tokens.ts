@@ -83,3 +83,9 @@ export function tokenise(argv: readonly string[]): Token[] {
 export function given(tokens: readonly Token[], key: OptionKey): boolean {
   return tokens.some((token) => token.kind === 'option' && token.key === key);
 }
+
+/** The text of its value, as it was given last. */
+export function givenValue(tokens: readonly Token[], key: OptionKey): string | undefined {
+  const last = tokens.findLast((token) => token.kind === 'option' && token.key === key);
+  return last?.kind === 'option' ? last.value : undefined;
+}

@@ -50,6 +50,16 @@ export function readName(label: string, valueName: string, kind = 'file'): (text
   };
 }
 
+export function readChoice<T extends string>(label: string, choices: readonly T[]): (text: string) => T {
+  return (text) => {
+    const choice = choices.find((known) => known === text);
+    if (choice !== undefined) return choice;
+    throw new SmeltError('USAGE', `${label} ${quoted(text)}: it is one of ${choices.join(', ')}`, {
+      hint: `${label} ${choices[0]}, for one.`,
+    });
+  };
+}
+
 /** "on" or "off". */
 export function readSwitch(label: string): (text: string) => boolean {
   return (text) => {
@@ -129,7 +139,8 @@ export function readSplitblock(label: string, most: number): (text: string) => n
 /** A virtual address, of 64 bits at most. */
 export function readAddress(label: string): (text: string) => bigint {
   return (text) => {
-    if (/^(0[xX][0-9a-fA-F]{1,16}|[0-9]{1,19})$/.test(text)) return BigInt(text);
+    const isNumber = /^(0[xX][0-9a-fA-F]{1,16}|[0-9]{1,20})$/.test(text);
+    if (isNumber && BigInt(text) < 1n << 64n) return BigInt(text);
     const meant = /^[0-9a-fA-F]{1,16}$/.test(text) ? `Did you mean ${label} 0x${text}? ` : '';
     throw new SmeltError('USAGE', `${label} ${quoted(text)}: an address has at most 64 bits`, {
       hint: `${meant}It is hexadecimal with 0x, or decimal.`,

@@ -54,17 +54,34 @@ export function ringRecords(
   clearSeq?: bigint,
 ): Generator<LogRecord | undefined> | undefined {
   const ring = findRing(info, walker);
-  return ring && recordsOf(clearSeq === undefined ? ring : since(clearSeq, ring), walker);
+  return ring && recordsOf(clearSeq === undefined ? ring : since(clearSeq, ring, walker), walker);
 }
 
-/** IDs are sequence numbers less the number of descriptors: the first record has the ID that comes `count` before 0. */
-function since(clearSeq: bigint, ring: Ring): Ring {
-  const { count, headId, tailId } = ring;
-  const before = (id: bigint) => (headId + 1n - id) & DESC_ID_MASK;
-  const left = before((clearSeq - count) & DESC_ID_MASK);
-  if (left === 0n) return { ...ring, tailId: (headId + 1n) & DESC_ID_MASK };
-  // What is older than the oldest record is gone; a number that no record has yet cannot be.
-  return left < before(tailId) ? { ...ring, tailId: (headId + 1n - left) & DESC_ID_MASK } : ring;
+/** Only what the ring holds from a sequence number on; all of it where that is gone, or where no record has that number yet. */
+function since(clearSeq: bigint, ring: Ring, walker: PageTableWalker): Ring {
+  const { headId, tailId } = ring;
+  const next = nextSeq(ring, walker);
+  const held = (headId + 1n - tailId) & DESC_ID_MASK;
+  const wanted = next === undefined ? held : next - clearSeq;
+  return wanted < 0n || wanted >= held ? ring : { ...ring, tailId: (headId + 1n - wanted) & DESC_ID_MASK };
+}
+
+/**
+ * The sequence number that the next record would get. IDs and sequence numbers count up together, but from where IDs begin differs: as
+ * 32 bits or as 62. So some record's own infos have to tell.
+ */
+function nextSeq(
+  { infos, count, headId, tailId, printk_info }: Ring,
+  walker: PageTableWalker,
+): bigint | undefined {
+  const { size, offset } = printk_info;
+  const memory = new LogMemory(walker);
+  for (let id = headId; ; id = (id - 1n) & DESC_ID_MASK) {
+    const index = id % count;
+    const seq = memory.read(infos + index * BigInt(size), size)?.readBigUInt64LE(offset.seq);
+    if (seq !== undefined && seq % count === index) return seq + ((headId - id) & DESC_ID_MASK) + 1n;
+    if (id === tailId) return undefined;
+  }
 }
 
 /** Members of type atomic_long_t are read as what they hold: `counter` is their only member. */

@@ -1,5 +1,7 @@
 /** What every input becomes once it is open: plain data that crosses to worker threads, and a reader made from it per thread. */
 
+import type { Source } from './source.ts';
+
 /** Physical memory that the file describes, in ascending order and without overlaps. One entry of each column is one extent. */
 export interface Extents {
   /** Physical address of the first byte. */
@@ -16,10 +18,7 @@ export interface Note {
   readonly desc: Uint8Array;
 }
 
-interface DumpFileBase {
-  readonly path: string;
-  readonly fd: number;
-  readonly fileBytes: number;
+interface DumpFileBase extends Source {
   /** As `uname -m` names it; undefined when the file does not say. */
   readonly machine: string | undefined;
   readonly littleEndian: boolean;
@@ -39,6 +38,15 @@ export interface ElfDumpFile extends DumpFileBase {
   readonly mappings: readonly { readonly vaddr: bigint; readonly paddr: number }[];
 }
 
+/** The descriptors and pages of the page frames `startPfn` … `endPfn - 1`. */
+export interface KdumpPart extends Source {
+  readonly startPfn: number;
+  readonly endPfn: number;
+  readonly descOffset: number;
+  /** Bits set in the second bitmap before `startPfn`. */
+  readonly firstDescriptor: number;
+}
+
 /** A kdump-compressed file: a descriptor and a compressed page for each bit of the second bitmap. */
 export interface KdumpDumpFile extends DumpFileBase {
   readonly format: 'kdump';
@@ -55,7 +63,10 @@ export interface KdumpDumpFile extends DumpFileBase {
   readonly eraseInfo: Uint8Array;
   readonly bitmap2Offset: number;
   readonly maxMapnr: number;
-  readonly descOffset: number;
+  /** Whether it is of a split dump (makedumpfile --split): one part, or all of them together. */
+  readonly split: boolean;
+  /** Who has which page frames, in ascending order. A file that is whole is its own only part; of a set, `path` and `fd` are the first one's. */
+  readonly parts: readonly KdumpPart[];
   /** Bits set in the second bitmap before each block of PFNS_PER_RANK page frames; shared between threads. */
   readonly rank: Float64Array;
 }
@@ -67,7 +78,7 @@ export interface Format<T extends DumpFile = DumpFile> {
   readonly name: string;
   /** Looks at the first bytes of the file (4096 at most, fewer in a short file). */
   probe(head: Uint8Array): boolean;
-  open(path: string, fd: number, fileBytes: number): T;
+  open(source: Source): T;
 }
 
 /** One thread's access to the bytes of a dump. Not shared; what `load` gave is valid until the next `load`. */

@@ -1,10 +1,10 @@
 /** Memory of an ELF dump: read by pread into one buffer, or seen through a window that slides along the file. */
 
-import { openPread, type Pread } from '../native/pread.ts';
 import { openSlidingWindow, type SlidingWindow } from '../native/sliding-window.ts';
 import type { ElfDumpFile, MemoryReader } from './dump-file.ts';
 import { extentAt } from './extents.ts';
 import { isLive } from './live.ts';
+import { openSource, type ReadSource } from './source.ts';
 
 /** Small enough to stay in a core's cache between the read and the work on it, large enough that calls do not count. */
 const LOAD_BYTES = 256 * 1024;
@@ -16,7 +16,8 @@ const WINDOW_BYTES = 4 * 1024 * 1024;
 const MAPPED_PAGES = 16;
 
 export function createElfReader(file: ElfDumpFile, mmap: boolean): MemoryReader {
-  const window = mmap ? openSlidingWindow(WINDOW_BYTES, !isLive(file)) : undefined;
+  // A flattened file has its bytes in another order.
+  const window = mmap && file.flat === undefined ? openSlidingWindow(WINDOW_BYTES, !isLive(file)) : undefined;
   if (window === undefined || 'unavailable' in window) return new ElfReader(file);
   // Each read of /proc/vmcore maps and unmaps memory in the kernel, page by page.
   return new MappedElfReader(file, window, isLive(file) ? 1 : MAPPED_PAGES);
@@ -31,12 +32,13 @@ class ElfReader implements MemoryReader {
   start = 0;
   protected readonly file: ElfDumpFile;
   private readonly copy: Buffer;
-  private readonly pread: Pread = openPread();
+  private readonly source: ReadSource;
   /** Index of the extent of the last access: the next one is nearly always in it or behind it. */
   private lastExtent = 0;
 
   constructor(file: ElfDumpFile) {
     this.file = file;
+    this.source = openSource(file);
     this.pageSize = file.pageSize;
     this.copy = Buffer.alloc(Math.max(LOAD_BYTES, this.pageSize));
     this.bytes = this.copy;
@@ -94,7 +96,7 @@ class ElfReader implements MemoryReader {
 
   /** Copies what the file has of [paddr, paddr + length), zero where it has nothing; false when the system refuses. */
   private fill(paddr: number, into: Uint8Array, length: number): boolean {
-    const { stored, fd } = this.file;
+    const { stored } = this.file;
     const end = paddr + length;
     let at = paddr;
     for (let i = Math.max(0, this.extentAt(paddr)); i < stored.paddr.length && stored.paddr[i]! < end; i++) {
@@ -103,7 +105,7 @@ class ElfReader implements MemoryReader {
       if (to <= from) continue;
       if (from > at) into.fill(0, at - paddr, from - paddr);
       const byteOffset = stored.byteOffset[i]! + (from - stored.paddr[i]!);
-      if (!readWhole(this.pread, fd, into, from - paddr, to - from, byteOffset)) return false;
+      if (!readWhole(this.source, into, from - paddr, to - from, byteOffset)) return false;
       at = to;
     }
     if (at < end) into.fill(0, at - paddr, length);
@@ -112,20 +114,14 @@ class ElfReader implements MemoryReader {
 }
 
 function readWhole(
-  pread: Pread,
-  fd: number,
+  source: ReadSource,
   into: Uint8Array,
   at: number,
   length: number,
   byteOffset: number,
 ): boolean {
   try {
-    for (let done = 0; done < length; ) {
-      const n = pread(fd, into, at + done, length - done, byteOffset + done);
-      if (n === 0) return false;
-      done += n;
-    }
-    return true;
+    return source(into, at, length, byteOffset) === length;
   } catch {
     return false;
   }

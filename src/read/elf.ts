@@ -4,8 +4,9 @@ import { SmeltError } from '../errors.ts';
 import { bytes, size64, struct, u8, u16, u32, u64 } from '../struct.ts';
 import type { ElfDumpFile, Extents, Format } from './dump-file.ts';
 import { extentsOf, type Segment } from './extents.ts';
-import { comma, readPart, truncated } from './file.ts';
+import { comma, truncated } from './file.ts';
 import { checkMemory, MAX_EXTENTS, MAX_NOTE_BYTES } from './limits.ts';
+import { partOf, type Source } from './source.ts';
 
 /** Source: elf.h, e_ident. */
 const ElfIdent = struct('e_ident', { magic: u32, ei_class: u8, ei_data: u8, ei_version: u8, rest: bytes(9) });
@@ -75,8 +76,9 @@ const MACHINES: Record<number, string> = {
   258: 'loongarch64',
 };
 
-function open(path: string, fd: number, fileBytes: number): ElfDumpFile {
-  const ident = ElfIdent.read(readPart(path, fd, 'the ELF header', 0, ElfIdent.size));
+function open(source: Source): ElfDumpFile {
+  const { path } = source;
+  const ident = ElfIdent.read(partOf(source, 'the ELF header', 0, ElfIdent.size));
   const littleEndian = ident.ei_data === ELFDATA2LSB;
   if (ident.ei_class === ELFCLASS32) {
     throw new SmeltError('UNSUPPORTED', `${path}: is a 32-bit ELF file, and only 64-bit dumps are supported`);
@@ -90,7 +92,7 @@ function open(path: string, fd: number, fileBytes: number): ElfDumpFile {
       `${path}: ei_data: expected ${ELFDATA2LSB} or ${ELFDATA2MSB}, saw ${ident.ei_data}`,
     );
   }
-  const header = Elf64Ehdr.read(readPart(path, fd, 'the ELF header', 0, Elf64Ehdr.size), 0, littleEndian);
+  const header = Elf64Ehdr.read(partOf(source, 'the ELF header', 0, Elf64Ehdr.size), 0, littleEndian);
   if (header.e_type !== ET_CORE) {
     throw new SmeltError(
       'NOT_A_DUMP',
@@ -100,11 +102,8 @@ function open(path: string, fd: number, fileBytes: number): ElfDumpFile {
       },
     );
   }
-  const count =
-    header.e_phnum === PN_XNUM
-      ? realPhnum(path, fd, fileBytes, header.e_shoff, littleEndian)
-      : header.e_phnum;
-  const { segments, noteRanges } = readProgramHeaders(path, fd, fileBytes, header, count, littleEndian);
+  const count = header.e_phnum === PN_XNUM ? realPhnum(source, header.e_shoff, littleEndian) : header.e_phnum;
+  const { segments, noteRanges } = readProgramHeaders(source, header, count, littleEndian);
 
   const stored = extentsOf(
     segments.map(({ paddr, filesz, byteOffset }) => ({ paddr, sizeBytes: filesz, byteOffset })),
@@ -116,9 +115,7 @@ function open(path: string, fd: number, fileBytes: number): ElfDumpFile {
   checkMemory(path, memory);
   return {
     format: 'elf',
-    path,
-    fd,
-    fileBytes,
+    ...source,
     machine: MACHINES[header.e_machine] ?? `ELF machine ${header.e_machine}`,
     littleEndian,
     pageSize: 4096,
@@ -127,7 +124,7 @@ function open(path: string, fd: number, fileBytes: number): ElfDumpFile {
     mappings: segments.slice(0, MAX_MAPPINGS).map(({ vaddr, paddr }) => ({ vaddr, paddr })),
     notes: Buffer.concat(
       noteRanges.flatMap((n) => [
-        readPart(path, fd, 'the notes', n.byteOffset, n.sizeBytes),
+        partOf(source, 'the notes', n.byteOffset, n.sizeBytes),
         padding(n.sizeBytes),
       ]),
     ),
@@ -139,17 +136,12 @@ function padding(sizeBytes: number): Uint8Array {
   return new Uint8Array((4 - (sizeBytes % 4)) % 4);
 }
 
-function realPhnum(
-  path: string,
-  fd: number,
-  fileBytes: number,
-  e_shoff: number,
-  littleEndian: boolean,
-): number {
+function realPhnum(source: Source, e_shoff: number, littleEndian: boolean): number {
+  const { path, fileBytes } = source;
   const what = 'section header 0, which has the number of program headers,';
   const end = e_shoff + Elf64Shdr.size;
   if (end > fileBytes) throw truncated(path, `${what} ends at byte ${comma(end)}`, fileBytes);
-  const raw = readPart(path, fd, what, e_shoff, Elf64Shdr.size);
+  const raw = partOf(source, what, e_shoff, Elf64Shdr.size);
   return Elf64Shdr.read(raw, 0, littleEndian).sh_info;
 }
 
@@ -162,13 +154,12 @@ interface LoadSegment {
 }
 
 function readProgramHeaders(
-  path: string,
-  fd: number,
-  fileBytes: number,
+  source: Source,
   { e_phoff, e_phentsize }: { e_phoff: number; e_phentsize: number },
   count: number,
   littleEndian: boolean,
 ): { segments: LoadSegment[]; noteRanges: Omit<Segment, 'paddr'>[] } {
+  const { path, fileBytes } = source;
   if (count > 0 && e_phentsize !== Elf64Phdr.size) {
     throw new SmeltError('CORRUPT', `${path}: e_phentsize: expected ${Elf64Phdr.size}, saw ${e_phentsize}`);
   }
@@ -182,7 +173,7 @@ function readProgramHeaders(
       `${path}: has ${comma(count)} program headers, more than ${comma(MAX_EXTENTS)}`,
     );
   }
-  const table = readPart(path, fd, 'the program headers', e_phoff, count * Elf64Phdr.size);
+  const table = partOf(source, 'the program headers', e_phoff, count * Elf64Phdr.size);
   const segments: LoadSegment[] = [];
   const noteRanges: Omit<Segment, 'paddr'>[] = [];
   let noteBytes = 0;

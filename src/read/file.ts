@@ -2,6 +2,7 @@
 
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { SmeltError, systemReason } from '../errors.ts';
+import type { Pread } from '../native/pread.ts';
 
 /** Opens a dump for reading; it must be something that can be read at any place. */
 export function openForReading(path: string): { fd: number; fileBytes: number } {
@@ -27,9 +28,21 @@ export function openForReading(path: string): { fd: number; fileBytes: number } 
 
 /** Fills `into` from `byteOffset`; returns the bytes read, fewer only at the end of the file. Throws what the system throws. */
 export function readFully(fd: number, into: Uint8Array, byteOffset: number): number {
+  return preadFully(readSync, fd, into, 0, into.length, byteOffset);
+}
+
+/** The same for `length` bytes to `at` in `into`, by any pread(2). */
+export function preadFully(
+  pread: Pread,
+  fd: number,
+  into: Uint8Array,
+  at: number,
+  length: number,
+  byteOffset: number,
+): number {
   let done = 0;
-  while (done < into.length) {
-    const n = readSync(fd, into, done, into.length - done, byteOffset + done);
+  while (done < length) {
+    const n = pread(fd, into, at + done, length - done, byteOffset + done);
     if (n === 0) break;
     done += n;
   }
@@ -38,10 +51,21 @@ export function readFully(fd: number, into: Uint8Array, byteOffset: number): num
 
 /** `length` bytes at `byteOffset`, or an error that names `what` was to be read. The caller has bounded `length`. */
 export function readPart(path: string, fd: number, what: string, byteOffset: number, length: number): Buffer {
+  return wholePart(path, what, byteOffset, length, (into) => readFully(fd, into, byteOffset));
+}
+
+/** What `read` gives of those bytes, if that is all of them. */
+export function wholePart(
+  path: string,
+  what: string,
+  byteOffset: number,
+  length: number,
+  read: (into: Buffer) => number,
+): Buffer {
   const buffer = Buffer.alloc(length);
   let n: number;
   try {
-    n = readFully(fd, buffer, byteOffset);
+    n = read(buffer);
   } catch (cause) {
     throw new SmeltError(
       'INPUT_READ',

@@ -2,10 +2,10 @@
 
 import type { PageCodec } from '../codec/codec.ts';
 import { popcount, testBit } from './bitmap.ts';
-import type { KdumpDumpFile, MemoryReader } from './dump-file.ts';
-import { readFully } from './file.ts';
+import type { KdumpDumpFile, KdumpPart, MemoryReader } from './dump-file.ts';
 import { PFNS_PER_RANK } from './kdump.ts';
 import { CompressionFlag, PageDescriptor } from './kdump-layout.ts';
+import { openSource, type ReadSource } from './source.ts';
 
 /** Pages decompressed at once. */
 const LOAD_PAGES = 64;
@@ -55,10 +55,17 @@ class KdumpReader implements MemoryReader {
   private rawPageOffset = -1;
 
   private readonly file: KdumpDumpFile;
+  private readonly bitmaps: ReadSource;
+  /** The part in hand: of what was split, each has pages of its own. */
+  private part: KdumpPart;
+  private source: ReadSource;
   private readonly decompressors: Decompressors;
 
   constructor(file: KdumpDumpFile, decompressors: Decompressors) {
     this.file = file;
+    this.bitmaps = openSource(file);
+    this.part = file.parts[0]!;
+    this.source = openSource(this.part);
     this.decompressors = decompressors;
     this.pageSize = file.pageSize;
     this.bytes = Buffer.alloc(LOAD_PAGES * file.pageSize);
@@ -97,19 +104,13 @@ class KdumpReader implements MemoryReader {
   private readPage(pfn: number, into: Buffer): boolean {
     const index = this.descriptorIndex(pfn);
     if (index < 0) return false;
-    const at = this.descriptorAt(index);
+    if ((pfn < this.part.startPfn || pfn >= this.part.endPfn) && !this.takePart(pfn)) return false;
+    const { descOffset, fileBytes, firstDescriptor } = this.part;
+    const at = this.descriptorAt(index - firstDescriptor);
     if (at < 0) return false;
     const { offset, size, flags } = PageDescriptor.read(this.descriptors, at);
-    if (offset > 0 && size > 0 && size <= this.pageSize && offset + size > this.file.fileBytes)
-      this.cutPages++;
-    if (
-      offset < this.file.descOffset ||
-      size === 0 ||
-      size > this.pageSize ||
-      offset + size > this.file.fileBytes
-    ) {
-      return false;
-    }
+    if (offset > 0 && size > 0 && size <= this.pageSize && offset + size > fileBytes) this.cutPages++;
+    if (offset < descOffset || size === 0 || size > this.pageSize || offset + size > fileBytes) return false;
     if (flags === 0) {
       if (size !== this.pageSize) return false;
       if (offset !== this.rawPageOffset) {
@@ -124,6 +125,18 @@ class KdumpReader implements MemoryReader {
     if (decompressor === undefined || !this.fetch(offset, size)) return false;
     const start = offset - this.dataOffset;
     return decompressor.decompress(this.data.subarray(start, start + size), into) === this.pageSize;
+  }
+
+  /** Goes on with the part that has the page frame; false where none does. */
+  private takePart(pfn: number): boolean {
+    const part = this.file.parts.find(({ startPfn, endPfn }) => pfn >= startPfn && pfn < endPfn);
+    if (part === undefined) return false;
+    this.part = part;
+    this.source = openSource(part);
+    this.descriptorCount = 0;
+    this.dataLength = 0;
+    this.rawPageOffset = -1;
+    return true;
   }
 
   /** How many pages are stored before this one, or -1 when it is not stored. */
@@ -147,12 +160,13 @@ class KdumpReader implements MemoryReader {
   }
 
   private takeSlice(sliceIndex: number): boolean {
-    const { fd, bitmap2Offset, maxMapnr } = this.file;
+    const { bitmap2Offset, maxMapnr } = this.file;
     const bits = Math.min(PFNS_PER_RANK, maxMapnr - sliceIndex * PFNS_PER_RANK);
     const slice = this.slice.subarray(0, Math.ceil(bits / 8));
     this.sliceIndex = -1;
     this.slice.fill(0);
-    if (!this.readInto(fd, slice, bitmap2Offset + (sliceIndex * PFNS_PER_RANK) / 8)) return false;
+    const byteOffset = bitmap2Offset + (sliceIndex * PFNS_PER_RANK) / 8;
+    if (!readWhole(this.bitmaps, this.slice, slice.length, byteOffset)) return false;
     let count = 0;
     for (let i = 0; i < this.stretches.length; i++) {
       this.stretches[i] = count;
@@ -162,16 +176,15 @@ class KdumpReader implements MemoryReader {
     return true;
   }
 
-  /** Where in `descriptors` the descriptor is, or -1. */
+  /** Where in `descriptors` the part's descriptor of that number is, or -1. */
   private descriptorAt(index: number): number {
     if (index < this.firstDescriptor || index >= this.firstDescriptor + this.descriptorCount) {
-      const { fd, descOffset, fileBytes } = this.file;
+      const { descOffset, fileBytes } = this.part;
       const byteOffset = descOffset + index * PageDescriptor.size;
       const count = Math.min(DESCRIPTORS, Math.floor((fileBytes - byteOffset) / PageDescriptor.size));
       this.descriptorCount = 0;
       if (count < 1) return -1;
-      if (!this.readInto(fd, this.descriptors.subarray(0, count * PageDescriptor.size), byteOffset))
-        return -1;
+      if (!readWhole(this.source, this.descriptors, count * PageDescriptor.size, byteOffset)) return -1;
       this.firstDescriptor = index;
       this.descriptorCount = count;
     }
@@ -181,19 +194,19 @@ class KdumpReader implements MemoryReader {
   /** Brings page data into `data`; the caller has checked that they lie inside the file. */
   private fetch(offset: number, size: number): boolean {
     if (offset >= this.dataOffset && offset + size <= this.dataOffset + this.dataLength) return true;
-    const length = Math.min(DATA_BYTES, this.file.fileBytes - offset);
+    const length = Math.min(DATA_BYTES, this.part.fileBytes - offset);
     this.dataLength = 0;
-    if (!this.readInto(this.file.fd, this.data.subarray(0, length), offset)) return false;
+    if (!readWhole(this.source, this.data, length, offset)) return false;
     this.dataOffset = offset;
     this.dataLength = length;
     return true;
   }
+}
 
-  private readInto(fd: number, into: Uint8Array, byteOffset: number): boolean {
-    try {
-      return readFully(fd, into, byteOffset) === into.length;
-    } catch {
-      return false;
-    }
+function readWhole(source: ReadSource, into: Buffer, length: number, byteOffset: number): boolean {
+  try {
+    return source(into, 0, length, byteOffset) === length;
+  } catch {
+    return false;
   }
 }

@@ -4,7 +4,7 @@ import { SmeltError } from '../errors.ts';
 import { popcount, runsOf } from './bitmap.ts';
 import type { Format, KdumpDumpFile } from './dump-file.ts';
 import { extentsOf, type Segment } from './extents.ts';
-import { comma, readPart, truncated } from './file.ts';
+import { comma, truncated } from './file.ts';
 import {
   bitmapBytes,
   DISKDUMP_SIGNATURE,
@@ -18,14 +18,16 @@ import {
 } from './kdump-layout.ts';
 import { checkMemory, MAX_EXTENTS, MAX_NOTE_BYTES, MAX_PADDR } from './limits.ts';
 import { encodeNote } from './notes.ts';
+import { partOf, type Source } from './source.ts';
 
 /** Page frames between two entries of the rank table: one number a GiB of 4 KiB pages. */
 export const PFNS_PER_RANK = 2 ** 18;
 /** Most of a bitmap's chunks are holes where memory lies far apart. */
 const EMPTY_CHUNK = Buffer.alloc(PFNS_PER_RANK / 8);
 
-function open(path: string, fd: number, fileBytes: number): KdumpDumpFile {
-  const header = DiskDumpHeader.read(readPart(path, fd, 'the dump header', 0, DiskDumpHeader.size));
+function open(source: Source): KdumpDumpFile {
+  const { path, fileBytes } = source;
+  const header = DiskDumpHeader.read(partOf(source, 'the dump header', 0, DiskDumpHeader.size));
   if (header.signature === DISKDUMP_SIGNATURE) {
     throw new SmeltError(
       'UNSUPPORTED',
@@ -52,12 +54,7 @@ function open(path: string, fd: number, fileBytes: number): KdumpDumpFile {
   if (header.sub_hdr_size < 1) {
     throw new SmeltError('CORRUPT', `${path}: sub_hdr_size: expected 1 or more, saw ${header.sub_hdr_size}`);
   }
-  const sub = KdumpSubHeader.read(readPart(path, fd, 'the sub header', blockSize, KdumpSubHeader.size));
-  if (version >= 2 && sub.split !== 0) {
-    throw new SmeltError('UNSUPPORTED', `${path}: is one part of a split dump`, {
-      hint: 'Join the parts first: `makedumpfile --reassemble PART1 PART2 … DUMPFILE`.',
-    });
-  }
+  const sub = KdumpSubHeader.read(partOf(source, 'the sub header', blockSize, KdumpSubHeader.size));
   if (version >= 1 && (sub.dump_level < 0 || sub.dump_level > 31)) {
     throw new SmeltError('CORRUPT', `${path}: dump_level: expected 0 to 31, saw ${sub.dump_level}`);
   }
@@ -85,9 +82,16 @@ function open(path: string, fd: number, fileBytes: number): KdumpDumpFile {
   const bothBitmaps = header.bitmap_blocks * blockSize;
   const bitmap2Offset = bothBitmaps >= 2 * oneBitmap ? bitmapOffset + bothBitmaps / 2 : bitmapOffset;
 
-  const memory = extentsOf(readRuns(path, fd, bitmapOffset, maxMapnr, blockSize));
+  const memory = extentsOf(readRuns(source, bitmapOffset, maxMapnr, blockSize));
   checkMemory(path, memory);
-  const { rank, pages } = rankBitmap(path, fd, bitmap2Offset, maxMapnr);
+  const rank = rankBitmap(source, bitmap2Offset, maxMapnr);
+  const split = version >= 2 && sub.split !== 0;
+  const { startPfn, endPfn } = split
+    ? pfnsOfPart(path, version, sub, maxMapnr)
+    : { startPfn: 0, endPfn: maxMapnr };
+  const storedBefore = (pfn: number) => countBefore(source, bitmap2Offset, maxMapnr, rank, pfn);
+  const firstDescriptor = storedBefore(startPfn);
+  const pages = storedBefore(endPfn) - firstDescriptor;
   const descEnd = bitmapsEnd + pages * PageDescriptor.size;
   if (descEnd > fileBytes) {
     throw truncated(
@@ -106,15 +110,13 @@ function open(path: string, fd: number, fileBytes: number): KdumpDumpFile {
       .replace(/\0.*$/s, '');
   return {
     format: 'kdump',
-    path,
-    fd,
-    fileBytes,
+    ...source,
     // QEMU leaves the whole utsname zero.
     machine: uts('machine') || undefined,
     littleEndian: true,
     pageSize: blockSize,
     memory,
-    notes: readNotes(path, fd, fileBytes, version, sub),
+    notes: readNotes(source, version, sub),
     headerVersion: version,
     dumpLevel: version >= 1 ? sub.dump_level : 0,
     utsname: header.utsname,
@@ -124,25 +126,20 @@ function open(path: string, fd: number, fileBytes: number): KdumpDumpFile {
     incomplete: (header.status & STATUS_INCOMPLETE) !== 0,
     eraseInfo:
       version >= 5 && sub.offset_eraseinfo > 0
-        ? readClaimed(path, fd, fileBytes, 'the erase info', sub.offset_eraseinfo, sub.size_eraseinfo)
+        ? readClaimed(source, 'the erase info', sub.offset_eraseinfo, sub.size_eraseinfo)
         : new Uint8Array(0),
     bitmap2Offset,
     maxMapnr,
-    descOffset: bitmapsEnd,
+    split,
+    parts: [{ ...source, startPfn, endPfn, descOffset: bitmapsEnd, firstDescriptor }],
     rank,
   };
 }
 
 /** Runs of the first bitmap as memory. */
-function readRuns(
-  path: string,
-  fd: number,
-  byteOffset: number,
-  maxMapnr: number,
-  pageSize: number,
-): Segment[] {
+function readRuns(source: Source, byteOffset: number, maxMapnr: number, pageSize: number): Segment[] {
   const runs: { first: number; end: number }[] = [];
-  for (const { bitmap, pfn, count } of bitmapChunks(path, fd, byteOffset, maxMapnr)) {
+  for (const { bitmap, pfn, count } of bitmapChunks(source, byteOffset, maxMapnr)) {
     if (EMPTY_CHUNK.equals(bitmap)) continue;
     for (const [from, to] of runsOf(bitmap, 0, count)) {
       const before = runs.at(-1);
@@ -151,7 +148,7 @@ function readRuns(
       else
         throw new SmeltError(
           'CORRUPT',
-          `${path}: its first bitmap has more than ${comma(MAX_EXTENTS)} runs of memory`,
+          `${source.path}: its first bitmap has more than ${comma(MAX_EXTENTS)} runs of memory`,
         );
     }
   }
@@ -162,55 +159,71 @@ function readRuns(
   }));
 }
 
-function rankBitmap(
-  path: string,
-  fd: number,
-  byteOffset: number,
-  maxMapnr: number,
-): { rank: Float64Array; pages: number } {
+function rankBitmap(source: Source, byteOffset: number, maxMapnr: number): Float64Array {
   const shared = new SharedArrayBuffer(Math.ceil(maxMapnr / PFNS_PER_RANK) * Float64Array.BYTES_PER_ELEMENT);
   const rank = new Float64Array(shared);
   let pages = 0;
-  for (const { bitmap, pfn, count } of bitmapChunks(path, fd, byteOffset, maxMapnr)) {
+  for (const { bitmap, pfn, count } of bitmapChunks(source, byteOffset, maxMapnr)) {
     rank[pfn / PFNS_PER_RANK] = pages;
     if (!EMPTY_CHUNK.equals(bitmap)) pages += popcount(bitmap, count);
   }
-  return { rank, pages };
+  return rank;
 }
 
-function* bitmapChunks(path: string, fd: number, byteOffset: number, maxMapnr: number) {
-  for (let pfn = 0; pfn < maxMapnr; pfn += PFNS_PER_RANK) {
-    const count = Math.min(PFNS_PER_RANK, maxMapnr - pfn);
-    yield { bitmap: readPart(path, fd, 'a bitmap', byteOffset + pfn / 8, Math.ceil(count / 8)), pfn, count };
-  }
+/** Bits of the bitmap that are set before `pfn`, which may be its end. */
+function countBefore(
+  source: Source,
+  byteOffset: number,
+  maxMapnr: number,
+  rank: Float64Array,
+  pfn: number,
+): number {
+  // The end of the bitmap may be the begin of a stretch that it does not have.
+  const index = Math.min(Math.floor(pfn / PFNS_PER_RANK), rank.length - 1);
+  if (index < 0) return 0;
+  const { bitmap } = bitmapChunk(source, byteOffset, maxMapnr, index * PFNS_PER_RANK);
+  return rank[index]! + popcount(bitmap, pfn - index * PFNS_PER_RANK);
 }
 
-function readNotes(
+/** The page frames that a part of a split dump has. */
+function pfnsOfPart(
   path: string,
-  fd: number,
-  fileBytes: number,
   version: number,
-  sub: ReturnType<typeof KdumpSubHeader.read>,
-): Uint8Array {
+  { start_pfn, end_pfn, start_pfn_64, end_pfn_64 }: ReturnType<typeof KdumpSubHeader.read>,
+  maxMapnr: number,
+): { startPfn: number; endPfn: number } {
+  const [startPfn, endPfn] = (version >= 6 ? [start_pfn_64, end_pfn_64] : [start_pfn, end_pfn]).map(Number);
+  if (startPfn! <= endPfn! && endPfn! <= maxMapnr) return { startPfn: startPfn!, endPfn: endPfn! };
+  throw new SmeltError(
+    'CORRUPT',
+    `${path}: is a part of a split dump with the page frames ${comma(startPfn!)} up to ${comma(endPfn!)}, of a dump of ${comma(maxMapnr)}`,
+  );
+}
+
+function* bitmapChunks(source: Source, byteOffset: number, maxMapnr: number) {
+  for (let pfn = 0; pfn < maxMapnr; pfn += PFNS_PER_RANK)
+    yield bitmapChunk(source, byteOffset, maxMapnr, pfn);
+}
+
+function bitmapChunk(source: Source, byteOffset: number, maxMapnr: number, pfn: number) {
+  const count = Math.min(PFNS_PER_RANK, maxMapnr - pfn);
+  return { bitmap: partOf(source, 'a bitmap', byteOffset + pfn / 8, Math.ceil(count / 8)), pfn, count };
+}
+
+function readNotes(source: Source, version: number, sub: ReturnType<typeof KdumpSubHeader.read>): Uint8Array {
   if (version >= 4 && sub.size_note > 0) {
-    return readClaimed(path, fd, fileBytes, 'the notes', sub.offset_note, sub.size_note);
+    return readClaimed(source, 'the notes', sub.offset_note, sub.size_note);
   }
   if (version >= 3 && sub.size_vmcoreinfo > 0) {
-    const text = readClaimed(path, fd, fileBytes, 'VMCOREINFO', sub.offset_vmcoreinfo, sub.size_vmcoreinfo);
+    const text = readClaimed(source, 'VMCOREINFO', sub.offset_vmcoreinfo, sub.size_vmcoreinfo);
     return encodeNote('VMCOREINFO', 0, text);
   }
   return new Uint8Array(0);
 }
 
 /** A part of the file whose place and size the file itself claims. */
-function readClaimed(
-  path: string,
-  fd: number,
-  fileBytes: number,
-  what: string,
-  byteOffset: number,
-  length: number,
-): Uint8Array {
+function readClaimed(source: Source, what: string, byteOffset: number, length: number): Uint8Array {
+  const { path, fileBytes } = source;
   if (length > MAX_NOTE_BYTES) {
     throw new SmeltError(
       'CORRUPT',
@@ -220,7 +233,7 @@ function readClaimed(
   if (byteOffset + length > fileBytes) {
     throw truncated(path, `${what} ends at byte ${comma(byteOffset + length)}`, fileBytes);
   }
-  return readPart(path, fd, what, byteOffset, length);
+  return partOf(source, what, byteOffset, length);
 }
 
 export const kdump: Format<KdumpDumpFile> = {

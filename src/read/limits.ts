@@ -13,6 +13,16 @@ export const MAX_RAM_BYTES = 2 ** 48;
 export const MAX_EXTENTS = 2 ** 20;
 /** The PT_NOTE of a machine with 8,192 CPUs has about 3 MiB. */
 export const MAX_NOTE_BYTES = 64 * 2 ** 20;
+/** What a flattened file may come to when it is put in order, as much as there can be memory. */
+export const MAX_FLAT_BYTES = MAX_PADDR;
+/** Each is looked at once, before anything else is done: 2^24 are 1 TiB in makedumpfile's records of 64 KiB, and some 10 s. */
+const MAX_FLAT_RECORDS = 2 ** 24;
+/**
+ * Of those, what does not continue its neighbour is kept, 24 bytes each: 100 MB, or half as much again where there are gaps between them,
+ * and up to 700 MB for the 4 s that it takes to put them in order. It is a flattened file of 64 GiB by QEMU, of 128 by makedumpfile.
+ */
+const MAX_FLAT_ENTRIES = 2 ** 22;
+export const FLAT_LIMITS = { records: MAX_FLAT_RECORDS, entries: MAX_FLAT_ENTRIES } as const;
 
 /** Refuses memory that no machine has. */
 export function checkMemory(path: string, memory: Extents): void {

@@ -6,19 +6,18 @@ import { SmeltError } from '../errors.ts';
 import type { DumpFile, MemoryReader } from './dump-file.ts';
 import { elf } from './elf.ts';
 import { createElfReader } from './elf-reader.ts';
-import { openForReading, readFully } from './file.ts';
+import { openForReading } from './file.ts';
+import { indexFlattened, isFlattened } from './flattened.ts';
+import { isKcore, withoutCrashKernel } from './kcore.ts';
 import { kdump } from './kdump.ts';
 import { createKdumpReader } from './kdump-reader.ts';
+import { partOf, type Source } from './source.ts';
+import { joinParts } from './split-set.ts';
 
 const FORMATS = [elf, kdump];
 
 /** Things that people give to a dump tool by mistake, by their first bytes. */
 const OTHER_FILES: readonly { magic: string; what: string; hint: string }[] = [
-  {
-    magic: 'makedumpfile',
-    what: 'is a flattened dump, which cannot be read directly',
-    hint: 'Put it in order first: `makedumpfile -R DUMPFILE < FLATTENED`.',
-  },
   { magic: '\x1f\x8b', what: 'is compressed with gzip', hint: 'Unpack it first: `gzip -d`.' },
   { magic: '\x28\xb5\x2f\xfd', what: 'is compressed with zstd', hint: 'Unpack it first: `zstd -d`.' },
   { magic: '\xfd7zXZ', what: 'is compressed with xz', hint: 'Unpack it first: `xz -d`.' },
@@ -29,31 +28,63 @@ const OTHER_FILES: readonly { magic: string; what: string; hint: string }[] = [
   },
 ];
 
-export function openDump(path: string): DumpFile {
+/** `more`: the other parts, where `path` is one of a split dump (makedumpfile --split). */
+export function openDump(path: string, ...more: readonly string[]): DumpFile {
+  const files: DumpFile[] = [];
+  try {
+    for (const each of [path, ...more]) files.push(openOne(each));
+    const [file] = files;
+    if (files.length === 1 && !(file!.format === 'kdump' && file!.split)) return file!;
+    return joinParts(files);
+  } catch (error) {
+    for (const file of files) closeDump(file);
+    throw error;
+  }
+}
+
+export function closeDump(file: DumpFile): void {
+  // The first part's is the file's own.
+  for (const { fd } of file.format === 'kdump' ? file.parts : [file]) closeSync(fd);
+}
+
+function openOne(path: string): DumpFile {
   const { fd, fileBytes } = openForReading(path);
   try {
-    const head = Buffer.alloc(4096);
-    const n = readHead(path, fd, head);
-    if (n === 0) {
-      throw new SmeltError('NOT_A_DUMP', `${path}: is empty`, {
-        hint: 'The dump was never written; look for a file named *.incomplete beside it.',
-      });
-    }
-    const format = FORMATS.find((f) => f.probe(head.subarray(0, n)));
-    if (format) return format.open(path, fd, fileBytes);
-    const start = head.toString('latin1', 0, 16);
-    const other = OTHER_FILES.find(({ magic }) => start.startsWith(magic));
-    throw new SmeltError(
-      'NOT_A_DUMP',
-      `${path}: ${other?.what ?? `is not a dump: it begins with ${hex(head.subarray(0, Math.min(n, 8)))}`}`,
-      {
-        hint: other?.hint ?? 'smelt reads ELF vmcores and kdump-compressed files.',
-      },
-    );
+    const plain: Source = { path, fd, fileBytes, flat: undefined };
+    const head = readHead(plain);
+    const source = isFlattened(head) ? flattenedSource(plain) : plain;
+    const file = openFormat(source, source === plain ? head : readHead(source));
+    return file.format === 'elf' && isKcore(path) ? withoutCrashKernel(file) : file;
   } catch (error) {
     closeSync(fd);
     throw error;
   }
+}
+
+function flattenedSource({ path, fd, fileBytes }: Source): Source {
+  const flat = indexFlattened(path, fd, fileBytes);
+  return { path, fd, fileBytes: flat.place.at(-1)!, flat };
+}
+
+function openFormat(source: Source, head: Buffer): DumpFile {
+  const { path, flat } = source;
+  if (head.length === 0) {
+    throw new SmeltError('NOT_A_DUMP', `${path}: is ${flat === undefined ? '' : 'flattened and '}empty`, {
+      hint: 'The dump was never written; look for a file named *.incomplete beside it.',
+    });
+  }
+  const format = FORMATS.find((f) => f.probe(head));
+  if (format) return format.open(source);
+  const start = head.toString('latin1', 0, 16);
+  const other = OTHER_FILES.find(({ magic }) => start.startsWith(magic));
+  const what = other?.what ?? `is not a dump: it begins with ${hex(head.subarray(0, 8))}`;
+  throw new SmeltError(
+    'NOT_A_DUMP',
+    `${path}: ${flat === undefined ? '' : 'is flattened, and what is in it '}${what}`,
+    {
+      hint: other?.hint ?? 'smelt reads ELF vmcores and kdump-compressed files.',
+    },
+  );
 }
 
 /** One thread's reader. `codecs` serve a kdump-compressed input and are closed with the reader. */
@@ -61,12 +92,9 @@ export function createReader(file: DumpFile, mmap: boolean, codecs: readonly Pag
   return file.format === 'elf' ? createElfReader(file, mmap) : createKdumpReader(file, codecs);
 }
 
-function readHead(path: string, fd: number, head: Buffer): number {
-  try {
-    return readFully(fd, head, 0);
-  } catch (cause) {
-    throw new SmeltError('INPUT_READ', `${path}: cannot be read`, { cause });
-  }
+/** The first bytes, as many as the formats look at or as there are. */
+function readHead(source: Source): Buffer {
+  return partOf(source, 'its beginning', 0, Math.min(4096, source.fileBytes));
 }
 
 const hex = (bytes: Uint8Array) => Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join(' ');

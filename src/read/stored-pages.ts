@@ -4,7 +4,7 @@ import { SmeltError } from '../errors.ts';
 import { setRange } from './bitmap.ts';
 import type { DumpFile, Extents } from './dump-file.ts';
 import { extentAt } from './extents.ts';
-import { readPart } from './file.ts';
+import { partOf } from './source.ts';
 
 /** Sets the bit of each page frame from `pfn` on that was memory. `bits` is all zero and decides how many are looked at. */
 export function existingBits(file: DumpFile, pfn: number, count: number, bits: Uint8Array): void {
@@ -26,13 +26,7 @@ export function storedBits(
   if (pfn % 8 !== 0)
     throw new SmeltError('INTERNAL', `bitmap slice begins at page frame ${pfn}, not a multiple of 8`);
   const inFile = Math.max(0, Math.min(count, file.maxMapnr - pfn));
-  const slice = readPart(
-    file.path,
-    file.fd,
-    'the second bitmap',
-    file.bitmap2Offset + pfn / 8,
-    Math.ceil(inFile / 8),
-  );
+  const slice = partOf(file, 'the second bitmap', file.bitmap2Offset + pfn / 8, Math.ceil(inFile / 8));
   for (let i = 0; i < slice.length; i++) bits[i] = slice[i]! & existing[i]!;
 }
 

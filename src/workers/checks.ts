@@ -68,15 +68,18 @@ export function freePagesWarning(
  * @throws SmeltError TRUNCATED
  */
 export function missingPagesWarning(
-  { path, fileBytes }: DumpFile,
+  file: DumpFile,
   { missingPages, cutPages }: Pick<CompressResult, 'missingPages' | 'cutPages'>,
 ): string | undefined {
+  const { path, fileBytes } = file;
   if (cutPages > 0) {
-    throw new SmeltError(
-      'TRUNCATED',
-      `${path}: the data of ${comma(cutPages)} pages lie behind the end of the file, which has ${comma(fileBytes)} bytes`,
-      { hint: 'The file is cut short: copy it again from where it was made.' },
-    );
+    const end =
+      file.format === 'kdump' && file.parts.length > 1
+        ? 'ends of the parts that should have them'
+        : `end of the file, which has ${comma(fileBytes)} bytes`;
+    throw new SmeltError('TRUNCATED', `${path}: the data of ${comma(cutPages)} pages lie behind the ${end}`, {
+      hint: 'The file is cut short: copy it again from where it was made.',
+    });
   }
   if (missingPages === 0) return undefined;
   return `${comma(missingPages)} pages could not be read from ${path}: they are marked as missing, and readers will call the dump incomplete`;

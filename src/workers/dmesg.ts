@@ -44,7 +44,7 @@ export async function dumpDmesg(
 ): Promise<DmesgReport> {
   const began = performance.now();
   const { output } = request;
-  refuseInputAsOutput(request.input, output);
+  refuseInputAsOutput(request, output);
   if (output !== undefined && request.requireEncryptedTarget) await requireEncryptedLog(output);
   return withDescription(request, observer, signal, async (described) => {
     const { file, description } = described;
@@ -74,7 +74,7 @@ export async function dumpDmesg(
         : await writeLog(output, records, request, described, signal);
     for (const warning of warningsOf(log)) warn(warning);
     return {
-      input: inputReport(file, description),
+      input: inputReport(file, request, description),
       log,
       totalMs: performance.now() - began,
       peakRssBytes: peakRssBytes(),
@@ -128,7 +128,7 @@ async function trySaving(
  */
 export async function checkLogFile({ saveDmesg: path, ...request }: DumpRequest): Promise<void> {
   if (path === undefined) return;
-  refuseInputAsOutput(request.input, path);
+  refuseInputAsOutput(request, path);
   const { output } = request;
   if (output !== undefined && namesOf(path).some((name) => namesOf(output).includes(name))) {
     throw new SmeltError('TARGET', `${path}: is DUMPFILE too, and the dump would be written over the log`, {

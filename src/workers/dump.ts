@@ -74,7 +74,7 @@ export async function dump(
 ): Promise<DumpReport> {
   const began = performance.now();
   const paths = outputPaths(asked);
-  for (const path of paths) refuseInputAsOutput(asked.input, path);
+  for (const path of paths) refuseInputAsOutput(asked, path);
   refuseSameOutputs(paths);
   let protection: TargetProtection | undefined;
   for (const path of asked.requireEncryptedTarget ? paths : []) {
@@ -202,6 +202,7 @@ class Dump {
     if (request.dryRun || (paths.length === 0 && request.stream === undefined)) {
       return this.estimate(job, await assemble(job));
     }
+    if (request.stream !== undefined) this.observer.onStream?.();
     return this.write(job, openOutput(request, this.input, job.shared), assemble);
   }
 

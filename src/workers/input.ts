@@ -1,13 +1,13 @@
 /** What every run over a dump begins with: the file open, its windows, helpers on their way, the machine described. */
 
-import { closeSync, realpathSync } from 'node:fs';
+import { realpathSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { setImmediate as breathe } from 'node:timers/promises';
 import { SmeltError } from '../errors.ts';
 import { type Plan, planWindows } from '../filter/plan.ts';
 import type { DumpFile, MemoryReader } from '../read/dump-file.ts';
 import { isInMemory } from '../read/live.ts';
-import { openDump } from '../read/open.ts';
+import { closeDump, openDump } from '../read/open.ts';
 import { maskBit } from '../sme/mask-bits.ts';
 import { captureEncryption } from '../sme/verdict/capture.ts';
 import { judge, type Verdict } from '../sme/verdict/verdict.ts';
@@ -52,7 +52,7 @@ export async function withInput<T>(
   work: (input: Input) => Promise<T>,
   first: (described: Described) => Promise<void> = async () => {},
 ): Promise<T> {
-  const file = openDump(request.input);
+  const file = openDump(...inputsOf(request));
   let helpers: Helpers | undefined;
   try {
     const wanted = Math.max(1, request.threads ?? defaultThreads());
@@ -65,12 +65,12 @@ export async function withInput<T>(
       await first(described);
       const { reader, description } = described;
       const verdict = await judgeInput(described, signal);
-      return { description, verdict, mmap: reader.mapped, report: inputReport(file, description) };
+      return { description, verdict, mmap: reader.mapped, report: inputReport(file, request, description) };
     });
     return await work({ file, plan, helpers, ...known });
   } finally {
     await helpers?.close();
-    closeSync(file.fd);
+    closeDump(file);
   }
 }
 
@@ -81,11 +81,11 @@ export async function withDescription<T>(
   signal: AbortSignal,
   work: (described: Described) => Promise<T>,
 ): Promise<T> {
-  const file = openDump(request.input);
+  const file = openDump(...inputsOf(request));
   try {
     return await describing(file, request.mmap ?? false, request, observer, signal, work);
   } finally {
-    closeSync(file.fd);
+    closeDump(file);
   }
 }
 
@@ -102,7 +102,7 @@ async function describing<T>(
   try {
     const search = searchWith(observer.onProgress.bind(observer), () => stopIfAborted(signal));
     const description = await describe(file, reader, request, search);
-    observer.onInput(inputReport(file, description));
+    observer.onInput(inputReport(file, request, description));
     return await work({ file, reader, description });
   } finally {
     reader.close();
@@ -118,11 +118,22 @@ export function judgeInput({ file, reader, description }: Described, signal: Abo
   return judge(file, reader, description, { look, capture: captureEncryption });
 }
 
+/** All files that are read. */
+function inputsOf({
+  input,
+  moreParts = [],
+}: Pick<InputRequest, 'input' | 'moreParts'>): [string, ...string[]] {
+  return [input, ...moreParts];
+}
+
 /** @throws SmeltError TARGET */
-export function refuseInputAsOutput(input: string, output: string | undefined): void {
+export function refuseInputAsOutput(
+  request: Pick<InputRequest, 'input' | 'moreParts'>,
+  output: string | undefined,
+): void {
   if (output === undefined) return;
   for (const path of [output, incompleteName(output)]) {
-    if (!isSameFile(input, path)) continue;
+    if (!inputsOf(request).some((input) => isSameFile(input, path))) continue;
     throw new SmeltError('TARGET', `${path}: is the input itself, and would be written over`, {
       hint: 'Give another name for the output.',
     });
@@ -178,11 +189,14 @@ export function stopIfAborted({ aborted, reason }: AbortSignal): void {
 /** What a person is told first. */
 export function inputReport(
   file: DumpFile,
+  { input, moreParts = [] }: Pick<InputRequest, 'input' | 'moreParts'>,
   { machine, info, infoFrom, encryptionMask, encryptionMaskFrom }: Description,
 ): InputReport {
   return {
-    path: file.path,
+    path: input,
+    moreParts,
     format: file.format === 'elf' ? 'ELF' : 'kdump-compressed',
+    flattened: (file.format === 'kdump' ? file.parts : [file]).some(({ flat }) => flat !== undefined),
     ramBytes: file.memory.sizeBytes.reduce((sum, size) => sum + size, 0),
     release: machine.release,
     crashTime: info?.crashTime,

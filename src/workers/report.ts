@@ -14,6 +14,8 @@ import type { FORMAT_NAMES, OutputFormat } from '../write/formats.ts';
 /** What is looked at, and how. */
 export interface InputRequest {
   readonly input: string;
+  /** The other parts, where `input` is one of a split dump; undefined: there are none. */
+  readonly moreParts?: readonly string[] | undefined;
   /** Threads that work, this one included; 0 is 1. undefined: as many as CPUs that this process may use. */
   readonly threads: number | undefined;
   /** Whether the input's bytes are mapped or read. undefined: mapped where that is possible. */
@@ -84,6 +86,14 @@ export interface DmesgRequest extends InputRequest {
   readonly partialDmesg: boolean;
 }
 
+/** A validated command line of `smelt -R`. */
+export interface RearrangeRequest {
+  readonly output: string;
+  readonly overwrite: boolean;
+  readonly keepIncomplete: boolean;
+  readonly requireEncryptedTarget: boolean;
+}
+
 /** A validated command line of `smelt sme`. */
 export interface SmeRequest extends InputRequest {
   /** Where the two bitmaps of the census go; undefined: nowhere. */
@@ -110,8 +120,12 @@ export interface Progress {
 /** What the input is: known before the work starts, the first line a person sees. */
 export interface InputReport {
   readonly path: string;
+  /** The other parts of a split dump, as they were given; mostly there are none. */
+  readonly moreParts: readonly string[];
   /** "ELF", "kdump-compressed". */
   readonly format: string;
+  /** Whether it is read out of a flattened file. */
+  readonly flattened: boolean;
   /** Bytes of memory that the input describes. */
   readonly ramBytes: number;
   /** "6.1.0-56-amd64"; undefined when nothing says so. */
@@ -216,6 +230,18 @@ export interface UsageReport {
   readonly warnings: readonly string[];
 }
 
+/** What `smelt -R` tells. */
+export interface RearrangeReport {
+  readonly output: { readonly path: string; readonly sizeBytes: number };
+  /** What was read, up to the end mark. */
+  readonly input: { readonly records: number; readonly sizeBytes: number };
+  /** Looked at for --require-encrypted-target. */
+  readonly targetProtection: TargetProtection | undefined;
+  readonly totalMs: number;
+  readonly peakRssBytes: number;
+  readonly warnings: readonly string[];
+}
+
 export interface PhaseReport {
   readonly phase: Phase;
   readonly pages: number;
@@ -286,6 +312,8 @@ export interface DumpObserver {
   onWarning(sentence: string): void;
   /** Of --vtop, before the dump begins. */
   onWalk?(walk: Walk): void;
+  /** From now on something is in the stream. */
+  onStream?(): void;
   /** The log is saved, and the dump begins. */
   onLog?(log: LogReport): void;
 }

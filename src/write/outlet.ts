@@ -3,7 +3,7 @@
 import { writeSync } from 'node:fs';
 import { errnoName, SmeltError } from '../errors.ts';
 import { waitWritable } from '../native/wait-writable.ts';
-import { encodeRecord } from '../read/flattened-layout.ts';
+import { FlatRecordHeader } from '../read/flat-layout.ts';
 import { fileSize } from '../units.ts';
 import { writeError, writeFully } from './target-file.ts';
 
@@ -93,4 +93,11 @@ export function* writeOn(
     }
   }
   return true;
+}
+
+/** What stands before a record; the mark of the end is one without bytes. */
+export function encodeRecord(byteOffset: number, length: number): Buffer {
+  const out = Buffer.alloc(FlatRecordHeader.size);
+  FlatRecordHeader.write(out, { offset: BigInt(byteOffset), buf_size: BigInt(length) }, 0, false);
+  return out;
 }

@@ -55,6 +55,8 @@ interface RingOptions {
   /** clear_seq is a struct latched_seq. */
   readonly latched?: boolean;
   readonly perfectFit?: boolean;
+  /** IDs begin with the largest of 62 bits, not of 32. */
+  readonly wideIds?: boolean;
 }
 
 /**
@@ -65,11 +67,11 @@ export function writeRingBuffer(
   pages: PhysicalPages,
   image: KernelImage,
   messages: readonly string[],
-  { clearedBefore = 0, latched = true, perfectFit = false }: RingOptions = {},
+  { clearedBefore = 0, latched = true, perfectFit = false, wideIds = false }: RingOptions = {},
 ): void {
   const start = mod64(-RING);
   const state: RingState = { text: Buffer.alloc(textBytes), live: [], headLpos: start, tailLpos: start };
-  const firstId = -COUNT & ID_MASK;
+  const firstId = -COUNT & (wideIds ? ID_MASK : 0xffffffffn);
   for (const [index, message] of messages.entries()) {
     if (state.live.length === descs) retire(state, state.live.shift()!);
     place(state, (firstId + BigInt(index)) & ID_MASK, index, Buffer.from(message, 'latin1'), perfectFit);

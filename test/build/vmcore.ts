@@ -177,8 +177,9 @@ export function buildVmcore(options: VmcoreOptions): BuiltVmcore {
   ];
   const { clearedBefore = 0 } = options;
   if (kernel.printk === 'ringbuffer') {
-    const latched = kernel.exportsLatchedSeq;
-    writeRingBuffer(pages, image, dmesg, { clearedBefore, latched, perfectFit: kernel.name === '7.3' });
+    const isNew = kernel.name === '7.3';
+    const forms = { latched: kernel.exportsLatchedSeq, perfectFit: isNew, wideIds: isNew };
+    writeRingBuffer(pages, image, dmesg, { clearedBefore, ...forms });
   } else if (kernel.printk === 'log_buf') writeLogBuf(pages, image, dmesg, clearedBefore);
   else writePlainLog(pages, image, dmesg, clearedBefore);
   const text = vmcoreinfoText(

@@ -104,5 +104,6 @@ describe('smelt dump', () => {
       }
     };
     expect(told('--rounds 3 in out')).toBe('--rounds is no option of smelt dump but of smelt bench');
+    expect(told('--work-dir x in out')).toBe('understood');
   });
 });

@@ -24,6 +24,9 @@ describe('--dump-dmesg', () => {
     ['in log', {}],
     ['-f in log', { overwrite: true }],
     ['in -', { output: undefined }],
+    ['-F in', { output: undefined }],
+    ['-F -f in', { output: undefined, overwrite: true }],
+    ['--partial-dmesg --check-params --work-dir x --cyclic-buffer 1 in log', { partialDmesg: true }],
     ['in ./-', { output: './-' }],
     ['--mmap -i info in log', { mmap: true, vmcoreinfoFile: 'info' }],
     ['--non-mmap --sme-mask 0x800000000000 in log', { mmap: false, smeMask: 1n << 47n }],
@@ -34,11 +37,16 @@ describe('--dump-dmesg', () => {
     expect(parse(line)).toEqual({ ...PLAIN, ...expected });
   });
 
+  test('reads the parts of a split dump', () => {
+    expect(parse('a b c log')).toMatchObject({ input: 'a', moreParts: ['b', 'c'], output: 'log' });
+  });
+
   test.each([
     ['', 'VMCORE and LOGFILE are missing'],
     ['in', 'LOGFILE is missing'],
-    ['in log more', 'there are 3'],
+    ['-F', 'VMCORE is missing'],
     ['- log', 'not read from standard input'],
+    ['in - log', 'not read from standard input'],
     ['--json in -', 'cannot both go to standard output'],
     ['-f in -', '-f is for files'],
     ['--require-encrypted-target in -', '--require-encrypted-target is for files'],
@@ -54,10 +62,11 @@ describe('--dump-dmesg', () => {
     const values: Record<string, string> = {
       'num-threads': '2',
       'compression-level': '3',
+      generate: 'man',
       to: 'elf',
       L: '1G',
-      'splitblock-size': '4096',
       'codec-maker': 'native',
+      'splitblock-size': '4',
     };
     const foreign = optionsOf('dump').filter(({ of, key }) => of !== undefined && !OF_THE_LOG.includes(key));
     expect(foreign.length).toBeGreaterThan(12);

@@ -5,10 +5,12 @@ import type {
   DmesgEngine,
   Engine,
   Host,
+  RearrangeEngine,
   Sink,
   SmeEngine,
   UsageEngine,
 } from '../../src/cli/host.ts';
+import type { Stdin } from '../../src/cli/stdin.ts';
 import type { LiveReport } from '../../src/sme/live/report.ts';
 import type { Verdict } from '../../src/sme/verdict/verdict.ts';
 import type { DumpReport, InputReport } from '../../src/workers/report.ts';
@@ -55,6 +57,9 @@ export interface FakeHostOptions {
   sme?: SmeEngine;
   dmesg?: DmesgEngine;
   usage?: UsageEngine;
+  rearrange?: RearrangeEngine;
+  /** Without it standard input is a terminal. */
+  stdin?: Stdin;
   luks?: Awaited<ReturnType<Host['loadLuks']>>;
   live?: (root: string) => LiveReport;
   /** Of a terminal on stderr; without it stderr is none. */
@@ -81,6 +86,9 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
     loadDmesg: async () => options.dmesg ?? (async () => Promise.reject(new Error('no log in this test'))),
     loadUsage: async () => options.usage ?? (async () => Promise.reject(new Error('no count in this test'))),
     loadSme: async () => options.sme ?? (async () => Promise.reject(new Error('no census in this test'))),
+    openStdin: () => options.stdin ?? 'terminal',
+    loadRearrange: async () =>
+      options.rearrange ?? (async () => Promise.reject(new Error('nothing is rearranged in this test'))),
     loadLive: async () =>
       options.live ??
       (() => {
@@ -91,6 +99,7 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
+    touch: () => {},
     exitNow: (code) => exits.push(code),
     send: (signal) => {
       for (const listener of listeners) listener(signal);
@@ -128,10 +137,12 @@ export function sampleVerdict(change: Partial<Verdict> = {}): Verdict {
 export function sampleInput(change: Partial<InputReport> = {}): InputReport {
   return {
     path: 'vmcore',
+    moreParts: [],
     format: 'ELF',
+    flattened: false,
     ramBytes: 4 * 2 ** 30,
     release: '6.12.117',
-    crashTime: undefined,
+    crashTime: 1_795_208_171,
     architecture: 'x86_64',
     pageSizeBytes: 4096,
     pageTableLevels: 5,

@@ -26,6 +26,7 @@ describe('smelt --help', () => {
 
       Commands
         dump                       filter and compress a dump; the default
+        convert                    another format: --to kdump, elf, raw or lime
         sme                        which pages were encrypted; --live: this machine
         luks                       encrypted targets: status, register, unlock, lock
         bench                      measure codecs, levels and threads on a dump
@@ -33,7 +34,6 @@ describe('smelt --help', () => {
       Options used most
         -d, --dump-level LEVEL     pages to leave out: 0 none to 31 all (default 0)
         -z                         zstd: quick, small dumps
-        -l                         lzo: quick, larger dumps
         -f                         overwrite DUMPFILE when it exists
             --num-threads N        threads that work; 0 is 1 (default: one a CPU)
             --json                 a report for programs on stdout, errors too
@@ -42,7 +42,7 @@ describe('smelt --help', () => {
         smelt -l -d 31 /proc/vmcore /var/crash/vmcore  in the kdump kernel
         smelt -z -d 31 vmcore small                    a dump to send away
         smelt -c -d 1 --num-threads 8 vmcore whole     all but zero pages
-      \`smelt dump --help\` lists every option.
+      Only the log: \`smelt --dump-dmesg VMCORE -\`. All options: \`smelt dump --help\`.
       "
     `);
   });
@@ -111,8 +111,9 @@ describe('smelt dump --help', () => {
       "
       Usage: smelt [dump] [OPTIONS] VMCORE DUMPFILE
 
-      Reads VMCORE (/proc/vmcore, an ELF or a kdump-compressed dump) and writes
-      DUMPFILE (kdump-compressed) without the pages that nobody needs.
+      Reads VMCORE (/proc/vmcore, an ELF or a kdump-compressed dump, flattened or not;
+      of a split one all its PARTs) and writes DUMPFILE (kdump-compressed) without the
+      pages that nobody needs.
 
       What to keep
         -d, --dump-level LEVEL     pages to leave out: 0 none to 31 all (default 0)
@@ -141,15 +142,16 @@ describe('smelt dump --help', () => {
         -f                         overwrite DUMPFILE when it exists
             --keep-incomplete      keep DUMPFILE.incomplete when interrupted
             --save-dmesg LOGFILE   before the dump, write the kernel log as text
-            --dump-dmesg           write nothing but the kernel log: VMCORE LOGFILE
+            --dump-dmesg           write only the kernel log: VMCORE LOGFILE (or -)
+        -R                         put a flattened dump in order: DUMPFILE < STREAM
         -F                         to standard output, as a flattened stream
         -E                         write ELF, as --to elf
             --to FORMAT            kdump (default), elf, raw or lime
-            --split                to several files: --split VMCORE FILE1 FILE2 …
-        -L SIZE                    let no file get larger than SIZE (bytes, K, M, G, T)
+            --split                to two files or more: VMCORE FILE1 FILE2
+        -L SIZE                    let no file get larger than SIZE (K, M, G)
             --work-dir DIR         for a working file, by default TMPDIR or /tmp
             --partial-dmesg        of the log only what came after \`dmesg --clear\`
-            --mem-usage            write nothing, and show the kinds of pages of VMCORE
+            --mem-usage            show how many pages are of which kind: VMCORE
 
       How to run
             --dry-run              estimate only; DUMPFILE may be left out
@@ -165,6 +167,7 @@ describe('smelt dump --help', () => {
             --debug                add the stack trace to an error
         -h, --help                 show this and exit
         -v, --version              show the version and exit
+            --generate KIND        print man, complete-bash, -zsh or -fish, and exit
 
       Compatibility with makedumpfile
             --splitblock-size KIB  by what makedumpfile --split counts; no effect
@@ -173,7 +176,7 @@ describe('smelt dump --help', () => {
         -b ORDER                   makedumpfile's output buffer; no effect
             --message-level N      1 progress, 2 common, 4 error, 8 debug, 16 report
         -D                         debug messages too (--message-level +8)
-            --show-stats           the summary, at any message level (+16)
+            --show-stats           the summary and makedumpfile's counts (+16)
 
       Examples
         smelt -l -d 31 /proc/vmcore /var/crash/vmcore  in the kdump kernel

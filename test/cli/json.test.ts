@@ -9,13 +9,11 @@ describe('--json', () => {
     const text = jsonReport('dump', report);
     expect(text.indexOf('\n')).toBe(text.length - 1);
     const verdict = { ...report.verdict, row: null, hint: null };
-    const input = { ...report.input, crashTime: null };
     expect(JSON.parse(text)).toEqual({
       smelt: 1,
       command: 'dump',
       report: {
         ...report,
-        input,
         vtop: null,
         dedup: null,
         census: null,

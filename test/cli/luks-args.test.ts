@@ -153,7 +153,7 @@ describe('refused are', () => {
     ['lock a --key-file k', '--key-file means nothing to smelt luks lock', EXAMPLES],
     [
       'status -d 31 /var/crash',
-      '--dump-level is no option of smelt luks but of smelt dump and bench',
+      '--dump-level is no option of smelt luks but of smelt dump, convert and bench',
       '`smelt luks --help` lists the options.',
     ],
     [

@@ -159,8 +159,8 @@ describe('a dump that is done', () => {
     ['--message-level 1', ['bar']],
     ['--message-level 2', ['input', 'summary', 'warning']],
     ['--message-level 6 -D', ['input', 'summary', 'warning', 'debug']],
-    ['--quiet --show-stats', ['summary', 'warning']],
-    ['--message-level 16', ['summary']],
+    ['--quiet --show-stats', ['summary', 'counts', 'warning']],
+    ['--message-level 16', ['summary', 'counts']],
     ['-D', ['input', 'bar', 'summary', 'warning', 'debug']],
   ])('shows with `%s` %j', async (flags, expected) => {
     const { stderr } = await smelt(`${flags} in out`, { columns: 80 });
@@ -168,6 +168,7 @@ describe('a dump that is done', () => {
       input: 'vmcore  ELF',
       bar: '50 %',
       summary: 'dump complete',
+      counts: 'Original pages  : 0x0000000000100000',
       warning: 'warning:',
       debug: 'debug: request',
     };

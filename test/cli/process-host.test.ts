@@ -6,8 +6,8 @@ class Stream extends EventEmitter {
   isTTY = true;
   columns = 100;
   written: string[] = [];
-  taken: (() => void)[] = [];
-  write(text: string, done?: () => void): void {
+  taken: ((error?: Error) => void)[] = [];
+  write(text: string, done?: (error?: Error) => void): void {
     this.written.push(text);
     if (done) this.taken.push(done);
   }
@@ -49,8 +49,26 @@ describe('a stream of the process', () => {
     stream.taken[0]();
     await passing;
     stream.emit('error', failure('EPIPE'));
-    await sink.pass('b');
+    await expect(sink.pass('b')).rejects.toMatchObject({ code: 'WRITE' });
     expect(stream.written).toEqual(['a']);
+  });
+
+  test.each([
+    ['EPIPE', 'ended first'],
+    ['ENOSPC', 'Check where it is redirected to.'],
+  ])('tells who passes much text of %s, and nobody else', async (code, hint) => {
+    const stream = new Stream();
+    const lost: Error[] = [];
+    const sink = sinkOf(stream, (error) => lost.push(error));
+    const passing = sink.pass('a');
+    stream.emit('error', failure(code));
+    stream.taken[0](failure(code));
+    await expect(passing).rejects.toMatchObject({
+      code: 'WRITE',
+      message: expect.stringContaining(`standard output cannot be written: `),
+      hint: expect.stringContaining(hint),
+    });
+    expect(lost).toEqual([]);
   });
 
   test('has the width that the terminal has now', () => {

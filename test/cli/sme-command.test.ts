@@ -91,19 +91,19 @@ describe('the command line of smelt sme', () => {
         overwrite: true,
       } satisfies SmeRequest,
     });
+    expect(parse('a b c')).toMatchObject({ request: { input: 'a', moreParts: ['b', 'c'] } });
     expect(parse('--live')).toEqual({ live: '/' });
     expect(parse('--live --root /sos')).toEqual({ live: '/sos' });
   });
 
   test.each([
     ['', 'VMCORE is missing'],
-    ['a b', 'one VMCORE is looked at, and there are 2'],
     ['--live a', '--live looks at this machine, and at no VMCORE'],
     ['--live --pages p', '--pages means nothing with --live'],
     ['--live -f', '-f means nothing with --live'],
     ['a --root /', '--root means nothing without --live'],
     ['a -f', '-f means nothing without --pages'],
-    ['a -d 31', '--dump-level is no option of smelt sme but of smelt dump and bench'],
+    ['a -d 31', '--dump-level is no option of smelt sme but of smelt dump, convert and bench'],
   ])('%j is refused', (line, message) => {
     let thrown: unknown;
     try {

@@ -50,6 +50,11 @@ describe('the line about the input', () => {
     );
   });
 
+  test('tells that it is flattened, and in how many parts', () => {
+    const line = inputLine(sampleInput({ flattened: true, moreParts: ['b', 'c'] }), 500);
+    expect(line).toContain('vmcore  ELF, flattened, in 3 parts, 4.0 GiB of RAM');
+  });
+
   test('is wrapped between its facts on a terminal', () => {
     expect(inputLine(sampleInput({ path: '/var/crash/vmcore' }), 80)).toMatchInlineSnapshot(`
       "/var/crash/vmcore  ELF, 4.0 GiB of RAM, Linux 6.12.117 x86_64, 5-level paging,

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { encodeFlattened, recordsOf } from '../build/flattened.ts';
 import { buildKdump } from '../build/kdump.ts';
 import { buildVmcore } from '../build/vmcore.ts';
 import { FLAG, INCOMPLETE, parseKdump } from './parse-kdump.ts';
@@ -52,11 +53,11 @@ describe('what is no dump is called what it is', () => {
     expect(refusedOf(Buffer.of(0x7f), 'NOT_A_DUMP')).toContain('it begins with 7f');
     refusedOf(Buffer.alloc(8192), 'NOT_A_DUMP');
   });
-  test('a flattened dump', () => {
-    const flat = Buffer.alloc(8192);
-    flat.write('makedumpfile\0\0\0\0');
-    flat.writeBigUInt64BE(1n, 16);
-    expect(refusedOf(flat, 'NOT_A_DUMP')).toContain('makedumpfile -R');
+  test('a flattened dump that has no end mark', () => {
+    const flat = encodeFlattened(recordsOf(kdump, 65536), { endMark: false });
+    const said = refusedOf(flat, 'TRUNCATED');
+    expect(said).toContain(`records are whole up to byte ${flat.length.toLocaleString('en-US')}`);
+    expect(said).toContain('smelt salvage');
   });
   test('a dump in gzip', () => {
     expect(refusedOf(gzipSync(elf.subarray(0, 2 ** 20)), 'NOT_A_DUMP')).toContain('gzip -d');
@@ -94,8 +95,11 @@ describe('what is no dump is called what it is', () => {
   });
   test('a part of a split dump', () => {
     const path = join(dir, 'split');
-    buildKdump({ path, pages: new Map([[1, Buffer.alloc(4096, 1)]]), split: { start: 0, end: 8 } });
-    expect(refusedOf(readFileSync(path), 'UNSUPPORTED')).toContain('makedumpfile --reassemble');
+    const pages = new Map([[1, Buffer.alloc(4096, 1)]]);
+    buildKdump({ path, pages, maxMapnr: 16, split: { start: 0, end: 8 } });
+    const said = refusedOf(readFileSync(path), 'PARTS');
+    expect(said).toContain('is one part of a split dump, and page frames 8 to 15 are in others');
+    expect(said).toContain('smelt [OPTIONS] PART1 PART2 … DUMPFILE');
   });
   test('a kdump of another architecture, of the future, of the past, of a big-endian machine', () => {
     const patched = (patch: (b: Buffer) => void): Buffer => {

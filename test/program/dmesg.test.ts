@@ -106,12 +106,43 @@ describe('--dump-dmesg', () => {
     expect(stderr).toContain('standard output cannot be written: no space left on the device (ENOSPC)');
   });
 
-  test('ends well where the reader of standard output has seen enough', () => {
-    const command = `set -o pipefail; "$0" "$1" --quiet --dump-dmesg "$2" - | true`;
-    expect(run(['bash', '-c', command, process.execPath, SMELT, input])).toMatchObject({
-      status: 0,
-      stderr: '',
-    });
+  test.each(['--dump-dmesg "$2" -', '-F --dump-dmesg "$2"'])(
+    'says so where nobody reads what %s writes',
+    (options) => {
+      const command = `set -o pipefail; "$0" "$1" --quiet ${options} | true`;
+      const result = run(['bash', '-c', command, process.execPath, SMELT, input]);
+      expect(checkFailure(result)).toContain(
+        'standard output cannot be written: the reader of the pipe is gone (EPIPE)',
+      );
+    },
+  );
+
+  test('is what SUSE calls makedumpfile for, and says what its script looks for', () => {
+    const core = join(dir, 'crashed');
+    buildVmcore({ path: core, dmesg, overrides: { CRASHTIME: '1795208171' } });
+    const parse = `IFS=' ='; while read KEY VALUE; do
+      [[ CRASHTIME == "$KEY" ]] && CRASHTIME=$VALUE; [[ OSRELEASE == "$KEY" ]] && OSRELEASE=$VALUE
+    done < "$3"; echo "$OSRELEASE|$CRASHTIME" >&2`;
+    const command = `set -o pipefail; "$0" "$1" -F --message-level 8 --dump-dmesg "$2" 2> "$3" | cat && ${parse}`;
+    const { status, stdout, stderr } = run(['bash', '-c', command, process.execPath, SMELT, core, log]);
+    expect({ status, stdout }).toEqual({ status: 0, stdout: TEXT });
+    expect(stderr).toBe('6.1.0-smelt|1795208171\n');
+    expect(text()).toBe('OSRELEASE=6.1.0-smelt\nCRASHTIME=1795208171\n');
+  });
+
+  test('writes what came after the last clear, or all where that is not known', () => {
+    const cleared = join(dir, 'cleared');
+    buildVmcore({ path: cleared, dmesg, clearedBefore: 2 });
+    const last = TEXT.split('\n').slice(-2).join('\n');
+    expect(smelt('-F', '--partial-dmesg', '--dump-dmesg', cleared).stdout).toBe(last);
+    expect(smelt('--partial-dmesg', '--save-dmesg', log, '-d', '31', cleared, path).status).toBe(0);
+    expect(text()).toBe(last);
+    buildVmcore({ path: cleared, dmesg, overrides: { 'SYMBOL(clear_seq)': undefined } });
+    const { stdout, stderr } = smelt('-F', '--partial-dmesg', '--dump-dmesg', cleared);
+    expect(stdout).toBe(TEXT);
+    expect(stderr.replaceAll(/\s+/g, ' ')).toContain(
+      'the whole kernel log is written: VMCOREINFO does not say where',
+    );
   });
 
   test('tells programs the same', () => {

@@ -61,7 +61,7 @@ describe('a kdump file whose bitmaps are longer than its page frames need', () =
     longer.writeUInt32LE(4, 436);
     const opened = files.open(files.write(longer)) as KdumpDumpFile;
     expect(opened.bitmap2Offset).toBe(bitmaps + 8192);
-    expect(opened.descOffset).toBe(bitmaps + 16384);
+    expect(opened.parts[0]!.descOffset).toBe(bitmaps + 16384);
     expect(opened.rank).toEqual(Float64Array.of(0));
   });
 });
@@ -308,9 +308,16 @@ describe('a kdump file that lies', () => {
     refuse({ subHeader: { dump_level } }, 'CORRUPT', `dump_level: expected 0 to 31, saw ${dump_level}`);
   });
 
-  it('is refused when it is one part of several', () => {
-    const error = refuse({ split: { start: 0, end: 10 } }, 'UNSUPPORTED', /split/);
-    expect(error.hint).toMatch(/--reassemble/);
+  it.each([
+    { start_pfn_64: 6n, end_pfn_64: 5n },
+    { start_pfn_64: 0n, end_pfn_64: 2n ** 40n },
+    { start_pfn_64: 2n ** 63n, end_pfn_64: 2n ** 63n },
+  ])('about the page frames of its part ($start_pfn_64 to $end_pfn_64) is refused', (subHeader) => {
+    refuse(
+      { split: { start: 0, end: 1 }, subHeader },
+      'CORRUPT',
+      /part of a split dump with the page frames/,
+    );
   });
 
   it.each([

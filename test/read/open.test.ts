@@ -48,7 +48,6 @@ describe('openDump', () => {
     ['a zstd file', Buffer.from('28b52ffd0000', 'hex'), /zstd/, /zstd -d/],
     ['an xz file', Buffer.from('fd377a585a00', 'hex'), /xz/, /xz -d/],
     ['a LiME image', Buffer.from('EMiL\x01\0\0\0'), /LiME/, undefined],
-    ['a flattened dump', Buffer.from('makedumpfile\0\0\0\0'), /flattened/, /makedumpfile -R/],
     ['the magic of ELF alone', Buffer.from('\x7fELF'), /begins with 7f 45 4c 46/, undefined],
     ['a signature cut short', Buffer.from('KDUMP  '), /begins with 4b 44/, undefined],
   ])('says of %s what it is', (_, bytes, message, hint) => {

@@ -1,11 +1,10 @@
 /** What of a running machine's memory is encrypted: of all that tells it, the surest that can be read decides. */
 
-import { closeSync } from 'node:fs';
 import { join } from 'node:path';
 import { SmeltError } from '../../errors.ts';
 import { Vmcoreinfo, vmcoreinfoFromNotes } from '../../kernel/vmcoreinfo.ts';
 import { parseNotes } from '../../read/notes.ts';
-import { openDump } from '../../read/open.ts';
+import { closeDump, openDump } from '../../read/open.ts';
 import { chooseMask } from '../mask.ts';
 import { maskBit } from '../mask-bits.ts';
 import { isAmd } from './cpu.ts';
@@ -53,7 +52,7 @@ export function readFirstKernel(
 function readSmeMask(root: string): Fact<bigint> {
   try {
     const file = openDump(join(root, KCORE));
-    closeSync(file.fd);
+    closeDump(file);
     const text = vmcoreinfoFromNotes(parseNotes(file.notes, file.littleEndian));
     const exported = text === undefined ? undefined : new Vmcoreinfo(text).number('sme_mask');
     if (exported === undefined) return unknown(`${KCORE} has no NUMBER(sme_mask)`);

@@ -1,0 +1,40 @@
+/** The bytes that a format's reader sees: those of a file as it is, or of a flattened one as if it were rearranged. */
+
+import { readSync } from 'node:fs';
+import { openPread, type Pread } from '../native/pread.ts';
+import { preadFully, wholePart } from './file.ts';
+import { type FlatIndex, readFlat } from './flat-index.ts';
+
+/** Plain data that crosses to worker threads. */
+export interface Source {
+  readonly path: string;
+  readonly fd: number;
+  /** Of a flattened file: those of the rearranged one. */
+  readonly fileBytes: number;
+  /** Undefined: the file is what it seems, and may be mapped. */
+  readonly flat: FlatIndex | undefined;
+}
+
+/**
+ * Copies `length` bytes from `byteOffset` of the source to `at` in `into`. Returns how many, fewer only at the end. Throws
+ * what the system throws.
+ */
+export type ReadSource = (into: Uint8Array, at: number, length: number, byteOffset: number) => number;
+
+/** One thread's way to the bytes of a source. */
+export function openSource(source: Source): ReadSource {
+  return readBy(openPread(), source);
+}
+
+/** `length` bytes at `byteOffset`, or an error that names `what` was to be read. The caller has bounded `length`. */
+export function partOf(source: Source, what: string, byteOffset: number, length: number): Buffer {
+  // A few reads are not worth what loading the C library takes.
+  const read = readBy(readSync, source);
+  return wholePart(source.path, what, byteOffset, length, (into) => read(into, 0, length, byteOffset));
+}
+
+function readBy(pread: Pread, { fd, flat }: Source): ReadSource {
+  return flat === undefined
+    ? (into, at, length, byteOffset) => preadFully(pread, fd, into, at, length, byteOffset)
+    : (into, at, length, byteOffset) => readFlat(flat, pread, fd, into, at, length, byteOffset);
+}
