@@ -33,6 +33,8 @@ export interface ElfSource {
   readonly memory: PfnRuns;
   readonly notes: Uint8Array;
   readonly eraseInfo: Uint8Array;
+  /** What it is made of is not whole itself. */
+  readonly incomplete: boolean;
   /** What is to be added to a physical address to get p_vaddr. */
   readonly vaddrOffset: bigint;
 }
@@ -70,6 +72,7 @@ export function layoutElf(source: ElfSource, kept: KeptRuns): ElfLayout {
     e_machine: source.machine,
     e_version: 1,
     e_phoff: Elf64Ehdr.size,
+    e_flags: flagsOf(source.incomplete),
     e_shoff: many ? phEnd : 0,
     e_ehsize: Elf64Ehdr.size,
     e_phentsize: Elf64Phdr.size,
@@ -108,11 +111,13 @@ export function layoutElf(source: ElfSource, kept: KeptRuns): ElfLayout {
     fileBytes: byteOffset,
     flags: (incomplete) => {
       const bytes = Buffer.alloc(4);
-      bytes.writeUInt32LE(incomplete ? DUMP_ELF_INCOMPLETE : 0);
+      bytes.writeUInt32LE(flagsOf(incomplete || source.incomplete));
       return { byteOffset: Elf64Ehdr.offset.e_flags, bytes };
     },
   };
 }
+
+const flagsOf = (incomplete: boolean): number => (incomplete ? DUMP_ELF_INCOMPLETE : 0);
 
 /** The least number of pages that a gap must have to separate two PT_LOADs, so that there are not too many of them. */
 function shortestGap(memory: PfnRuns, kept: KeptRuns): number {
