@@ -51,9 +51,9 @@ export interface ElfLayout extends ImageLayout {
   readonly flags: (incomplete: boolean) => { readonly byteOffset: number; readonly bytes: Uint8Array };
 }
 
-export function layoutElf(source: ElfSource, kept: KeptRuns): ElfLayout {
+export function layoutElf(source: ElfSource, kept: KeptRuns, mostLoads = MOST_LOADS): ElfLayout {
   const { pageSize, memory, vaddrOffset } = source;
-  const loads = [...loadsOf(memory, kept, shortestGap(memory, kept))];
+  const loads = [...loadsOf(memory, kept, shortestGap(memory, kept, mostLoads))];
   const notes =
     source.eraseInfo.length === 0
       ? source.notes
@@ -120,12 +120,12 @@ export function layoutElf(source: ElfSource, kept: KeptRuns): ElfLayout {
 const flagsOf = (incomplete: boolean): number => (incomplete ? DUMP_ELF_INCOMPLETE : 0);
 
 /** The least number of pages that a gap must have to separate two PT_LOADs, so that there are not too many of them. */
-function shortestGap(memory: PfnRuns, kept: KeptRuns): number {
+function shortestGap(memory: PfnRuns, kept: KeptRuns, mostLoads: number): number {
   const gaps = new Float64Array(GAP_SIZES);
   for (const { before } of keptIn(memory, kept)) if (before > 0) gaps[Math.floor(Math.log2(before))]!++;
   let size = GAP_SIZES;
   let separate = 0;
-  while (size > 0 && separate + gaps[size - 1]! <= MOST_LOADS) separate += gaps[--size]!;
+  while (size > 0 && separate + gaps[size - 1]! <= mostLoads) separate += gaps[--size]!;
   return 2 ** size;
 }
 
