@@ -1,8 +1,10 @@
 /** An output with pages as they lay in memory: an ELF core, a raw image or LiME's ranges, as a file or as a flattened stream. */
 
+import { archByName } from '../../arch/architectures.ts';
 import { windowOf, windowSpan } from '../../filter/plan.ts';
 import { runsOf, testBit } from '../../read/bitmap.ts';
 import { pfnRuns } from '../../read/extents.ts';
+import { findTables } from '../../sme/mask-of-tables.ts';
 import type { Destination } from '../../write/destination.ts';
 import { type ElfLayout, layoutElf } from '../../write/elf.ts';
 import type { ImageFormat } from '../../write/formats.ts';
@@ -15,6 +17,7 @@ import type { Input } from '../input.ts';
 import { bitmapsIn, type JobTarget } from '../job.ts';
 import { drain, takeSteps } from '../steps.ts';
 import type { KeptBits } from '../sums.ts';
+import type { Thread } from '../thread.ts';
 import type { LastTask } from '../worker.ts';
 import type { Output, Settled, WrittenFile } from './output.ts';
 
@@ -64,8 +67,8 @@ export class ImageOutput implements Output {
   /** Nothing can be said before it is known which pages are kept. */
   begin(): void {}
 
-  async lay({ kept }: Settled): Promise<LastTask> {
-    const layout = this.layoutOf(kept);
+  async lay({ kept, thread }: Settled): Promise<LastTask> {
+    const layout = await this.layoutOf(kept, thread);
     const { segments, fileBytes } = layout;
     this.layout = layout;
     await takeSteps(this.writeAround(layout));
@@ -120,7 +123,7 @@ export class ImageOutput implements Output {
     return testBit(kept.read(index), pfn - windowSpan(plan, index).pfn);
   }
 
-  private layoutOf(kept: KeptBits): ImageLayout {
+  private async layoutOf(kept: KeptBits, thread: Thread): Promise<ImageLayout> {
     const { file, plan } = this.input;
     const { pageSize } = file;
     const memory = [...pfnRuns(file.memory, pageSize)];
@@ -140,19 +143,27 @@ export class ImageOutput implements Output {
         notes: this.notes.blob,
         eraseInfo: this.eraseInfoOf(kept),
         incomplete: file.format === 'kdump' && file.incomplete,
-        vaddrOffset: this.directMap(),
+        vaddrOffset: await this.directMap(thread),
       },
       runs,
     );
   }
 
-  /** What the input's own segments add to a physical address, where they do; else addresses stand as they are, as in QEMU's dumps. */
-  private directMap(): bigint {
-    const { file } = this.input;
-    if (file.format !== 'elf') return 0n;
-    const mapped = file.mappings.find(
+  /**
+   * What the kernel's direct map adds to a physical address: as the input's own segments have it, or else as the page tables do. By
+   * that makedumpfile finds its way. Where nothing says it addresses stand as they are, as in QEMU's dumps.
+   */
+  private async directMap({ reader }: Thread): Promise<bigint> {
+    const { file, description } = this.input;
+    const mappings = file.format === 'elf' ? file.mappings : [];
+    const mapped = mappings.find(
       ({ vaddr, paddr }) => vaddr !== BigInt(paddr) && vaddr < START_KERNEL_MAP && vaddr !== 0n,
     );
-    return mapped === undefined ? 0n : mapped.vaddr - BigInt(mapped.paddr);
+    if (mapped !== undefined) return mapped.vaddr - BigInt(mapped.paddr);
+    const arch = archByName(description.machine.arch);
+    if (arch === undefined) return 0n;
+    const { info, encryptionMask } = description;
+    const found = await takeSteps(findTables(file, reader, arch, info, encryptionMask));
+    return found === undefined ? 0n : BigInt(found.direct.offset) * BigInt(file.pageSize);
   }
 }
