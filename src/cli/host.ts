@@ -9,9 +9,11 @@ import type {
   DumpObserver,
   DumpReport,
   DumpRequest,
+  GatherRequest,
   InputRequest,
   RearrangeReport,
   RearrangeRequest,
+  ReassembleReport,
   SmeReport,
   SmeRequest,
   UsageReport,
@@ -63,6 +65,13 @@ export type RearrangeEngine = (
   signal: AbortSignal,
 ) => Promise<RearrangeReport>;
 
+/** Joins the parts of a split dump; the engine behind `smelt --reassemble`. @throws SmeltError */
+export type ReassembleEngine = (
+  request: GatherRequest & { readonly output: string },
+  observer: DumpObserver,
+  signal: AbortSignal,
+) => Promise<ReassembleReport>;
+
 /** Takes the census of a dump; the engine behind `smelt sme`. @throws SmeltError */
 export type SmeEngine = (
   request: SmeRequest,
@@ -90,6 +99,7 @@ export interface Host {
   loadDmesg(): Promise<DmesgEngine>;
   loadUsage(): Promise<UsageEngine>;
   loadRearrange(): Promise<RearrangeEngine>;
+  loadReassemble(): Promise<ReassembleEngine>;
   loadSme(): Promise<SmeEngine>;
   /** Looks at the machine below a root directory. */
   loadLive(): Promise<(root: string) => LiveReport>;

@@ -4,7 +4,14 @@ import type { BenchReport } from '../bench/report.ts';
 import type { SmeltError } from '../errors.ts';
 import type { LuksReport } from '../luks/actions.ts';
 import type { LiveReport } from '../sme/live/report.ts';
-import type { DmesgReport, DumpReport, RearrangeReport, SmeReport, UsageReport } from '../workers/report.ts';
+import type {
+  DmesgReport,
+  DumpReport,
+  RearrangeReport,
+  ReassembleReport,
+  SmeReport,
+  UsageReport,
+} from '../workers/report.ts';
 
 /**
  * The version of the objects' shape, their field `smelt`. It grows when a field goes away or changes its meaning; new
@@ -30,6 +37,8 @@ export interface Reports {
   readonly 'check-params': { readonly understood: true };
   /** Of `smelt -R`. */
   readonly rearrange: RearrangeReport;
+  /** Of `smelt --reassemble`. */
+  readonly reassemble: ReassembleReport;
   readonly sme: SmeReport | LiveReport;
   readonly luks: LuksReport;
   readonly bench: BenchReport;

@@ -18,6 +18,7 @@ export function processHost(): Host {
     loadDmesg: async () => (await import('../workers/dmesg.ts')).dumpDmesg,
     loadUsage: async () => (await import('../workers/usage.ts')).memUsage,
     loadRearrange: async () => (await import('../workers/rearrange.ts')).rearrange,
+    loadReassemble: async () => (await import('../workers/reassemble.ts')).reassemble,
     loadSme: async () => (await import('../workers/survey.ts')).survey,
     loadLive: async () => (await import('../sme/live/live.ts')).lookAtMachine,
     loadLuks: () => import('../luks/actions.ts'),

@@ -17,7 +17,6 @@ const REFUSED: readonly Refused[] = [
   { name: '--diskset' },
   { name: '--eppic' },
   { name: '--extension' },
-  { name: '--reassemble' },
   { name: '--xen-syms' },
   { name: '--xen-vmcoreinfo' },
   { name: '--xen_phys_start' },

@@ -1,8 +1,8 @@
 /** What every input becomes once it is open: plain data that crosses to worker threads, and a reader made from it per thread. */
 
 import type { CodecName } from '../codec/codec.ts';
-import type { Source } from './source.ts';
 import type { StoredPages } from './page-state.ts';
+import type { Source } from './source.ts';
 
 /** Physical memory that the file describes, in ascending order and without overlaps. One entry of each column is one extent. */
 export interface Extents {

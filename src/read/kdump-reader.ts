@@ -5,8 +5,8 @@ import { popcount, testBit } from './bitmap.ts';
 import type { KdumpDumpFile, KdumpPart, MemoryReader } from './dump-file.ts';
 import { PFNS_PER_RANK } from './kdump-file.ts';
 import { CompressionFlag, PageDescriptor } from './kdump-layout.ts';
-import { hasBytes, openSource, type ReadSource } from './source.ts';
 import { type PageState, State, type StoredPages } from './page-state.ts';
+import { hasBytes, openSource, type ReadSource } from './source.ts';
 
 /** Pages decompressed at once. */
 const LOAD_PAGES = 64;

@@ -39,6 +39,7 @@ export function* copyWindows(
   const done = (): CompressResult => ({
     ...result,
     cutPages: reader.cutPages - cutBefore,
+    states: undefined,
     dedup: undefined,
   });
   const write = (bytes: Uint8Array, byteOffset: number) => {

@@ -51,21 +51,32 @@ export async function withInput<T>(
   first: (described: Described) => Promise<void> = async () => {},
 ): Promise<T> {
   const file = openDump(...inputsOf(request));
-  let helpers: Helpers | undefined;
-  try {
-    const wanted = Math.max(1, request.threads ?? defaultThreads());
-    const plan = planWindows(file, wanted);
-    // More threads than windows have nothing to do.
-    const others = Math.min(wanted, plan.starts.length) - 1;
-    helpers = others > 0 ? await startHelpers(others) : undefined;
-    const mmap = request.mmap ?? !isInMemory(file);
+  const mmap = request.mmap ?? !isInMemory(file);
+  return withHelpers(file, request, async (planned) => {
     const known = await describing(file, mmap, request, observer, signal, async (described) => {
       await first(described);
       const { reader, description } = described;
       const verdict = await judgeInput(described, signal);
       return { description, verdict, mmap: reader.mapped, report: inputReport(file, request, description) };
     });
-    return await work({ file, plan, helpers, ...known });
+    return work({ ...planned, ...known });
+  });
+}
+
+/** Of an open file: its windows, and helpers on their way to them. Closes the file. */
+export async function withHelpers<T>(
+  file: DumpFile,
+  { threads }: Pick<InputRequest, 'threads'>,
+  work: (planned: Pick<Input, 'file' | 'plan' | 'helpers'>) => Promise<T>,
+): Promise<T> {
+  let helpers: Helpers | undefined;
+  try {
+    const wanted = Math.max(1, threads ?? defaultThreads());
+    const plan = planWindows(file, wanted);
+    // More threads than windows have nothing to do.
+    const others = Math.min(wanted, plan.starts.length) - 1;
+    helpers = others > 0 ? await startHelpers(others) : undefined;
+    return await work({ file, plan, helpers });
   } finally {
     await helpers?.close();
     closeDump(file);
@@ -117,7 +128,7 @@ export function judgeInput({ file, reader, description }: Described, signal: Abo
 }
 
 /** All files that are read. */
-function inputsOf({
+export function inputsOf({
   input,
   moreParts = [],
 }: Pick<InputRequest, 'input' | 'moreParts'>): [string, ...string[]] {

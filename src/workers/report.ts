@@ -72,7 +72,10 @@ export interface DumpRequest extends InputRequest {
 }
 
 /** Names of all files that the request has written. */
-export function outputPaths({ output, moreOutputs = [] }: DumpRequest): readonly string[] {
+export function outputPaths({
+  output,
+  moreOutputs = [],
+}: Pick<DumpRequest, 'output' | 'moreOutputs'>): readonly string[] {
   return output === undefined ? [] : [output, ...moreOutputs];
 }
 
@@ -94,6 +97,23 @@ export interface RearrangeRequest {
   readonly requireEncryptedTarget: boolean;
 }
 
+/** Where pages go that are taken as they are stored. */
+export interface GatherRequest
+  extends Pick<
+    DumpRequest,
+    | 'input'
+    | 'moreParts'
+    | 'output'
+    | 'threads'
+    | 'codec'
+    | 'compressionLevel'
+    | 'codecMaker'
+    | 'overwrite'
+    | 'keepIncomplete'
+    | 'requireEncryptedTarget'
+    | 'workDir'
+  > {}
+
 /** A validated command line of `smelt sme`. */
 export interface SmeRequest extends InputRequest {
   /** Where the two bitmaps of the census go; undefined: nowhere. */
@@ -103,9 +123,10 @@ export interface SmeRequest extends InputRequest {
 
 /**
  * `search` is for VMCOREINFO, in a dump without the note; most dumps do without. `census` counts page tables instead of the
- * pages that they map; `zeros` looks for pages of zeros before any is written, and `copy` writes pages as they are.
+ * pages that they map; `zeros` looks for pages of zeros before any is written, `copy` writes pages as they are in memory, and
+ * `gather` as they are stored.
  */
-export type Phase = 'search' | 'census' | 'classify' | 'zeros' | 'compress' | 'copy';
+export type Phase = 'search' | 'census' | 'classify' | 'zeros' | 'compress' | 'copy' | 'gather';
 
 /** Told at the start of the work and then again and again; the numbers of a phase only grow. */
 export interface Progress {
@@ -237,6 +258,21 @@ export interface RearrangeReport {
   readonly input: { readonly records: number; readonly sizeBytes: number };
   /** Looked at for --require-encrypted-target. */
   readonly targetProtection: TargetProtection | undefined;
+  readonly totalMs: number;
+  readonly peakRssBytes: number;
+  readonly warnings: readonly string[];
+}
+
+/** What `smelt --reassemble` tells. */
+export interface ReassembleReport {
+  readonly input: InputReport;
+  readonly output: { readonly path: string; readonly sizeBytes: number };
+  /** Page frames in the output, pages of zeros among them, and those of them that the parts have no bytes of. */
+  readonly pages: number;
+  readonly missingPages: number;
+  readonly targetProtection: TargetProtection | undefined;
+  readonly threads: number;
+  readonly phases: readonly PhaseReport[];
   readonly totalMs: number;
   readonly peakRssBytes: number;
   readonly warnings: readonly string[];

@@ -6,6 +6,7 @@ import type {
   Engine,
   Host,
   RearrangeEngine,
+  ReassembleEngine,
   Sink,
   SmeEngine,
   UsageEngine,
@@ -58,6 +59,7 @@ export interface FakeHostOptions {
   dmesg?: DmesgEngine;
   usage?: UsageEngine;
   rearrange?: RearrangeEngine;
+  reassemble?: ReassembleEngine;
   /** Without it standard input is a terminal. */
   stdin?: Stdin;
   luks?: Awaited<ReturnType<Host['loadLuks']>>;
@@ -89,6 +91,8 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
     openStdin: () => options.stdin ?? 'terminal',
     loadRearrange: async () =>
       options.rearrange ?? (async () => Promise.reject(new Error('nothing is rearranged in this test'))),
+    loadReassemble: async () =>
+      options.reassemble ?? (async () => Promise.reject(new Error('nothing is joined in this test'))),
     loadLive: async () =>
       options.live ??
       (() => {

@@ -11,11 +11,10 @@ import { layoutLime, layoutRaw } from '../../write/raw.ts';
 import type { Scratch } from '../../write/scratch.ts';
 import type { Target } from '../../write/target-file.ts';
 import type { OutputNotes } from '../headers.ts';
-import type { Input } from '../input.ts';
 import { bitmapsIn, type JobTarget } from '../job.ts';
 import type { KeptBits } from '../sums.ts';
 import type { LastTask } from '../worker.ts';
-import type { Output, WrittenFile } from './output.ts';
+import type { Output, OutputInput, WrittenFile } from './output.ts';
 
 /** In every one of them. Source: elf.h. */
 const EM_X86_64 = 62;
@@ -31,11 +30,11 @@ export class ImageOutput implements Output {
   private readonly target: Target;
   private readonly scratch: Scratch;
   private readonly format: ImageFormat;
-  private readonly input: Input;
+  private readonly input: OutputInput;
   private readonly notes: OutputNotes;
   private layout: (ImageLayout & Partial<Pick<ElfLayout, 'flags'>>) | undefined;
 
-  constructor(target: Target, scratch: Scratch, format: ImageFormat, input: Input, notes: OutputNotes) {
+  constructor(target: Target, scratch: Scratch, format: ImageFormat, input: OutputInput, notes: OutputNotes) {
     this.target = target;
     this.targets = [target];
     this.scratch = scratch;

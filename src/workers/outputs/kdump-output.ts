@@ -31,7 +31,7 @@ export class KdumpOutput implements Output {
   private parts: readonly Part[] = [];
   private level = 0;
 
-  /** `scratch`: needed where the output is a stream. */
+  /** `scratch`: needed where the output is a stream. `dataless`: pages are not written. */
   constructor(
     targets: readonly Target[],
     scratch: Scratch | undefined,
@@ -39,6 +39,7 @@ export class KdumpOutput implements Output {
     header: HeaderOf,
     plan: Plan,
     shared: Shared,
+    dataless = false,
   ) {
     this.targets = targets;
     this.layout = layout;
@@ -55,7 +56,7 @@ export class KdumpOutput implements Output {
       mostBytes: target.mostBytes,
       stream: target.stream,
     }));
-    this.job = { bitmaps, outlets, layout };
+    this.job = { bitmaps, outlets, layout, dataless };
   }
 
   /** From the first moment on a file says of itself that it is incomplete: even a power cut leaves a readable part. */
@@ -73,7 +74,7 @@ export class KdumpOutput implements Output {
       const eraseAt = this.eraseAt(index);
       // No byte of a stream is written twice, if that can be: who puts it in order need not know which one counts.
       if (target.stream !== undefined) this.writeHeader(target, false, index);
-      if (this.scratch !== undefined || index > 0) this.copyBitmaps(target);
+      if (target.fd !== this.job.bitmaps.fd) this.copyBitmaps(target);
       target.reserve(layout.descOffset, zeroPageOffset - layout.descOffset);
       writeAt(target, Buffer.alloc(layout.blockSize), zeroPageOffset);
       writeAt(target, eraseInfo, eraseAt);
