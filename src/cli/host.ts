@@ -14,6 +14,8 @@ import type {
   RearrangeReport,
   RearrangeRequest,
   ReassembleReport,
+  SalvageReport,
+  SalvageRequest,
   SmeReport,
   SmeRequest,
   UsageReport,
@@ -72,6 +74,13 @@ export type ReassembleEngine = (
   signal: AbortSignal,
 ) => Promise<ReassembleReport>;
 
+/** Saves what is whole of a broken dump; the engine behind `smelt salvage`. @throws SmeltError */
+export type SalvageEngine = (
+  request: SalvageRequest,
+  observer: DumpObserver,
+  signal: AbortSignal,
+) => Promise<SalvageReport>;
+
 /** Takes the census of a dump; the engine behind `smelt sme`. @throws SmeltError */
 export type SmeEngine = (
   request: SmeRequest,
@@ -100,6 +109,7 @@ export interface Host {
   loadUsage(): Promise<UsageEngine>;
   loadRearrange(): Promise<RearrangeEngine>;
   loadReassemble(): Promise<ReassembleEngine>;
+  loadSalvage(): Promise<SalvageEngine>;
   loadSme(): Promise<SmeEngine>;
   /** Looks at the machine below a root directory. */
   loadLive(): Promise<(root: string) => LiveReport>;

@@ -9,6 +9,7 @@ import type {
   DumpReport,
   RearrangeReport,
   ReassembleReport,
+  SalvageReport,
   SmeReport,
   UsageReport,
 } from '../workers/report.ts';
@@ -39,6 +40,7 @@ export interface Reports {
   readonly rearrange: RearrangeReport;
   /** Of `smelt --reassemble`. */
   readonly reassemble: ReassembleReport;
+  readonly salvage: SalvageReport;
   readonly sme: SmeReport | LiveReport;
   readonly luks: LuksReport;
   readonly bench: BenchReport;

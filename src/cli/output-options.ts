@@ -67,7 +67,7 @@ export const OUTPUT_OPTIONS = [
     long: 'work-dir',
     valueName: 'DIR',
     category: 'write',
-    of: ['dump', 'convert', 'bench'],
+    of: ['dump', 'convert', 'salvage', 'bench'],
     doc: 'for a working file, by default TMPDIR or /tmp',
     docs: { bench: 'where dumps are written to and removed again' },
     longDoc:

@@ -175,6 +175,20 @@ function entryAt(place: Float64Array, from: number): number {
   return found < place.length && place[found] === from ? found : found - 1;
 }
 
+/** What no record has of these bytes of the rearranged file, up to its end. */
+export function* flatHoles(
+  { place, byteOffset }: FlatIndex,
+  from: number,
+  end: number,
+): Generator<[number, number]> {
+  const last = place.length - 1;
+  for (let entry = Math.max(0, entryAt(place, from)); entry < last && place[entry]! < end; entry++) {
+    if (byteOffset[entry]! >= 0) continue;
+    const [first, behind] = [Math.max(from, place[entry]!), Math.min(end, place[entry + 1]!)];
+    if (behind > first) yield [first, behind];
+  }
+}
+
 /** Whether records have all of these bytes of the rearranged file. */
 export function flatHas({ place, byteOffset }: FlatIndex, from: number, length: number): boolean {
   const end = from + length;

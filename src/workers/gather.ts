@@ -3,7 +3,7 @@
 import type { PageCodec } from '../codec/codec.ts';
 import { openCodec } from '../codec/makers.ts';
 import { asSmeltError, SmeltError } from '../errors.ts';
-import type { Target } from '../write/target-file.ts';
+import { type Target, writeFully } from '../write/target-file.ts';
 import { cleanUp } from './clean-up.ts';
 import type { CompressResult } from './compress-phase.ts';
 import { type Input, stopIfAborted } from './input.ts';
@@ -19,8 +19,10 @@ import { assembleTeam, type Team } from './team.ts';
 export interface GatherHow {
   /** Whether each page is unpacked, to see that it is whole; pages that are packed anew are in any case. */
   readonly check: boolean;
-  /** Told of all that is written, before it gets its name. Whether pages are missing. @throws SmeltError */
-  finish(target: JobTarget, compressed: CompressResult): Promise<boolean>;
+  /** Told when all pages have their places. @throws SmeltError */
+  readonly onPages: (compressed: CompressResult) => void;
+  /** Sets right what the output says of its pages; gives whether some are missing. What is half done is of no use to anybody. @throws SmeltError */
+  readonly settle?: (target: JobTarget, compressed: CompressResult) => Promise<boolean>;
 }
 
 export interface Gathered {
@@ -91,7 +93,11 @@ export async function gather(
     const compressed = sumCompressed(await team.finish(task, pages));
     stopIfAborted(signal);
     if (team.fallback !== undefined) observer.onWarning(team.fallback);
-    const missing = await how.finish(output.job, compressed);
+    how.onPages(compressed);
+    const missing =
+      how.settle === undefined
+        ? compressed.missingPages > 0
+        : await settleOutput(output, () => how.settle!(output.job, compressed));
     const [written] = output.seal(missing);
     const { threads, phases } = team;
     return {
@@ -105,10 +111,34 @@ export async function gather(
   } catch (error) {
     const { aborted, reason } = signal;
     const failure = asSmeltError(aborted && !(error instanceof SmeltError) ? reason : error);
+    if (failure.cause instanceof Unsettled) {
+      for (const target of output.targets) target.discard();
+      throw failure.cause.why;
+    }
     throw cleanUp(output, failure, { interrupted: aborted && !request.keepIncomplete, again: false });
   } finally {
     team?.close();
     output.close();
+  }
+}
+
+/** Why an output is neither what it was before it was settled nor what it should be. */
+class Unsettled {
+  readonly why: SmeltError;
+
+  constructor(why: SmeltError) {
+    this.why = why;
+  }
+}
+
+/** Meanwhile nobody takes it for a dump, whatever happens to this machine. */
+async function settleOutput(output: Output, settle: () => Promise<boolean>): Promise<boolean> {
+  try {
+    for (const { path, fd } of output.targets) writeFully(path, fd, Buffer.alloc(8), 0);
+    return await settle();
+  } catch (error) {
+    const why = asSmeltError(error);
+    throw new SmeltError(why.code, why.message, { cause: new Unsettled(why) });
   }
 }
 

@@ -98,19 +98,23 @@ export async function withDescription<T>(
   }
 }
 
-/** Says what the input is as soon as that is known. */
-async function describing<T>(
+/** Says what the input is as soon as that is known. `orLess`: gives a description where the usual one cannot be made. */
+export async function describing<T>(
   file: DumpFile,
   mmap: boolean,
   request: InputRequest,
   observer: Watcher,
   signal: AbortSignal,
   work: (described: Described) => Promise<T>,
+  orLess?: (error: unknown) => Description,
 ): Promise<T> {
   const reader = await openReader(file, mmap);
   try {
     const search = searchWith(observer.onProgress.bind(observer), () => stopIfAborted(signal));
-    const description = await describe(file, reader, request, search);
+    const description = await describe(file, reader, request, search).catch((error: unknown) => {
+      if (orLess === undefined) throw error;
+      return orLess(error);
+    });
     observer.onInput(inputReport(file, request, description));
     return await work({ file, reader, description });
   } finally {

@@ -38,16 +38,15 @@ export async function reassemble(
       observer.onWarning(sentence);
     };
     let done: CompressResult | undefined;
-    const finish = async (_: unknown, compressed: CompressResult) => {
+    const onPages = (compressed: CompressResult) => {
       done = compressed;
       const missing = missingPagesWarning(file, compressed);
       if (missing !== undefined) onWarning(missing);
-      return compressed.missingPages > 0;
     };
     const { sizeBytes, targetProtection, threads, phases } = await gather(
       { ...planned, description, mmap: false },
       request,
-      { check: false, finish },
+      { check: false, onPages },
       { onProgress: observer.onProgress.bind(observer), onWarning },
       signal,
     );

@@ -263,6 +263,67 @@ export interface RearrangeReport {
   readonly warnings: readonly string[];
 }
 
+/** A validated command line of `smelt salvage`; without an output nothing is written. */
+export interface SalvageRequest extends GatherRequest, InputRequest {
+  /** Only looks at what can be saved. */
+  readonly dryRun: boolean;
+}
+
+/** Why a page that a broken dump should have is lost. */
+export interface LostPages {
+  /** Marked as missing in the dump itself, which was never finished. */
+  readonly neverWritten: number;
+  /** Its descriptor or its bytes lie behind the end, or where the stream has nothing. */
+  readonly cutOff: number;
+  /** Its descriptor says what cannot be. */
+  readonly badDescriptor: number;
+  /** Its bytes do not unpack to a page. */
+  readonly notWhole: number;
+  /** It is stored as it is, and some of its bytes are also another page's. */
+  readonly overlapping: number;
+  /** The system refused to read it. */
+  readonly unreadable: number;
+  /** Nobody here can unpack it. */
+  readonly noCodec: number;
+  /** In a part of a split dump that was not given. */
+  readonly otherPart: number;
+}
+
+/** What `smelt salvage` tells. */
+export interface SalvageReport {
+  readonly input: InputReport;
+  /** What was seen to be wrong with the file as a whole: sentences. */
+  readonly damage: readonly string[];
+  readonly output: {
+    /** Undefined: nothing was written. */
+    readonly path: string | undefined;
+    readonly sizeBytes: number;
+    readonly codec: CodecName | undefined;
+    /** "libzstd 1.5.4 (native)"; undefined where pages stay packed as they were. */
+    readonly codecMaker: string | undefined;
+  };
+  /** Page frames that the dump should have, and those of them that it has whole. */
+  readonly claimedPages: number;
+  readonly savedPages: number;
+  readonly lostPages: number;
+  readonly lost: LostPages;
+  /** How many runs of page frames are lost; the first and the last of them. */
+  readonly lostRanges: number;
+  readonly firstLost: { readonly pfn: number; readonly count: number } | undefined;
+  readonly lastLost: { readonly pfn: number; readonly count: number } | undefined;
+  /** CPUs whose registers are there. */
+  readonly cpus: number;
+  /** Of the kernel log; undefined where it cannot be found, and then why. */
+  readonly log: { readonly records: number; readonly lostRecords: number } | undefined;
+  readonly noLog: string | undefined;
+  readonly targetProtection: TargetProtection | undefined;
+  readonly threads: number;
+  readonly phases: readonly PhaseReport[];
+  readonly totalMs: number;
+  readonly peakRssBytes: number;
+  readonly warnings: readonly string[];
+}
+
 /** What `smelt --reassemble` tells. */
 export interface ReassembleReport {
   readonly input: InputReport;

@@ -7,6 +7,7 @@ import type {
   Host,
   RearrangeEngine,
   ReassembleEngine,
+  SalvageEngine,
   Sink,
   SmeEngine,
   UsageEngine,
@@ -60,6 +61,7 @@ export interface FakeHostOptions {
   usage?: UsageEngine;
   rearrange?: RearrangeEngine;
   reassemble?: ReassembleEngine;
+  salvage?: SalvageEngine;
   /** Without it standard input is a terminal. */
   stdin?: Stdin;
   luks?: Awaited<ReturnType<Host['loadLuks']>>;
@@ -93,6 +95,8 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
       options.rearrange ?? (async () => Promise.reject(new Error('nothing is rearranged in this test'))),
     loadReassemble: async () =>
       options.reassemble ?? (async () => Promise.reject(new Error('nothing is joined in this test'))),
+    loadSalvage: async () =>
+      options.salvage ?? (async () => Promise.reject(new Error('nothing is saved in this test'))),
     loadLive: async () =>
       options.live ??
       (() => {
