@@ -11,6 +11,7 @@ const ROWS: readonly (readonly string[])[] = [
   ['cli'],
   ['bench'],
   ['workers'],
+  ['salvage'],
   ['filter', 'write', 'luks'],
   ['sme'],
   ['kernel'],

@@ -82,6 +82,27 @@ export const COMMANDS: readonly Command[] = [
       (await import('./dump-command.ts')).runConvert(tokens, display, host),
   },
   {
+    name: 'salvage',
+    doc: 'what is whole of a dump that is cut or damaged',
+    operands: ['BROKEN', 'DUMPFILE'],
+    help: {
+      usage: 'smelt salvage [OPTIONS] BROKEN DUMPFILE',
+      about: [
+        'Reads BROKEN, a kdump-compressed, flattened or ELF dump that is cut short or',
+        'damaged (of a split one the PARTs that are there), and writes DUMPFILE with all',
+        'pages that are whole, packed as they were; without DUMPFILE: --dry-run.',
+      ],
+      examples: [
+        ['smelt salvage vmcore.incomplete vmcore', 'what could not be finished'],
+        ['smelt salvage --dry-run vmcore', 'what could be saved?'],
+        ['smelt salvage -z cut.elf saved', 'and compress it'],
+      ],
+      end: ['Exit codes: 0 something was saved, and what was lost is told; 1 nothing was.'],
+    },
+    run: async (tokens, display, host) =>
+      (await import('./salvage-command.ts')).runSalvage(tokens, display, host),
+  },
+  {
     name: 'sme',
     doc: 'which pages were encrypted; --live: this machine',
     operands: ['VMCORE'],

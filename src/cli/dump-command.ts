@@ -29,6 +29,8 @@ export async function runDump(
     return (await import('./vmcoreinfo-command.ts')).runVmcoreinfo(tokens, display, host);
   if (given(tokens, 'mem-usage')) return (await import('./usage-command.ts')).runUsage(tokens, display, host);
   if (given(tokens, 'R')) return (await import('./rearrange-command.ts')).runRearrange(tokens, display, host);
+  if (given(tokens, 'reassemble'))
+    return (await import('./reassemble-command.ts')).runReassemble(tokens, display, host);
   return runRequest(parseDump(tokens), tokens, display, host);
 }
 

@@ -9,9 +9,13 @@ import type {
   DumpObserver,
   DumpReport,
   DumpRequest,
+  GatherRequest,
   InputRequest,
   RearrangeReport,
   RearrangeRequest,
+  ReassembleReport,
+  SalvageReport,
+  SalvageRequest,
   SmeReport,
   SmeRequest,
   UsageReport,
@@ -67,6 +71,20 @@ export type RearrangeEngine = (
   signal: AbortSignal,
 ) => Promise<RearrangeReport>;
 
+/** Joins the parts of a split dump; the engine behind `smelt --reassemble`. @throws SmeltError */
+export type ReassembleEngine = (
+  request: GatherRequest & { readonly output: string },
+  observer: DumpObserver,
+  signal: AbortSignal,
+) => Promise<ReassembleReport>;
+
+/** Saves what is whole of a broken dump; the engine behind `smelt salvage`. @throws SmeltError */
+export type SalvageEngine = (
+  request: SalvageRequest,
+  observer: DumpObserver,
+  signal: AbortSignal,
+) => Promise<SalvageReport>;
+
 /** Takes the census of a dump; the engine behind `smelt sme`. @throws SmeltError */
 export type SmeEngine = (
   request: SmeRequest,
@@ -95,6 +113,8 @@ export interface Host {
   loadVmcoreinfo(): Promise<VmcoreinfoEngine>;
   loadUsage(): Promise<UsageEngine>;
   loadRearrange(): Promise<RearrangeEngine>;
+  loadReassemble(): Promise<ReassembleEngine>;
+  loadSalvage(): Promise<SalvageEngine>;
   loadSme(): Promise<SmeEngine>;
   /** Looks at the machine below a root directory. */
   loadLive(): Promise<(root: string) => LiveReport>;

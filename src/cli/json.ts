@@ -8,6 +8,8 @@ import type {
   DmesgReport,
   DumpReport,
   RearrangeReport,
+  ReassembleReport,
+  SalvageReport,
   SmeReport,
   UsageReport,
   VmcoreinfoReport,
@@ -39,6 +41,9 @@ export interface Reports {
   readonly 'check-params': { readonly understood: true };
   /** Of `smelt -R`. */
   readonly rearrange: RearrangeReport;
+  /** Of `smelt --reassemble`. */
+  readonly reassemble: ReassembleReport;
+  readonly salvage: SalvageReport;
   readonly sme: SmeReport | LiveReport;
   readonly luks: LuksReport;
   readonly bench: BenchReport;

@@ -1,7 +1,7 @@
 /** What the table of options says of each. */
 
 /** The first one is what smelt does when no command is named. */
-export const COMMAND_NAMES = ['dump', 'convert', 'sme', 'luks', 'bench'] as const;
+export const COMMAND_NAMES = ['dump', 'convert', 'salvage', 'sme', 'luks', 'bench'] as const;
 export type CommandName = (typeof COMMAND_NAMES)[number];
 
 export const CATEGORIES = {

@@ -43,6 +43,15 @@ export const OUTPUT_OPTIONS = [
       'Each file has as many kept pages as the others; crash and smelt open them together, and `smelt --reassemble` makes one of them.',
   },
   {
+    key: 'reassemble',
+    long: 'reassemble',
+    category: 'write',
+    of: ['dump'],
+    doc: 'join what --split made: FILE1 FILE2 DUMPFILE',
+    longDoc:
+      'Each page goes to DUMPFILE as it is stored in its part, without being unpacked. All parts are named, in any order. smelt reads the parts of a split dump as they are: this is for tools that do not.',
+  },
+  {
     key: 'L',
     short: 'L',
     valueName: 'SIZE',
@@ -58,7 +67,7 @@ export const OUTPUT_OPTIONS = [
     long: 'work-dir',
     valueName: 'DIR',
     category: 'write',
-    of: ['dump', 'convert', 'bench'],
+    of: ['dump', 'convert', 'salvage', 'bench'],
     doc: 'for a working file, by default TMPDIR or /tmp',
     docs: { bench: 'where dumps are written to and removed again' },
     longDoc:

@@ -19,6 +19,8 @@ export function processHost(): Host {
     loadVmcoreinfo: async () => (await import('../workers/vmcoreinfo-file.ts')).writeVmcoreinfo,
     loadUsage: async () => (await import('../workers/usage.ts')).memUsage,
     loadRearrange: async () => (await import('../workers/rearrange.ts')).rearrange,
+    loadReassemble: async () => (await import('../workers/reassemble.ts')).reassemble,
+    loadSalvage: async () => (await import('../workers/salvage.ts')).salvage,
     loadSme: async () => (await import('../workers/survey.ts')).survey,
     loadLive: async () => (await import('../sme/live/live.ts')).lookAtMachine,
     loadLuks: () => import('../luks/actions.ts'),

@@ -20,7 +20,6 @@ const REFUSED: readonly Refused[] = [
   },
   { name: '--eppic', instead: NO_CODE },
   { name: '--extension', instead: NO_CODE },
-  { name: '--reassemble' },
   { name: '--xen-syms', instead: NO_XEN },
   { name: '--xen-vmcoreinfo', instead: NO_XEN },
   { name: '--xen_phys_start', instead: NO_XEN },

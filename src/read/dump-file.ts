@@ -1,5 +1,7 @@
 /** What every input becomes once it is open: plain data that crosses to worker threads, and a reader made from it per thread. */
 
+import type { CodecName } from '../codec/codec.ts';
+import type { StoredPages } from './page-state.ts';
 import type { Source } from './source.ts';
 
 /** Physical memory that the file describes, in ascending order and without overlaps. One entry of each column is one extent. */
@@ -43,8 +45,9 @@ export interface KdumpPart extends Source {
   readonly startPfn: number;
   readonly endPfn: number;
   readonly descOffset: number;
-  /** Bits set in the second bitmap before `startPfn`. */
+  /** Bits set in the second bitmap before `startPfn`, and from there up to `endPfn`. */
   readonly firstDescriptor: number;
+  readonly pages: number;
 }
 
 /** A kdump-compressed file: a descriptor and a compressed page for each bit of the second bitmap. */
@@ -57,6 +60,8 @@ export interface KdumpDumpFile extends DumpFileBase {
   readonly timestamp: { readonly sec: bigint; readonly usec: bigint };
   readonly nrCpus: number;
   readonly physBase: bigint;
+  /** What the status says that pages are packed with; each page says it again. */
+  readonly codec: CodecName | undefined;
   /** Where the input's status says that pages are missing. */
   readonly incomplete: boolean;
   /** Text of what was erased, carried over when the file is filtered further. */
@@ -100,6 +105,8 @@ export interface MemoryReader {
    * not in the file read as zero. No other page frame is touched.
    */
   load(pfn: number, count: number): number;
+  /** Pages as they are stored; undefined in formats that have memory as it lay. */
+  readonly stored?: StoredPages;
   /** Copies physical memory; false where any page frame of it is not in the dump. */
   read(paddr: number, into: Uint8Array): boolean;
   close(): void;

@@ -5,7 +5,7 @@ import { bytes, size64, struct, u8, u16, u32, u64 } from '../struct.ts';
 import type { ElfDumpFile, Extents, Format } from './dump-file.ts';
 import { extentsOf, type Segment } from './extents.ts';
 import { comma, truncated } from './file.ts';
-import { checkMemory, MAX_EXTENTS, MAX_NOTE_BYTES } from './limits.ts';
+import { checkMemory, MAX_EXTENTS, MAX_FLAT_BYTES, MAX_NOTE_BYTES, MAX_PADDR } from './limits.ts';
 import { partOf, type Source } from './source.ts';
 
 /** Source: elf.h, e_ident. */
@@ -78,7 +78,17 @@ export const MACHINES: Record<number, string> = {
   258: 'loongarch64',
 };
 
-function open(source: Source): ElfDumpFile {
+/** What is there of a file that may be cut short, and what of it is not: for a sentence. */
+export interface OpenedElf {
+  readonly file: ElfDumpFile;
+  readonly cut: readonly string[];
+}
+
+/**
+ * `cutShort`: a file that ends before what it promises is opened all the same; `stored` then says what it should have.
+ * @throws SmeltError
+ */
+export function openElf(source: Source, cutShort: boolean): OpenedElf {
   const { path } = source;
   const ident = ElfIdent.read(partOf(source, 'the ELF header', 0, ElfIdent.size));
   const littleEndian = ident.ei_data === ELFDATA2LSB;
@@ -105,7 +115,14 @@ function open(source: Source): ElfDumpFile {
     );
   }
   const count = header.e_phnum === PN_XNUM ? realPhnum(source, header.e_shoff, littleEndian) : header.e_phnum;
-  const { segments, noteRanges } = readProgramHeaders(source, header, count, littleEndian);
+  const cut: string[] = [];
+  const { segments, noteRanges } = readProgramHeaders(
+    source,
+    header,
+    count,
+    littleEndian,
+    cutShort ? cut : undefined,
+  );
 
   const stored = extentsOf(
     segments.map(({ paddr, filesz, byteOffset }) => ({ paddr, sizeBytes: filesz, byteOffset })),
@@ -115,7 +132,7 @@ function open(source: Source): ElfDumpFile {
     ? stored
     : extentsOf(segments.map(({ paddr, memsz, byteOffset }) => ({ paddr, sizeBytes: memsz, byteOffset })));
   checkMemory(path, memory);
-  return {
+  const file: ElfDumpFile = {
     format: 'elf',
     ...source,
     machine: MACHINES[header.e_machine] ?? `ELF machine ${header.e_machine}`,
@@ -131,6 +148,7 @@ function open(source: Source): ElfDumpFile {
       ]),
     ),
   };
+  return { file, cut };
 }
 
 /** What a segment's last note lacks of a multiple of 4 bytes: the next segment's first note begins at one. */
@@ -158,16 +176,21 @@ interface LoadSegment {
 function readProgramHeaders(
   source: Source,
   { e_phoff, e_phentsize }: { e_phoff: number; e_phentsize: number },
-  count: number,
+  promised: number,
   littleEndian: boolean,
+  cut: string[] | undefined,
 ): { segments: LoadSegment[]; noteRanges: Omit<Segment, 'paddr'>[] } {
   const { path, fileBytes } = source;
+  let count = promised;
   if (count > 0 && e_phentsize !== Elf64Phdr.size) {
     throw new SmeltError('CORRUPT', `${path}: e_phentsize: expected ${Elf64Phdr.size}, saw ${e_phentsize}`);
   }
   const tableEnd = e_phoff + count * Elf64Phdr.size;
   if (tableEnd > fileBytes) {
-    throw truncated(path, `the ${comma(count)} program headers end at byte ${comma(tableEnd)}`, fileBytes);
+    if (cut === undefined)
+      throw truncated(path, `the ${comma(count)} program headers end at byte ${comma(tableEnd)}`, fileBytes);
+    count = Math.max(0, Math.floor((fileBytes - e_phoff) / Elf64Phdr.size));
+    cut.push(`${comma(promised)} program headers`);
   }
   if (count > MAX_EXTENTS) {
     throw new SmeltError(
@@ -183,11 +206,19 @@ function readProgramHeaders(
     const p = Elf64Phdr.read(table, i * Elf64Phdr.size, littleEndian);
     if (p.p_type !== PT_LOAD && p.p_type !== PT_NOTE) continue;
     if (p.p_filesz > 0 && p.p_offset + p.p_filesz > fileBytes) {
-      throw truncated(
-        path,
-        `program header ${i} says its data end at byte ${comma(p.p_offset + p.p_filesz)}`,
-        fileBytes,
-      );
+      if (cut === undefined) {
+        throw truncated(
+          path,
+          `program header ${i} says its data end at byte ${comma(p.p_offset + p.p_filesz)}`,
+          fileBytes,
+        );
+      }
+      // One that is damaged must not have the others refused.
+      if (p.p_offset + p.p_filesz > MAX_FLAT_BYTES || p.p_paddr + p.p_memsz > MAX_PADDR) continue;
+      if (p.p_type === PT_NOTE) {
+        cut.push('its notes');
+        p.p_filesz = Math.max(0, fileBytes - p.p_offset);
+      }
     }
     if (p.p_type === PT_NOTE) {
       noteBytes += p.p_filesz;
@@ -215,5 +246,5 @@ export const elf: Format<ElfDumpFile> = {
   name: 'ELF',
   probe: (head) =>
     head.length >= 4 && ElfIdent.size <= head.length && ElfIdent.read(head).magic === ELF_MAGIC,
-  open,
+  open: (source) => openElf(source, false).file,
 };

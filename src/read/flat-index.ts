@@ -169,6 +169,35 @@ class LatestFirst {
   }
 }
 
+/** The entry that has the byte; it may lie behind the last one. */
+function entryAt(place: Float64Array, from: number): number {
+  const found = lowerBound(place, from);
+  return found < place.length && place[found] === from ? found : found - 1;
+}
+
+/** What no record has of these bytes of the rearranged file, up to its end. */
+export function* flatHoles(
+  { place, byteOffset }: FlatIndex,
+  from: number,
+  end: number,
+): Generator<[number, number]> {
+  const last = place.length - 1;
+  for (let entry = Math.max(0, entryAt(place, from)); entry < last && place[entry]! < end; entry++) {
+    if (byteOffset[entry]! >= 0) continue;
+    const [first, behind] = [Math.max(from, place[entry]!), Math.min(end, place[entry + 1]!)];
+    if (behind > first) yield [first, behind];
+  }
+}
+
+/** Whether records have all of these bytes of the rearranged file. */
+export function flatHas({ place, byteOffset }: FlatIndex, from: number, length: number): boolean {
+  const end = from + length;
+  if (end > place[place.length - 1]!) return false;
+  for (let entry = entryAt(place, from); place[entry]! < end; entry++)
+    if (byteOffset[entry]! < 0) return false;
+  return true;
+}
+
 /** Bytes of the rearranged file. How many there were: fewer than `length` only at its end, or where the flattened file was cut since. */
 export function readFlat(
   { place, byteOffset, recordBytes }: FlatIndex,
@@ -180,8 +209,7 @@ export function readFlat(
   from: number,
 ): number {
   const end = Math.min(from + length, place[place.length - 1]!);
-  const found = lowerBound(place, from);
-  let entry = found < place.length && place[found] === from ? found : found - 1;
+  let entry = entryAt(place, from);
   let pos = from;
   while (pos < end) {
     while (place[entry + 1]! <= pos) entry++;

@@ -3,9 +3,10 @@
 import type { PageCodec } from '../codec/codec.ts';
 import { popcount, testBit } from './bitmap.ts';
 import type { KdumpDumpFile, KdumpPart, MemoryReader } from './dump-file.ts';
-import { PFNS_PER_RANK } from './kdump.ts';
+import { PFNS_PER_RANK } from './kdump-file.ts';
 import { CompressionFlag, PageDescriptor } from './kdump-layout.ts';
-import { openSource, type ReadSource } from './source.ts';
+import { type PageState, State, type StoredPages } from './page-state.ts';
+import { hasBytes, openSource, type ReadSource } from './source.ts';
 
 /** Pages decompressed at once. */
 const LOAD_PAGES = 64;
@@ -19,11 +20,14 @@ const STRETCH = 512;
 export type Decompressors = ReadonlyMap<number, PageCodec>;
 
 /** `codecs`: those that could be had; a page that needs another one reads as missing. */
-export function createKdumpReader(file: KdumpDumpFile, codecs: readonly PageCodec[]): MemoryReader {
+export function createKdumpReader(
+  file: KdumpDumpFile,
+  codecs: readonly PageCodec[],
+): MemoryReader & { readonly stored: StoredPages } {
   return new KdumpReader(file, new Map(codecs.map((codec) => [CompressionFlag[codec.name], codec])));
 }
 
-class KdumpReader implements MemoryReader {
+class KdumpReader implements MemoryReader, StoredPages {
   readonly pageSize: number;
   readonly mapped = false;
   cutPages = 0;
@@ -43,10 +47,17 @@ class KdumpReader implements MemoryReader {
   private countedIndex = -1;
 
   private readonly descriptors = Buffer.alloc(DESCRIPTORS * PageDescriptor.size);
+  /** The same, for fields without an object a page. */
+  private readonly fields = new DataView(this.descriptors.buffer, this.descriptors.byteOffset);
   private firstDescriptor = 0;
   private descriptorCount = 0;
 
-  private readonly data = Buffer.alloc(DATA_BYTES);
+  readonly stored: StoredPages = this;
+  place = 0;
+  size = 0;
+  flags = 0;
+  at = 0;
+  readonly data = Buffer.alloc(DATA_BYTES);
   private dataOffset = 0;
   private dataLength = 0;
 
@@ -102,29 +113,66 @@ class KdumpReader implements MemoryReader {
 
   /** One page into `into`; false where the file does not have it whole. */
   private readPage(pfn: number, into: Buffer): boolean {
+    const state = this.find(pfn);
+    if (state === State.cut) this.cutPages++;
+    if (state !== State.here) return false;
+    if (this.flags !== 0) return this.fetch() && this.unpack(into) === State.here;
+    if (this.place !== this.rawPageOffset) {
+      if (!this.fetch()) return false;
+      this.data.copy(this.rawPage, 0, this.at, this.at + this.size);
+      this.rawPageOffset = this.place;
+    }
+    this.rawPage.copy(into);
+    return true;
+  }
+
+  find(pfn: number): PageState {
     const index = this.descriptorIndex(pfn);
-    if (index < 0) return false;
-    if ((pfn < this.part.startPfn || pfn >= this.part.endPfn) && !this.takePart(pfn)) return false;
-    const { descOffset, fileBytes, firstDescriptor } = this.part;
+    if (index < 0) return State.absent;
+    if ((pfn < this.part.startPfn || pfn >= this.part.endPfn) && !this.takePart(pfn)) return State.absent;
+    const { descOffset, firstDescriptor } = this.part;
     const at = this.descriptorAt(index - firstDescriptor);
-    if (at < 0) return false;
-    const { offset, size, flags } = PageDescriptor.read(this.descriptors, at);
-    if (offset > 0 && size > 0 && size <= this.pageSize && offset + size > fileBytes) this.cutPages++;
-    if (offset < descOffset || size === 0 || size > this.pageSize || offset + size > fileBytes) return false;
+    if (at < 0) return State.noDescriptor;
+    const { offset, size, flags } = PageDescriptor.offset;
+    this.place =
+      this.fields.getUint32(at + offset, true) + this.fields.getUint32(at + offset + 4, true) * 2 ** 32;
+    this.size = this.fields.getUint32(at + size, true);
+    this.flags = this.fields.getUint32(at + flags, true);
+    if (this.place === 0) return State.marked;
+    if (this.place < descOffset || this.size === 0 || this.size > this.pageSize) return State.implausible;
+    if (this.flags === 0 && this.size !== this.pageSize) return State.implausible;
+    if (!hasBytes(this.part, this.place, this.size)) return State.cut;
+    return State.here;
+  }
+
+  fetch(): boolean {
+    this.at = this.place - this.dataOffset;
+    if (this.at >= 0 && this.at + this.size <= this.dataLength) return true;
+    const length = Math.min(DATA_BYTES, this.part.fileBytes - this.place);
+    this.dataLength = 0;
+    this.at = 0;
+    this.dataOffset = this.place;
+    if (readWhole(this.source, this.data, length, this.place)) this.dataLength = length;
+    // One bad sector must not take the pages before it along.
+    else if (readWhole(this.source, this.data, this.size, this.place)) this.dataLength = this.size;
+    return this.dataLength > 0;
+  }
+
+  unpack(into: Uint8Array): PageState {
+    const { data, at, size, flags } = this;
     if (flags === 0) {
-      if (size !== this.pageSize) return false;
-      if (offset !== this.rawPageOffset) {
-        if (!this.fetch(offset, size)) return false;
-        this.data.copy(this.rawPage, 0, offset - this.dataOffset, offset - this.dataOffset + size);
-        this.rawPageOffset = offset;
-      }
-      this.rawPage.copy(into);
-      return true;
+      data.copy(into, 0, at, at + size);
+      return State.here;
     }
     const decompressor = this.decompressors.get(flags);
-    if (decompressor === undefined || !this.fetch(offset, size)) return false;
-    const start = offset - this.dataOffset;
-    return decompressor.decompress(this.data.subarray(start, start + size), into) === this.pageSize;
+    // No codec, or no flag at all: what a page was packed with is one of those that are known.
+    if (decompressor === undefined) return isCodecFlag(flags) ? State.noCodec : State.implausible;
+    const length = decompressor.decompress(data.subarray(at, at + size), into);
+    return length === this.pageSize ? State.here : State.undecodable;
+  }
+
+  get partNumber(): number {
+    return this.file.parts.indexOf(this.part);
   }
 
   /** Goes on with the part that has the page frame; false where none does. */
@@ -190,17 +238,10 @@ class KdumpReader implements MemoryReader {
     }
     return (index - this.firstDescriptor) * PageDescriptor.size;
   }
+}
 
-  /** Brings page data into `data`; the caller has checked that they lie inside the file. */
-  private fetch(offset: number, size: number): boolean {
-    if (offset >= this.dataOffset && offset + size <= this.dataOffset + this.dataLength) return true;
-    const length = Math.min(DATA_BYTES, this.part.fileBytes - offset);
-    this.dataLength = 0;
-    if (!readWhole(this.source, this.data, length, offset)) return false;
-    this.dataOffset = offset;
-    this.dataLength = length;
-    return true;
-  }
+function isCodecFlag(flags: number): boolean {
+  return Object.values<number>(CompressionFlag).includes(flags);
 }
 
 function readWhole(source: ReadSource, into: Buffer, length: number, byteOffset: number): boolean {

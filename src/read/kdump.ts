@@ -1,29 +1,19 @@
 /** kdump-compressed files (header versions 1 to 6, 64-bit, little-endian) as input. */
 
 import { SmeltError } from '../errors.ts';
-import { popcount, runsOf } from './bitmap.ts';
 import type { Format, KdumpDumpFile } from './dump-file.ts';
-import { extentsOf, type Segment } from './extents.ts';
 import { comma, truncated } from './file.ts';
+import { endOfDescriptors, kdumpFile, mainHead } from './kdump-file.ts';
 import {
   bitmapBytes,
   DISKDUMP_SIGNATURE,
   DiskDumpHeader,
   KDUMP_SIGNATURE,
   KdumpSubHeader,
-  PageDescriptor,
-  STATUS_INCOMPLETE,
-  UTS_FIELDS,
-  UTS_LENGTH,
 } from './kdump-layout.ts';
-import { checkMemory, MAX_EXTENTS, MAX_NOTE_BYTES, MAX_PADDR } from './limits.ts';
+import { MAX_NOTE_BYTES, MAX_PADDR } from './limits.ts';
 import { encodeNote } from './notes.ts';
 import { partOf, type Source } from './source.ts';
-
-/** Page frames between two entries of the rank table: one number a GiB of 4 KiB pages. */
-export const PFNS_PER_RANK = 2 ** 18;
-/** Most of a bitmap's chunks are holes where memory lies far apart. */
-const EMPTY_CHUNK = Buffer.alloc(PFNS_PER_RANK / 8);
 
 function open(source: Source): KdumpDumpFile {
   const { path, fileBytes } = source;
@@ -82,107 +72,39 @@ function open(source: Source): KdumpDumpFile {
   const bothBitmaps = header.bitmap_blocks * blockSize;
   const bitmap2Offset = bothBitmaps >= 2 * oneBitmap ? bitmapOffset + bothBitmaps / 2 : bitmapOffset;
 
-  const memory = extentsOf(readRuns(source, bitmapOffset, maxMapnr, blockSize));
-  checkMemory(path, memory);
-  const rank = rankBitmap(source, bitmap2Offset, maxMapnr);
   const split = version >= 2 && sub.split !== 0;
-  const { startPfn, endPfn } = split
-    ? pfnsOfPart(path, version, sub, maxMapnr)
-    : { startPfn: 0, endPfn: maxMapnr };
-  const storedBefore = (pfn: number) => countBefore(source, bitmap2Offset, maxMapnr, rank, pfn);
-  const firstDescriptor = storedBefore(startPfn);
-  const pages = storedBefore(endPfn) - firstDescriptor;
-  const descEnd = bitmapsEnd + pages * PageDescriptor.size;
+  const file = kdumpFile(
+    source,
+    {
+      version,
+      blockSize,
+      bitmapOffset,
+      bitmap2Offset,
+      descOffset: bitmapsEnd,
+      maxMapnr,
+      split: split ? pfnsOfPart(path, version, sub, maxMapnr) : undefined,
+    },
+    {
+      ...mainHead(header),
+      dumpLevel: version >= 1 ? sub.dump_level : 0,
+      physBase: sub.phys_base,
+      notes: readNotes(source, version, sub),
+      eraseInfo:
+        version >= 5 && sub.offset_eraseinfo > 0
+          ? readClaimed(source, 'the erase info', sub.offset_eraseinfo, sub.size_eraseinfo)
+          : new Uint8Array(0),
+    },
+    [bitmapOffset],
+  );
+  const descEnd = endOfDescriptors(file);
   if (descEnd > fileBytes) {
     throw truncated(
       path,
-      `the descriptors of its ${comma(pages)} pages end at byte ${comma(descEnd)}`,
+      `the descriptors of its ${comma(file.parts[0]!.pages)} pages end at byte ${comma(descEnd)}`,
       fileBytes,
     );
   }
-  const uts = (field: (typeof UTS_FIELDS)[number]) =>
-    Buffer.from(header.utsname)
-      .toString(
-        'latin1',
-        UTS_LENGTH * UTS_FIELDS.indexOf(field),
-        UTS_LENGTH * (UTS_FIELDS.indexOf(field) + 1),
-      )
-      .replace(/\0.*$/s, '');
-  return {
-    format: 'kdump',
-    ...source,
-    // QEMU leaves the whole utsname zero.
-    machine: uts('machine') || undefined,
-    littleEndian: true,
-    pageSize: blockSize,
-    memory,
-    notes: readNotes(source, version, sub),
-    headerVersion: version,
-    dumpLevel: version >= 1 ? sub.dump_level : 0,
-    utsname: header.utsname,
-    timestamp: { sec: header.timestamp_sec, usec: header.timestamp_usec },
-    nrCpus: Math.max(0, header.nr_cpus),
-    physBase: sub.phys_base,
-    incomplete: (header.status & STATUS_INCOMPLETE) !== 0,
-    eraseInfo:
-      version >= 5 && sub.offset_eraseinfo > 0
-        ? readClaimed(source, 'the erase info', sub.offset_eraseinfo, sub.size_eraseinfo)
-        : new Uint8Array(0),
-    bitmap2Offset,
-    maxMapnr,
-    split,
-    parts: [{ ...source, startPfn, endPfn, descOffset: bitmapsEnd, firstDescriptor }],
-    rank,
-  };
-}
-
-/** Runs of the first bitmap as memory. */
-function readRuns(source: Source, byteOffset: number, maxMapnr: number, pageSize: number): Segment[] {
-  const runs: { first: number; end: number }[] = [];
-  for (const { bitmap, pfn, count } of bitmapChunks(source, byteOffset, maxMapnr)) {
-    if (EMPTY_CHUNK.equals(bitmap)) continue;
-    for (const [from, to] of runsOf(bitmap, 0, count)) {
-      const before = runs.at(-1);
-      if (before?.end === pfn + from) before.end = pfn + to;
-      else if (runs.length < MAX_EXTENTS) runs.push({ first: pfn + from, end: pfn + to });
-      else
-        throw new SmeltError(
-          'CORRUPT',
-          `${source.path}: its first bitmap has more than ${comma(MAX_EXTENTS)} runs of memory`,
-        );
-    }
-  }
-  return runs.map(({ first, end }) => ({
-    paddr: first * pageSize,
-    sizeBytes: (end - first) * pageSize,
-    byteOffset: 0,
-  }));
-}
-
-function rankBitmap(source: Source, byteOffset: number, maxMapnr: number): Float64Array {
-  const shared = new SharedArrayBuffer(Math.ceil(maxMapnr / PFNS_PER_RANK) * Float64Array.BYTES_PER_ELEMENT);
-  const rank = new Float64Array(shared);
-  let pages = 0;
-  for (const { bitmap, pfn, count } of bitmapChunks(source, byteOffset, maxMapnr)) {
-    rank[pfn / PFNS_PER_RANK] = pages;
-    if (!EMPTY_CHUNK.equals(bitmap)) pages += popcount(bitmap, count);
-  }
-  return rank;
-}
-
-/** Bits of the bitmap that are set before `pfn`, which may be its end. */
-function countBefore(
-  source: Source,
-  byteOffset: number,
-  maxMapnr: number,
-  rank: Float64Array,
-  pfn: number,
-): number {
-  // The end of the bitmap may be the begin of a stretch that it does not have.
-  const index = Math.min(Math.floor(pfn / PFNS_PER_RANK), rank.length - 1);
-  if (index < 0) return 0;
-  const { bitmap } = bitmapChunk(source, byteOffset, maxMapnr, index * PFNS_PER_RANK);
-  return rank[index]! + popcount(bitmap, pfn - index * PFNS_PER_RANK);
+  return file;
 }
 
 /** The page frames that a part of a split dump has. */
@@ -198,16 +120,6 @@ function pfnsOfPart(
     'CORRUPT',
     `${path}: is a part of a split dump with the page frames ${comma(startPfn!)} up to ${comma(endPfn!)}, of a dump of ${comma(maxMapnr)}`,
   );
-}
-
-function* bitmapChunks(source: Source, byteOffset: number, maxMapnr: number) {
-  for (let pfn = 0; pfn < maxMapnr; pfn += PFNS_PER_RANK)
-    yield bitmapChunk(source, byteOffset, maxMapnr, pfn);
-}
-
-function bitmapChunk(source: Source, byteOffset: number, maxMapnr: number, pfn: number) {
-  const count = Math.min(PFNS_PER_RANK, maxMapnr - pfn);
-  return { bitmap: partOf(source, 'a bitmap', byteOffset + pfn / 8, Math.ceil(count / 8)), pfn, count };
 }
 
 function readNotes(source: Source, version: number, sub: ReturnType<typeof KdumpSubHeader.read>): Uint8Array {

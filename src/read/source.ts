@@ -3,7 +3,7 @@
 import { readSync } from 'node:fs';
 import { openPread, type Pread } from '../native/pread.ts';
 import { preadFully, wholePart } from './file.ts';
-import { type FlatIndex, readFlat } from './flat-index.ts';
+import { type FlatIndex, flatHas, flatHoles, readFlat } from './flat-index.ts';
 
 /** Plain data that crosses to worker threads. */
 export interface Source {
@@ -20,6 +20,22 @@ export interface Source {
  * what the system throws.
  */
 export type ReadSource = (into: Uint8Array, at: number, length: number, byteOffset: number) => number;
+
+/** Whether all of these bytes are in the file: what no record of a flattened one has reads as zeros and is not there. */
+export function hasBytes({ fileBytes, flat }: Source, byteOffset: number, length: number): boolean {
+  return byteOffset + length <= fileBytes && (flat === undefined || flatHas(flat, byteOffset, length));
+}
+
+/** Which of these bytes are not in the file, as [first, behind the last], in ascending order. */
+export function* missingRanges(
+  { fileBytes, flat }: Source,
+  byteOffset: number,
+  length: number,
+): Generator<[number, number]> {
+  const end = byteOffset + length;
+  if (flat !== undefined) yield* flatHoles(flat, byteOffset, Math.min(end, fileBytes));
+  if (end > fileBytes) yield [Math.max(byteOffset, fileBytes), end];
+}
 
 /** One thread's way to the bytes of a source. */
 export function openSource(source: Source): ReadSource {

@@ -1,4 +1,4 @@
-/** The second phase: each window's kept pages are compressed and placed, data and descriptors, in the output. */
+/** The last phase of a kdump-compressed output: each window's kept pages are packed, or taken as they are, and placed in it. */
 
 import type { PageCodec } from '../codec/codec.ts';
 import { SmeltError } from '../errors.ts';
@@ -14,8 +14,11 @@ import { WriteBehind } from '../write/write-behind.ts';
 import { UndecidedPages } from './classify-phase.ts';
 import { Dedup, type DedupResult } from './dedup.ts';
 import { addDone, isStopped, type Part, type Shared, takeWindows } from './job.ts';
+import type { SeenPages } from './seen-pages.ts';
+import { SharedPlaces, StoredPacker } from './stored-packer.ts';
 import { keptBitsIn, sumCompressed } from './sums.ts';
 import type { Thread } from './thread.ts';
+import type { LastTask } from './worker.ts';
 
 export interface CompressResult {
   readonly dataBytes: number;
@@ -28,8 +31,26 @@ export interface CompressResult {
   readonly missingPages: number;
   /** Those of them that a file cut short no longer has. */
   readonly cutPages: number;
+  /** Of pages that were taken as they are stored: how many there are of each PageState. */
+  readonly states: readonly number[] | undefined;
   /** Undefined: nobody asked for it. */
   readonly dedup: DedupResult | undefined;
+}
+
+/** How pages are taken that the input has one by one. */
+export interface Gathering {
+  /** Whether each is unpacked, to see that it is whole. */
+  readonly check: boolean;
+}
+
+/** Puts runs of pages into a placer. */
+export interface Packer {
+  /** Up to `count` pages from `pfn`, as many as are done at once and the placer takes; returns how many, at least one. */
+  pack(pfn: number, count: number): number;
+  result(): CompressResult;
+  /** Page frames of the window that are undecided; bit 0 is `windowPfn`. */
+  undecided: Uint8Array | undefined;
+  windowPfn: number;
 }
 
 /** Pages between two looks at the world: at the slowest codec a few hundredths of a second. */
@@ -39,9 +60,10 @@ const LOOK_PAGES = 64;
 export function* compressWindows(
   thread: Thread,
   codec: PageCodec | undefined,
-  parts: readonly Part[],
+  task: Extract<LastTask, { phase: 'compress' | 'gather' }>,
   seat?: number,
 ): Generator<void, CompressResult> {
+  const { parts, phase } = task;
   const { job } = thread;
   const { plan, shared, target } = job;
   if (target === undefined) throw new SmeltError('INTERNAL', 'pages were to be written without a target');
@@ -50,7 +72,7 @@ export function* compressWindows(
   // A thread that does not come to a part needs no buffers for it.
   const writers: (PartWriter | undefined)[] = parts.map(() => undefined);
   const results = () => sumCompressed(writers.flatMap((writer) => writer?.packer.result() ?? []));
-  for (const index of takeWindows(job, 'compress', seat)) {
+  for (const index of takeWindows(job, phase, seat)) {
     const { pfn, count } = windowSpan(plan, index);
     if (shared.keptPages[index] === 0) continue;
     const bits = kept.read(index);
@@ -59,7 +81,7 @@ export function* compressWindows(
       const first = Math.max(0, part.startPfn - pfn);
       const end = Math.min(count, part.endPfn - pfn);
       if (first >= end) continue;
-      writers[number] ??= new PartWriter(thread, codec, part, number);
+      writers[number] ??= new PartWriter(thread, codec, task, number);
       const writer = writers[number];
       const { packer } = writer;
       writer.begin(shared.firstDescriptor[index]! + popcountIn(bits, 0, first));
@@ -90,25 +112,40 @@ export function* compressWindows(
 
 /** A thread's way into one part of the output. */
 class PartWriter {
-  readonly packer: PagePacker;
+  readonly packer: Packer;
   private readonly shared: Shared;
   private readonly part: Part;
+  private readonly phase: 'compress' | 'gather';
   private readonly placer: PagePlacer;
-  private readonly dedup: Dedup | undefined;
+  private readonly seen: SeenPages | undefined;
 
-  constructor({ job, pages: reader }: Thread, codec: PageCodec | undefined, part: Part, number: number) {
-    const { layout, outlets } = job.target!;
+  constructor(
+    { job, pages: reader }: Thread,
+    codec: PageCodec | undefined,
+    task: Extract<LastTask, { phase: 'compress' | 'gather' }>,
+    number: number,
+  ) {
+    const { layout, outlets, dataless } = job.target!;
     if (layout === undefined)
       throw new SmeltError('INTERNAL', 'pages were to be compressed without a layout');
     const outlet = outlets[number]!;
     const { pageSize } = reader;
+    const part = task.parts[number]!;
     this.shared = job.shared;
     this.part = part;
+    this.phase = task.phase;
     /** Of a page that the codec made smaller. */
     const flag = codec === undefined ? 0 : CompressionFlag[codec.name];
     const table = job.shared.placedPages?.[number];
-    const dedup = table && new Dedup(reader, table, MAX_PAGES, flag);
-    this.dedup = dedup;
+    const stored = task.phase === 'gather' ? reader.stored : undefined;
+    const dedup =
+      stored === undefined && table !== undefined ? new Dedup(reader, table, MAX_PAGES, flag) : undefined;
+    const shares =
+      stored !== undefined && table !== undefined
+        ? new SharedPlaces(stored, pageSize, codec && flag, table, MAX_PAGES)
+        : undefined;
+    const seen = dedup ?? shares;
+    this.seen = seen;
     this.placer = new PagePlacer(
       {
         outlet,
@@ -117,13 +154,17 @@ class PartWriter {
         zeroPageOffset: dataOffset(layout, part.keptPages),
         nextByte: job.shared.nextByte,
         index: number,
+        dataless: dataless === true,
       },
       Math.max(pageSize, codec?.outSize(pageSize) ?? 0),
-      dedup && ((index, byteOffset, size) => dedup.placed(index, byteOffset, size)),
+      seen && ((index, byteOffset, size) => seen.placed(index, byteOffset, size)),
       // The crash kernel has no memory to spare; anywhere else the dump may well be read next.
       isLive(job.file) && outlet.stream === undefined ? WriteBehind.open(outlet.path, outlet.fd) : undefined,
     );
-    this.packer = new PagePacker(reader, codec, flag, this.placer, dedup);
+    this.packer =
+      stored === undefined || task.phase !== 'gather'
+        ? new PagePacker(reader, codec, flag, this.placer, dedup)
+        : new StoredPacker(stored, pageSize, codec, task.check, this.placer, shares);
   }
 
   /** The pages that follow are kept ones from number `kept` of the whole output on. */
@@ -136,15 +177,14 @@ class PartWriter {
   }
 
   *flush(): Generator<void, void> {
-    addDone(this.shared, 'compress', this.placer.count);
+    addDone(this.shared, this.phase, this.placer.count);
     yield* this.placer.flush();
-    this.dedup?.flushed();
+    this.seen?.flushed();
   }
 }
 
-/** Compresses runs of pages from a reader into a placer. */
-class PagePacker {
-  /** Page frames of the window that are undecided; bit 0 is `windowPfn`. */
+/** Compresses them, from a reader that has memory as it lay or can make it so. */
+class PagePacker implements Packer {
   undecided: Uint8Array | undefined;
   windowPfn = 0;
   private readonly reader: MemoryReader;
@@ -184,11 +224,11 @@ class PagePacker {
       undecidedZeroPages,
       missingPages,
       cutPages: this.cutPages,
+      states: undefined,
       dedup: this.dedup?.result(),
     };
   }
 
-  /** Up to `count` pages from `pfn`, as many as one load gives and the placer takes; returns how many, at least one. */
   pack(pfn: number, count: number): number {
     const { reader, placer } = this;
     const { pageSize } = reader;

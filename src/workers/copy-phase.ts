@@ -46,6 +46,7 @@ export function* copyWindows(
   const done = (): CompressResult => ({
     ...result,
     cutPages: reader.cutPages - cutBefore,
+    states: undefined,
     dedup: undefined,
   });
   for (const index of takeWindows(job, 'copy', seat)) {

@@ -3,10 +3,8 @@
 import { type Checksum, openChecksum } from '../native/crc32.ts';
 import type { MemoryReader } from '../read/dump-file.ts';
 import type { PagePlacer } from '../write/page-placer.ts';
-import { PlacedPages } from '../write/placed-pages.ts';
+import { SeenPages } from './seen-pages.ts';
 
-/** Pages that wait to be placed, by their hash; a later one takes the place of an earlier one. */
-const WAITING = 2 ** 12;
 /** Every so many pages one is timed, which stands for all of them. */
 const TIMED = 64;
 
@@ -18,33 +16,27 @@ export interface DedupResult {
   readonly ms: number;
 }
 
-export class Dedup {
+export class Dedup extends SeenPages {
   private readonly reader: MemoryReader;
-  private readonly table: PlacedPages;
   private readonly flag: number;
   private readonly checksum: Checksum = openChecksum();
   /** The first page of a pair, read again to be compared. */
   private readonly other: Buffer;
-  /** Of each page that waits: its page frame and hash. */
-  private readonly pfns: Float64Array;
-  private readonly hashes: Int32Array;
-  /** The number of the page that waits, plus 1, by hash. */
-  private readonly waiting = new Int32Array(WAITING);
+  /** The page that is looked for. */
+  private bytes: Buffer;
+  private at = 0;
   private pages = 0;
   private savedBytes = 0;
   private ms = 0;
   private looked = 0;
-  /** Hash of the page that was looked for last. */
-  private hash = 0;
 
   /** `flag`: of a page that the codec made smaller, as all have it that are not stored whole. */
   constructor(reader: MemoryReader, table: Int32Array, batchPages: number, flag: number) {
+    super(table, batchPages);
     this.reader = reader;
     this.flag = flag;
-    this.table = new PlacedPages(table);
     this.other = Buffer.alloc(reader.pageSize);
-    this.pfns = new Float64Array(batchPages);
-    this.hashes = new Int32Array(batchPages);
+    this.bytes = this.other;
   }
 
   result(): DedupResult {
@@ -55,7 +47,9 @@ export class Dedup {
   place(bytes: Buffer, at: number, placer: PagePlacer): boolean {
     const timed = this.looked++ % TIMED === 0;
     const began = timed ? performance.now() : 0;
-    const size = this.find(bytes, at, placer);
+    this.bytes = bytes;
+    this.at = at;
+    const size = this.find(this.checksum(bytes, at, this.reader.pageSize), placer);
     if (timed) this.ms += (performance.now() - began) * TIMED;
     if (size === 0) return false;
     this.pages++;
@@ -63,40 +57,12 @@ export class Dedup {
     return true;
   }
 
-  /** The page that `place` refused waits as number `index`. */
-  waits(index: number, pfn: number): void {
-    this.pfns[index] = pfn;
-    this.hashes[index] = this.hash;
-    this.waiting[this.hash & (WAITING - 1)] = index + 1;
-  }
-
-  /** A page that waited is in the output now. */
-  placed(index: number, byteOffset: number, size: number): void {
-    this.table.insert(this.hashes[index]!, this.pfns[index]!, byteOffset, size);
-  }
-
-  /** All that waited is placed. */
-  flushed(): void {
-    this.waiting.fill(0);
-  }
-
-  /** Bytes that were saved, 0 when there is no such page. */
-  private find(bytes: Buffer, at: number, placer: PagePlacer): number {
-    this.hash = this.checksum(bytes, at, this.reader.pageSize);
-    const { hash, table } = this;
-    const waiting = this.waiting[hash & (WAITING - 1)]! - 1;
-    if (waiting >= 0 && this.hashes[waiting] === hash && this.isSame(this.pfns[waiting]!, bytes, at)) {
-      return placer.addSame(waiting);
-    }
-    if (table.find(hash) && this.isSame(table.pfn, bytes, at)) {
-      placer.addPlaced(table.byteOffset, table.size, table.size === this.reader.pageSize ? 0 : this.flag);
-      return table.size;
-    }
-    return 0;
-  }
-
-  private isSame(pfn: number, bytes: Buffer, at: number): boolean {
-    const { reader, other } = this;
+  protected isSame(pfn: number): boolean {
+    const { reader, other, bytes, at } = this;
     return reader.read(pfn * reader.pageSize, other) && other.compare(bytes, at, at + reader.pageSize) === 0;
+  }
+
+  protected flagsOf(size: number): number {
+    return size === this.reader.pageSize ? 0 : this.flag;
   }
 }

@@ -10,9 +10,10 @@ import { scanForVmcoreinfo } from '../kernel/scan-vmcoreinfo.ts';
 import { supplement } from '../kernel/supplement.ts';
 import { MAX_VMCOREINFO_BYTES, Vmcoreinfo, vmcoreinfoFromNotes } from '../kernel/vmcoreinfo.ts';
 import type { DumpFile, MemoryReader } from '../read/dump-file.ts';
+import { endOf } from '../read/extents.ts';
 import { isLive } from '../read/live.ts';
 import { parseNotes } from '../read/notes.ts';
-import { findMask, type MaskSource } from '../sme/mask.ts';
+import { chooseMask, findMask, type MaskSource } from '../sme/mask.ts';
 import type { InputReport, InputRequest } from './report.ts';
 
 export interface Description {
@@ -94,6 +95,34 @@ export async function describe(
     if (description.machine.memoryMap !== undefined) return description;
   }
   return alone;
+}
+
+/** What the notes alone say, for work that asks nothing of the memory, of any architecture. */
+export function describeByNotes(file: DumpFile): Description {
+  const text = vmcoreinfoFromNotes(parseNotes(file.notes, file.littleEndian));
+  const info = text === undefined ? undefined : new Vmcoreinfo(text);
+  const { mask, source } = chooseMask(info?.number('sme_mask'), undefined, undefined, endOf(file.memory));
+  const physBase = info?.number('phys_base');
+  return {
+    machine: {
+      arch: file.machine ?? 'x86_64',
+      release: info?.release,
+      releaseInMemory: undefined,
+      utsname: undefined,
+      physBase: physBase ?? (file.format === 'kdump' ? file.physBase : 0n),
+      pageTableLevels: undefined,
+      symbols: undefined,
+      memoryMap: undefined,
+      unreadable: undefined,
+      kernelFreePages: undefined,
+      warnings: [],
+    },
+    info,
+    infoFrom: info === undefined ? undefined : 'note',
+    encryptionMask: mask,
+    encryptionMaskFrom: source,
+    warnings: [],
+  };
 }
 
 function describeWith(

@@ -185,7 +185,13 @@ function recordsOf(
   );
 }
 
-type Emitted = Pick<LogReport, 'records' | 'lostRecords' | 'sizeBytes'>;
+/** How much of the log can be read, for who does not want its text. @throws SmeltError NO_LOG, INTERRUPTED */
+export function countLog(described: Described, signal: AbortSignal): Promise<Emitted> {
+  const records = recordsOf(described, { partialDmesg: false }, () => {});
+  return emit(described.file.path, records, () => {}, signal);
+}
+
+export type Emitted = Pick<LogReport, 'records' | 'lostRecords' | 'sizeBytes'>;
 
 /** @throws SmeltError NO_LOG where there are records and none can be read */
 async function emit(

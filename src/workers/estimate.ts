@@ -68,6 +68,7 @@ export async function estimate(
     ),
     missingPages,
     cutPages: thread.reader.cutPages - cutBefore,
+    states: undefined,
     dedup: undefined,
   };
 }

@@ -53,21 +53,32 @@ export async function withInput<T>(
   first: (described: Described) => Promise<void> = async () => {},
 ): Promise<T> {
   const file = openDump(...inputsOf(request));
-  let helpers: Helpers | undefined;
-  try {
-    const wanted = Math.max(1, request.threads ?? defaultThreads());
-    const plan = planWindows(file, wanted);
-    // More threads than windows have nothing to do.
-    const others = Math.min(wanted, plan.starts.length) - 1;
-    helpers = others > 0 ? await startHelpers(others) : undefined;
-    const mmap = request.mmap ?? !isInMemory(file);
+  const mmap = request.mmap ?? !isInMemory(file);
+  return withHelpers(file, request, async (planned) => {
     const known = await describing(file, mmap, request, observer, signal, async (described) => {
       await first(described);
       const { reader, description } = described;
       const verdict = await judgeInput(described, signal);
       return { description, verdict, mmap: reader.mapped, report: inputReport(file, request, description) };
     });
-    return await work({ file, plan, helpers, ...known });
+    return work({ ...planned, ...known });
+  });
+}
+
+/** Of an open file: its windows, and helpers on their way to them. Closes the file. */
+export async function withHelpers<T>(
+  file: DumpFile,
+  { threads }: Pick<InputRequest, 'threads'>,
+  work: (planned: Pick<Input, 'file' | 'plan' | 'helpers'>) => Promise<T>,
+): Promise<T> {
+  let helpers: Helpers | undefined;
+  try {
+    const wanted = Math.max(1, threads ?? defaultThreads());
+    const plan = planWindows(file, wanted);
+    // More threads than windows have nothing to do.
+    const others = Math.min(wanted, plan.starts.length) - 1;
+    helpers = others > 0 ? await startHelpers(others) : undefined;
+    return await work({ file, plan, helpers });
   } finally {
     await helpers?.close();
     closeDump(file);
@@ -89,14 +100,15 @@ export async function withDescription<T>(
   }
 }
 
-/** Says what the input is as soon as that is known. */
-async function describing<T>(
+/** Says what the input is as soon as that is known. `orLess`: gives a description where the usual one cannot be made. */
+export async function describing<T>(
   file: DumpFile,
   mmap: boolean,
   request: InputRequest,
   observer: Watcher,
   signal: AbortSignal,
   work: (described: Described) => Promise<T>,
+  orLess?: (error: unknown) => Description,
 ): Promise<T> {
   const reader = await openReader(file, mmap);
   try {
@@ -105,7 +117,10 @@ async function describing<T>(
       await breathe();
       stopIfAborted(signal);
     };
-    const description = await describe(file, reader, request, search, look);
+    const description = await describe(file, reader, request, search, look).catch((error: unknown) => {
+      if (orLess === undefined) throw error;
+      return orLess(error);
+    });
     observer.onInput(inputReport(file, request, description));
     return await work({ file, reader, description });
   } finally {
@@ -123,7 +138,7 @@ export function judgeInput({ file, reader, description }: Described, signal: Abo
 }
 
 /** All files that are read. */
-function inputsOf({
+export function inputsOf({
   input,
   moreParts = [],
 }: Pick<InputRequest, 'input' | 'moreParts'>): [string, ...string[]] {

@@ -34,6 +34,8 @@ export interface JobTarget {
   readonly outlets: readonly Outlet[];
   /** Of each of them, where they are kdump-compressed. */
   readonly layout: KdumpLayout | undefined;
+  /** Pages get their places and are not written: somebody only wants to know. */
+  readonly dataless?: boolean;
 }
 
 /** Where the windows' slices of both bitmaps are while the work goes on. */
@@ -87,6 +89,7 @@ const PHASE_INDEX: Readonly<Record<SharedPhase, number>> = {
   zeros: 2,
   compress: 3,
   copy: 4,
+  gather: 5,
 };
 const PHASES = Object.keys(PHASE_INDEX).length;
 
@@ -135,7 +138,7 @@ export function* takeWindows(
   seat: number | undefined,
 ): Generator<number> {
   for (const turn of takeTurns(shared, phase, plan.starts.length, seat)) {
-    yield phase === 'compress' ? order[turn]! : turn;
+    yield phase === 'compress' || phase === 'gather' ? order[turn]! : turn;
   }
 }
 

@@ -76,7 +76,10 @@ export interface DumpRequest extends InputRequest {
 }
 
 /** Names of all files that the request has written. */
-export function outputPaths({ output, moreOutputs = [] }: DumpRequest): readonly string[] {
+export function outputPaths({
+  output,
+  moreOutputs = [],
+}: Pick<DumpRequest, 'output' | 'moreOutputs'>): readonly string[] {
   return output === undefined ? [] : [output, ...moreOutputs];
 }
 
@@ -117,6 +120,23 @@ export interface RearrangeRequest {
   readonly requireEncryptedTarget: boolean;
 }
 
+/** Where pages go that are taken as they are stored. */
+export interface GatherRequest
+  extends Pick<
+    DumpRequest,
+    | 'input'
+    | 'moreParts'
+    | 'output'
+    | 'threads'
+    | 'codec'
+    | 'compressionLevel'
+    | 'codecMaker'
+    | 'overwrite'
+    | 'keepIncomplete'
+    | 'requireEncryptedTarget'
+    | 'workDir'
+  > {}
+
 /** A validated command line of `smelt sme`. */
 export interface SmeRequest extends InputRequest {
   /** Where the two bitmaps of the census go; undefined: nowhere. */
@@ -126,9 +146,10 @@ export interface SmeRequest extends InputRequest {
 
 /**
  * `search` is for VMCOREINFO, in a dump without the note; most dumps do without. `census` counts page tables instead of the
- * pages that they map; `zeros` looks for pages of zeros before any is written, and `copy` writes pages as they are.
+ * pages that they map; `zeros` looks for pages of zeros before any is written, `copy` writes pages as they are in memory, and
+ * `gather` as they are stored.
  */
-export type Phase = 'search' | 'census' | 'classify' | 'zeros' | 'compress' | 'copy';
+export type Phase = 'search' | 'census' | 'classify' | 'zeros' | 'compress' | 'copy' | 'gather';
 
 /** Told at the start of the work and then again and again; the numbers of a phase only grow. */
 export interface Progress {
@@ -260,6 +281,82 @@ export interface RearrangeReport {
   readonly input: { readonly records: number; readonly sizeBytes: number };
   /** Looked at for --require-encrypted-target. */
   readonly targetProtection: TargetProtection | undefined;
+  readonly totalMs: number;
+  readonly peakRssBytes: number;
+  readonly warnings: readonly string[];
+}
+
+/** A validated command line of `smelt salvage`; without an output nothing is written. */
+export interface SalvageRequest extends GatherRequest, InputRequest {
+  /** Only looks at what can be saved. */
+  readonly dryRun: boolean;
+}
+
+/** Why a page that a broken dump should have is lost. */
+export interface LostPages {
+  /** Marked as missing in the dump itself, which was never finished. */
+  readonly neverWritten: number;
+  /** Its descriptor or its bytes lie behind the end, or where the stream has nothing. */
+  readonly cutOff: number;
+  /** Its descriptor says what cannot be. */
+  readonly badDescriptor: number;
+  /** Its bytes do not unpack to a page. */
+  readonly notWhole: number;
+  /** It is stored as it is, and some of its bytes are also another page's. */
+  readonly overlapping: number;
+  /** The system refused to read it. */
+  readonly unreadable: number;
+  /** Nobody here can unpack it. */
+  readonly noCodec: number;
+  /** In a part of a split dump that was not given. */
+  readonly otherPart: number;
+}
+
+/** What `smelt salvage` tells. */
+export interface SalvageReport {
+  readonly input: InputReport;
+  /** What was seen to be wrong with the file as a whole: sentences. */
+  readonly damage: readonly string[];
+  readonly output: {
+    /** Undefined: nothing was written. */
+    readonly path: string | undefined;
+    readonly sizeBytes: number;
+    readonly codec: CodecName | undefined;
+    /** "libzstd 1.5.4 (native)"; undefined where pages stay packed as they were. */
+    readonly codecMaker: string | undefined;
+  };
+  /** Page frames that the dump should have, and those of them that it has whole. */
+  readonly claimedPages: number;
+  readonly savedPages: number;
+  readonly lostPages: number;
+  readonly lost: LostPages;
+  /** How many runs of page frames are lost; the first and the last of them. */
+  readonly lostRanges: number;
+  readonly firstLost: { readonly pfn: number; readonly count: number } | undefined;
+  readonly lastLost: { readonly pfn: number; readonly count: number } | undefined;
+  /** CPUs whose registers are there. */
+  readonly cpus: number;
+  /** Of the kernel log; undefined where it cannot be found, and then why. */
+  readonly log: { readonly records: number; readonly lostRecords: number } | undefined;
+  readonly noLog: string | undefined;
+  readonly targetProtection: TargetProtection | undefined;
+  readonly threads: number;
+  readonly phases: readonly PhaseReport[];
+  readonly totalMs: number;
+  readonly peakRssBytes: number;
+  readonly warnings: readonly string[];
+}
+
+/** What `smelt --reassemble` tells. */
+export interface ReassembleReport {
+  readonly input: InputReport;
+  readonly output: { readonly path: string; readonly sizeBytes: number };
+  /** Page frames in the output, pages of zeros among them, and those of them that the parts have no bytes of. */
+  readonly pages: number;
+  readonly missingPages: number;
+  readonly targetProtection: TargetProtection | undefined;
+  readonly threads: number;
+  readonly phases: readonly PhaseReport[];
   readonly totalMs: number;
   readonly peakRssBytes: number;
   readonly warnings: readonly string[];

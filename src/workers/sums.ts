@@ -35,7 +35,7 @@ export function sumClassified(results: readonly ClassifyResult[]): Classified {
 }
 
 export function sumCompressed(results: readonly CompressResult[]): CompressResult {
-  const sum = (key: Exclude<keyof CompressResult, 'dedup'>) =>
+  const sum = (key: Exclude<keyof CompressResult, 'dedup' | 'states'>) =>
     results.reduce((total, r) => total + r[key], 0);
   return {
     dataBytes: sum('dataBytes'),
@@ -44,6 +44,7 @@ export function sumCompressed(results: readonly CompressResult[]): CompressResul
     undecidedZeroPages: sum('undecidedZeroPages'),
     missingPages: sum('missingPages'),
     cutPages: sum('cutPages'),
+    states: sumStates(results.flatMap(({ states }) => (states === undefined ? [] : [states]))),
     dedup: sumDedup(results.flatMap((r) => r.dedup ?? [])),
   };
 }
@@ -63,6 +64,10 @@ export function withZeroPages(compressed: CompressResult, zero: ZeroResult): Com
     zeroPages: compressed.zeroPages + zero.zeroPages,
     undecidedZeroPages: compressed.undecidedZeroPages + zero.undecidedZeroPages,
   };
+}
+
+function sumStates(all: readonly (readonly number[])[]): readonly number[] | undefined {
+  return all[0]?.map((_, state) => all.reduce((total, states) => total + states[state]!, 0));
 }
 
 function sumDedup(results: readonly DedupResult[]): DedupResult | undefined {

@@ -4,7 +4,7 @@ import { type ErrorCode, SmeltError, type SmeltErrorOptions } from '../errors.ts
 import type { CensusPart, CensusPlan } from '../sme/census/plan.ts';
 import { walkTables } from './census-phase.ts';
 import { type ClassifyResult, classifyWindows } from './classify-phase.ts';
-import { type CompressResult, compressWindows } from './compress-phase.ts';
+import { type CompressResult, compressWindows, type Gathering } from './compress-phase.ts';
 import { type CopyTask, copyWindows } from './copy-phase.ts';
 import { type Job, type Part, SEAT } from './job.ts';
 import { drain } from './steps.ts';
@@ -16,10 +16,11 @@ export type Task =
   | { readonly phase: 'classify' }
   | { readonly phase: 'zeros' }
   | { readonly phase: 'compress'; readonly parts: readonly Part[] }
+  | ({ readonly phase: 'gather'; readonly parts: readonly Part[] } & Gathering)
   | CopyTask;
 
 /** What is left to do when it is settled which pages are kept. */
-export type LastTask = Extract<Task, { phase: 'compress' | 'copy' }>;
+export type LastTask = Extract<Task, { phase: 'compress' | 'copy' | 'gather' }>;
 
 /** What is sent to a thread. The job comes with each task: any thread may be the one that takes it. */
 export interface Order {
@@ -70,7 +71,8 @@ export async function phaseSteps(
     case 'zeros':
       return dropZeroPages(thread, seat);
     case 'compress':
-      return compressWindows(thread, await thread.openCodec(), task.parts, seat);
+    case 'gather':
+      return compressWindows(thread, await thread.openCodec(), task, seat);
     case 'copy':
       return copyWindows(thread, task, seat);
   }

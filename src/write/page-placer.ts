@@ -32,6 +32,8 @@ export interface PlacerTarget {
   /** The number with this index, which all threads share, is the first byte behind all data that has a place. */
   readonly nextByte: BigInt64Array;
   readonly index: number;
+  /** Only descriptors are written. */
+  readonly dataless?: boolean;
 }
 
 /** Told of each page that waited as number `index`, with bytes of its own, once they are in the output. */
@@ -114,11 +116,11 @@ export class PagePlacer {
 
   /** Data first, descriptors behind: a descriptor in the file never points to bytes that are not there. Yields as `writeAt` does. */
   *flush(): Generator<void, void> {
-    const { outlet, descOffset, zeroPageOffset, nextByte, index } = this.target;
+    const { outlet, descOffset, zeroPageOffset, nextByte, index, dataless } = this.target;
     if (this.count === 0) return;
     const base = Number(Atomics.add(nextByte, index, BigInt(this.used)));
-    yield* writeAt(outlet, this.data.subarray(0, this.used), base);
-    if (this.used > 0) this.behind?.wrote(base, this.used);
+    if (!dataless) yield* writeAt(outlet, this.data.subarray(0, this.used), base);
+    if (this.used > 0 && !dataless) this.behind?.wrote(base, this.used);
     const { descriptors, place, elsewhere, onPlaced } = this;
     for (let i = 0, at = 0; i < this.count; i++, at += DESCRIPTOR_WORDS) {
       const where = place[i]!;

@@ -285,7 +285,6 @@ describe('a wrong command line', () => {
   test.each([
     '-X',
     '-e',
-    '--reassemble',
     '--eppic',
     '--xen-syms',
     '--xen_phys_start',

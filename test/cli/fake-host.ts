@@ -6,6 +6,8 @@ import type {
   Engine,
   Host,
   RearrangeEngine,
+  ReassembleEngine,
+  SalvageEngine,
   Sink,
   SmeEngine,
   UsageEngine,
@@ -60,6 +62,8 @@ export interface FakeHostOptions {
   vmcoreinfo?: VmcoreinfoEngine;
   usage?: UsageEngine;
   rearrange?: RearrangeEngine;
+  reassemble?: ReassembleEngine;
+  salvage?: SalvageEngine;
   /** Without it standard input is a terminal. */
   stdin?: Stdin;
   luks?: Awaited<ReturnType<Host['loadLuks']>>;
@@ -93,6 +97,10 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
     openStdin: () => options.stdin ?? 'terminal',
     loadRearrange: async () =>
       options.rearrange ?? (async () => Promise.reject(new Error('nothing is rearranged in this test'))),
+    loadReassemble: async () =>
+      options.reassemble ?? (async () => Promise.reject(new Error('nothing is joined in this test'))),
+    loadSalvage: async () =>
+      options.salvage ?? (async () => Promise.reject(new Error('nothing is saved in this test'))),
     loadLive: async () =>
       options.live ??
       (() => {

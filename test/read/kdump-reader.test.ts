@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { CODEC_NAMES, type CodecName, type PageCodec } from '../../src/codec/codec.ts';
 import { openCodec } from '../../src/codec/makers.ts';
 import type { KdumpDumpFile, MemoryReader } from '../../src/read/dump-file.ts';
-import { PFNS_PER_RANK } from '../../src/read/kdump.ts';
+import { PFNS_PER_RANK } from '../../src/read/kdump-file.ts';
 import { createKdumpReader } from '../../src/read/kdump-reader.ts';
 import { buildKdump, codecFlags, type KdumpOptions, type PageDescFields } from '../build/kdump.ts';
 import { type PageData, pageContent } from '../build/page-content.ts';

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type ErrorCode, SmeltError } from '../../src/errors.ts';
 import type { KdumpDumpFile } from '../../src/read/dump-file.ts';
-import { PFNS_PER_RANK } from '../../src/read/kdump.ts';
+import { PFNS_PER_RANK } from '../../src/read/kdump-file.ts';
 import { bitmapBytes, DiskDumpHeader as OurHeader } from '../../src/read/kdump-layout.ts';
 import { createKdumpReader } from '../../src/read/kdump-reader.ts';
 import { parseNotes } from '../../src/read/notes.ts';

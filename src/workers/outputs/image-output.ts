@@ -13,13 +13,12 @@ import { type Outlet, outletOf, writeAt } from '../../write/outlet.ts';
 import { layoutLime, layoutRaw } from '../../write/raw.ts';
 import type { Scratch } from '../../write/scratch.ts';
 import type { OutputNotes } from '../headers.ts';
-import type { Input } from '../input.ts';
 import { bitmapsIn, type JobTarget } from '../job.ts';
 import { drain, takeSteps } from '../steps.ts';
 import type { KeptBits } from '../sums.ts';
 import type { Thread } from '../thread.ts';
 import type { LastTask } from '../worker.ts';
-import type { Output, Settled, WrittenFile } from './output.ts';
+import type { Output, OutputInput, Settled, WrittenFile } from './output.ts';
 
 /** In every one of them. Source: elf.h. */
 const EM_X86_64 = 62;
@@ -36,7 +35,7 @@ export class ImageOutput implements Output {
   private readonly outlet: Outlet;
   private readonly scratch: Scratch;
   private readonly format: ImageFormat;
-  private readonly input: Input;
+  private readonly input: OutputInput;
   private readonly notes: OutputNotes;
   private readonly eraseInfoOf: (kept: KeptBits) => Uint8Array;
   private layout: (ImageLayout & Partial<Pick<ElfLayout, 'flags'>>) | undefined;
@@ -45,7 +44,7 @@ export class ImageOutput implements Output {
     to: Destination,
     scratch: Scratch,
     format: ImageFormat,
-    input: Input,
+    input: OutputInput,
     notes: OutputNotes,
     eraseInfoOf: (kept: KeptBits) => Uint8Array,
   ) {

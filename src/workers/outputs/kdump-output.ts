@@ -33,7 +33,7 @@ export class KdumpOutput implements Output {
   private eraseInfo: Uint8Array = new Uint8Array(0);
   private level = 0;
 
-  /** `scratch`: needed where the output is a stream. */
+  /** `scratch`: needed where the output is a stream. `dataless`: pages are not written. */
   constructor(
     to: Destination,
     scratch: Scratch | undefined,
@@ -41,6 +41,7 @@ export class KdumpOutput implements Output {
     header: HeaderOf,
     eraseInfoOf: (kept: KeptBits) => Uint8Array,
     shared: Shared,
+    dataless = false,
   ) {
     this.to = to;
     this.layout = layout;
@@ -50,7 +51,7 @@ export class KdumpOutput implements Output {
     this.scratch = scratch;
     const { path, fd } = scratch ?? to.files[0]!;
     const bitmaps = { path, fd, bitmap1Offset: layout.bitmap1Offset, bitmap2Offset: layout.bitmap2Offset };
-    this.job = { bitmaps, outlets: to.outlets.map(outletOf), layout };
+    this.job = { bitmaps, outlets: to.outlets.map(outletOf), layout, dataless };
   }
 
   /** From the first moment on a file says of itself that it is incomplete: even a power cut leaves a readable part. */
@@ -78,7 +79,7 @@ export class KdumpOutput implements Output {
       checkLimit(outlet, eraseAt + eraseInfo.length);
       // No byte of a stream is written twice, if that can be: who puts it in order need not know which one counts.
       if (to.isStream) yield* this.writeHeader(outlet, false, index);
-      if (this.scratch !== undefined || index > 0) yield* this.copyBitmaps(outlet);
+      if (outlet.fd !== this.job.bitmaps.fd) yield* this.copyBitmaps(outlet);
       to.files[index]?.reserve(layout.descOffset, zeroPageOffset - layout.descOffset);
       yield* writeAt(outlet, Buffer.alloc(layout.blockSize), zeroPageOffset);
       yield* writeAt(outlet, eraseInfo, eraseAt);

@@ -7,20 +7,25 @@ import { openStream } from '../../write/stream.ts';
 import { openTarget, type TargetFile } from '../../write/target-file.ts';
 import { type Erasing, eraseInfoIn } from '../erase.ts';
 import { headerOf, outputNotes } from '../headers.ts';
-import type { Input } from '../input.ts';
 import type { Shared } from '../job.ts';
 import { type DumpRequest, outputPaths } from '../report.ts';
 import type { KeptBits } from '../sums.ts';
 import { ImageOutput } from './image-output.ts';
 import { KdumpOutput } from './kdump-output.ts';
-import type { Output } from './output.ts';
+import type { Output, OutputInput } from './output.ts';
+
+/** What of a request decides about the output. */
+export type OutputRequest = Pick<
+  DumpRequest,
+  'output' | 'moreOutputs' | 'stream' | 'mostBytes' | 'format' | 'overwrite' | 'workDir' | 'codec'
+>;
 
 /** @throws SmeltError TARGET, WRITE; then nothing of it is left */
 export function openOutput(
-  request: DumpRequest,
-  input: Input,
+  request: OutputRequest,
+  input: OutputInput,
   shared: Shared,
-  erasing: Erasing | undefined,
+  erasing?: Erasing,
 ): Output {
   const { file, description, plan } = input;
   const { stream, mostBytes, format = 'kdump' } = request;
@@ -45,10 +50,25 @@ export function openOutput(
   }
 }
 
+/** An output that nobody wants to keep, to know what would be in it: all but the pages' own bytes are in a working file. */
+export function openUnkeptOutput(
+  { codec, workDir }: OutputRequest,
+  { file, description, plan }: OutputInput,
+  shared: Shared,
+): Output {
+  const notes = outputNotes(file.notes, description);
+  const layout = layoutKdump(file.pageSize, notes.blob.length, plan.maxMapnr);
+  const scratch = openScratch(layout.descOffset, workDir);
+  const outlet = { path: scratch.path, fd: scratch.fd, mostBytes: undefined, stream: undefined };
+  const header = headerOf(file, description, notes, codec, plan.maxMapnr);
+  const eraseInfoOf = (kept: KeptBits) => eraseInfoIn(file, plan, kept, undefined);
+  return new KdumpOutput(new Destination([outlet], []), scratch, layout, header, eraseInfoOf, shared, true);
+}
+
 /** About what the output will take, with so many pages stored, of which so many are zeros, and so many bytes of page data. */
 export function expectedBytes(
-  { format = 'kdump' }: DumpRequest,
-  { file, description, plan }: Input,
+  { format = 'kdump' }: OutputRequest,
+  { file, description, plan }: OutputInput,
   { keptPages, zeroPages, dataBytes }: { keptPages: number; zeroPages: number; dataBytes: number },
 ): number {
   const { pageSize } = file;

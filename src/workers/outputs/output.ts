@@ -1,10 +1,14 @@
 /** What a dump becomes: where its pages go, what stands around them, and how it is made whole. */
 
 import type { Destination } from '../../write/destination.ts';
+import type { Input } from '../input.ts';
 import type { JobTarget } from '../job.ts';
 import type { KeptBits } from '../sums.ts';
 import type { Thread } from '../thread.ts';
 import type { LastTask } from '../worker.ts';
+
+/** What of the input decides about the output. */
+export type OutputInput = Pick<Input, 'file' | 'description' | 'plan'>;
 
 export interface Output {
   /** What the threads have to know. */

@@ -1,0 +1,59 @@
+/** A dump that is cut short or damaged, opened as far as it can be believed, with what is wrong with it. */
+
+import { closeSync } from 'node:fs';
+import { SmeltError } from '../errors.ts';
+import { elf } from '../read/elf.ts';
+import { openForReading } from '../read/file.ts';
+import { isFlattened } from '../read/flattened.ts';
+import { DISKDUMP_SIGNATURE } from '../read/kdump-layout.ts';
+import { partOf, type Source } from '../read/source.ts';
+import type { Broken } from './broken.ts';
+import { openBrokenElf } from './elf.ts';
+import { beginsWithRecords, indexBroken } from './flattened.ts';
+import { openBrokenKdump } from './kdump.ts';
+import { joinBroken } from './parts.ts';
+
+/** @throws SmeltError where nothing of it can be believed, and INPUT_OPEN, INPUT_READ, UNSUPPORTED */
+export function openBroken(path: string, ...more: readonly string[]): Broken {
+  const opened: Broken[] = [];
+  try {
+    for (const each of [path, ...more]) opened.push(openOne(each));
+    return opened.length === 1 ? opened[0]! : joinBroken(opened);
+  } catch (error) {
+    for (const { file } of opened) closeSync(file.fd);
+    throw error;
+  }
+}
+
+function openOne(path: string): Broken {
+  const { fd, fileBytes } = openForReading(path);
+  try {
+    const plain: Source = { path, fd, fileBytes, flat: undefined };
+    const head = headOf(plain);
+    if (head.length === 0) {
+      throw new SmeltError('TRUNCATED', `${path}: is empty`, { hint: 'Nothing of the dump is there.' });
+    }
+    if (!isFlattened(head) && !beginsWithRecords(plain)) return openFormat(plain, head, []);
+    const { flat, damage } = indexBroken(plain);
+    const source: Source = { path, fd, fileBytes: flat.place.at(-1)!, flat };
+    return openFormat(source, headOf(source), damage);
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+function openFormat(source: Source, head: Buffer, damage: readonly string[]): Broken {
+  if (head.toString('latin1', 0, 8) === DISKDUMP_SIGNATURE) {
+    throw new SmeltError(
+      'UNSUPPORTED',
+      `${source.path}: was written by the diskdump facility of old kernels, which is not supported`,
+    );
+  }
+  const broken = elf.probe(head) ? openBrokenElf(source) : openBrokenKdump(source);
+  return { ...broken, damage: [...damage, ...broken.damage] };
+}
+
+function headOf(source: Source): Buffer {
+  return partOf(source, 'its beginning', 0, Math.min(4096, source.fileBytes));
+}
