@@ -84,11 +84,14 @@ export interface OpenedElf {
   readonly cut: readonly string[];
 }
 
+/** Of segments that a damaged header may have, those that can be. */
+export type Repair = (segments: readonly LoadSegment[]) => readonly LoadSegment[];
+
 /**
- * `cutShort`: a file that ends before what it promises is opened all the same; `stored` then says what it should have.
+ * With `repair` a file that ends before what it promises is opened all the same; `stored` then says what it should have.
  * @throws SmeltError
  */
-export function openElf(source: Source, cutShort: boolean): OpenedElf {
+export function openElf(source: Source, repair?: Repair): OpenedElf {
   const { path } = source;
   const ident = ElfIdent.read(partOf(source, 'the ELF header', 0, ElfIdent.size));
   const littleEndian = ident.ei_data === ELFDATA2LSB;
@@ -116,13 +119,9 @@ export function openElf(source: Source, cutShort: boolean): OpenedElf {
   }
   const count = header.e_phnum === PN_XNUM ? realPhnum(source, header.e_shoff, littleEndian) : header.e_phnum;
   const cut: string[] = [];
-  const { segments, noteRanges } = readProgramHeaders(
-    source,
-    header,
-    count,
-    littleEndian,
-    cutShort ? cut : undefined,
-  );
+  const read = readProgramHeaders(source, header, count, littleEndian, repair && cut);
+  const { noteRanges } = read;
+  const segments = repair === undefined ? read.segments : repair(read.segments);
 
   const stored = extentsOf(
     segments.map(({ paddr, filesz, byteOffset }) => ({ paddr, sizeBytes: filesz, byteOffset })),
@@ -165,12 +164,14 @@ function realPhnum(source: Source, e_shoff: number, littleEndian: boolean): numb
   return Elf64Shdr.read(raw, 0, littleEndian).sh_info;
 }
 
-interface LoadSegment {
+export interface LoadSegment {
   readonly vaddr: bigint;
   readonly paddr: number;
   readonly byteOffset: number;
   readonly filesz: number;
   readonly memsz: number;
+  /** As it stands, though the file may have more. */
+  readonly askedMemsz: number;
 }
 
 function readProgramHeaders(
@@ -236,6 +237,7 @@ function readProgramHeaders(
         byteOffset: p.p_offset,
         filesz: p.p_filesz,
         memsz: Math.max(p.p_memsz, p.p_filesz),
+        askedMemsz: p.p_memsz,
       });
     }
   }
@@ -246,5 +248,5 @@ export const elf: Format<ElfDumpFile> = {
   name: 'ELF',
   probe: (head) =>
     head.length >= 4 && ElfIdent.size <= head.length && ElfIdent.read(head).magic === ELF_MAGIC,
-  open: (source) => openElf(source, false).file,
+  open: (source) => openElf(source).file,
 };

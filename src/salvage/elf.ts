@@ -1,16 +1,29 @@
 /** An ELF core that is cut short: the memory whose bytes are in the file, page by page. */
 
 import type { ElfDumpFile, Extents } from '../read/dump-file.ts';
-import { openElf } from '../read/elf.ts';
+import { type LoadSegment, openElf } from '../read/elf.ts';
 import { extentsOf, type Segment } from '../read/extents.ts';
 import { comma } from '../read/file.ts';
 import { missingRanges, type Source } from '../read/source.ts';
 import { type Broken, endsAt } from './broken.ts';
 
+/** Memory that the file is not even said to have the bytes of, at most: makedumpfile -E leaves out that much and more of no machine. */
+const MOST_LEFT_OUT = 2 ** 40;
+/** Between two ranges of memory, at most. */
+const MOST_HOLE = 2 ** 44;
+
 /** @throws SmeltError where its headers lead to no memory at all */
 export function openBrokenElf(source: Source): Broken {
-  const { file, cut } = openElf(source, true);
-  const damage = cut.length === 0 ? [] : [`${endsAt(source)}, and it should have ${cut.join(', ')}`];
+  let dropped = 0;
+  const { file, cut } = openElf(source, (segments) => {
+    const possible = withoutImpossible(segments);
+    dropped = segments.length - possible.length;
+    return possible;
+  });
+  const damage = [
+    ...(cut.length === 0 ? [] : [`${endsAt(source)}, and it should have ${cut.join(', ')}`]),
+    ...(dropped === 0 ? [] : [`${comma(dropped)} of its program headers say what cannot be`]),
+  ];
   const { stored, lostPages } = present(file);
   if (lostPages === 0) return { file, claimed: undefined, damage };
   return {
@@ -18,6 +31,28 @@ export function openBrokenElf(source: Source): Broken {
     claimed: file.stored,
     damage: [...damage, `the data of ${comma(lostPages)} pages are not in the file`],
   };
+}
+
+/** One program header that is damaged must not make a machine of petabytes. */
+function withoutImpossible(segments: readonly LoadSegment[]): LoadSegment[] {
+  const sizes = segments.map((segment) => ({
+    ...segment,
+    // Never more bytes than memory.
+    memsz: segment.askedMemsz,
+    filesz: Math.min(segment.filesz, segment.askedMemsz),
+  }));
+  const leftOut = sizes.reduce((sum, { memsz, filesz }) => sum + memsz - filesz, 0);
+  const backed =
+    leftOut <= MOST_LEFT_OUT ? sizes : sizes.map((segment) => ({ ...segment, memsz: segment.filesz }));
+  let end = 0;
+  const possible = new Set<LoadSegment>();
+  for (const segment of [...backed].sort((a, b) => a.paddr - b.paddr)) {
+    if (segment.paddr - end > MOST_HOLE) break;
+    end = Math.max(end, segment.paddr + segment.memsz);
+    possible.add(segment);
+  }
+  // In the order of the file: of two that overlap the first one counts.
+  return backed.filter((segment) => possible.has(segment));
 }
 
 /** What the file has whole pages of: a page of which one byte is missing is not there. */
