@@ -5,7 +5,7 @@ import { type DumpReport, type DumpRequest, outputPaths } from '../workers/repor
 import { parseConvert, parseDump } from './args.ts';
 import { checked } from './check-params.ts';
 import { type DisplayOptions, MessageLevel } from './display.ts';
-import { exitCodeOf, reportFailure, reportWarnings } from './errors-out.ts';
+import { finalCode, reportFailure, reportWarnings } from './errors-out.ts';
 import { withInputHint, withSpaceHint } from './hints.ts';
 import type { Host } from './host.ts';
 import { jsonReport } from './json.ts';
@@ -50,6 +50,11 @@ async function runRequest(
   host: Host,
 ): Promise<number> {
   if (given(tokens, 'check-params')) return checked(display, host);
+  if (request.stream !== undefined && host.isStdoutClosed()) {
+    throw new SmeltError('USAGE', '-F writes the dump to standard output, and that is closed', {
+      hint: 'Redirect it to a file or a pipe: smelt -F VMCORE > DUMPFILE.',
+    });
+  }
   if (request.stream !== undefined && host.stdout.isTTY) {
     throw new SmeltError('USAGE', '-F would write the dump to this terminal', {
       hint: 'Redirect it to a file or a pipe: smelt -F VMCORE > DUMPFILE.',
@@ -81,7 +86,7 @@ async function runRequest(
     const error = withSpaceHint(withInputHint(failure, request.input), request);
     reportFailure(error, observer.warnings, display, host);
     // Another program must not go on where this one stopped.
-    return observer.streamBegan ? error.exitCode : exitCodeOf(error, host);
+    return observer.streamBegan ? error.exitCode : finalCode(error, tokens, host);
   }
 }
 

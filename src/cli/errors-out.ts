@@ -5,6 +5,7 @@ import { type DisplayOptions, MessageLevel } from './display.ts';
 import type { Host } from './host.ts';
 import { jsonFailure } from './json.ts';
 import { coloured, hang, printable, Style, widthOf } from './text.ts';
+import { given, type Token } from './tokens.ts';
 
 const ERROR_PREFIX = 'smelt: ';
 const WARNING_PREFIX = 'warning: ';
@@ -45,6 +46,11 @@ const FINAL: ReadonlySet<ErrorCode> = new Set([
 /** What a failed dump exits with. Started by image/smelt it tells where somebody else should try. */
 export function exitCodeOf({ code, exitCode }: SmeltError, { env }: Pick<Host, 'env'>): number {
   return env.SMELT_LAUNCHER === undefined || FINAL.has(code) ? exitCode : EXIT_FOR_ANOTHER;
+}
+
+/** The same where the command line has a say: what --config erases nobody else would. */
+export function finalCode(error: SmeltError, tokens: readonly Token[], host: Pick<Host, 'env'>): number {
+  return given(tokens, 'config') ? error.exitCode : exitCodeOf(error, host);
 }
 
 function errorText(error: SmeltError, { stderr, env }: Pick<Host, 'stderr' | 'env'>): string {

@@ -59,7 +59,7 @@ export type DmesgEngine = (
 export type VmcoreinfoEngine = (request: VmcoreinfoRequest, signal: AbortSignal) => Promise<VmcoreinfoReport>;
 /** Counts pages by kind; the engine behind `smelt --mem-usage`. @throws SmeltError */
 export type UsageEngine = (
-  request: InputRequest,
+  request: InputRequest & Pick<DumpRequest, 'workDir'>,
   observer: DumpObserver,
   signal: AbortSignal,
 ) => Promise<UsageReport>;
@@ -125,7 +125,9 @@ export interface Host {
   readonly program: readonly string[];
   /** Calls `listener` with "SIGINT" … until the returned function is called. */
   onSignal(listener: (name: string) => void): () => void;
-  /** Makes an empty file, for whoever started this program. */
+  /** Whether nobody gave this process a standard output. */
+  isStdoutClosed(): boolean;
+  /** Makes an empty file that was not there, for whoever started this program. */
   touch(path: string): void;
   /** Ends the process on the spot. */
   exitNow(code: number): void;

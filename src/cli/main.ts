@@ -4,7 +4,7 @@ import manifest from '../../package.json' with { type: 'json' };
 import { asSmeltError, ExitCode } from '../errors.ts';
 import { chooseCommand } from './commands.ts';
 import { displayOf, MessageLevel } from './display.ts';
-import { exitCodeOf, reportFailure } from './errors-out.ts';
+import { finalCode, reportFailure } from './errors-out.ts';
 import { commandHelp, shortHelp } from './help.ts';
 import type { Host } from './host.ts';
 import { processHost } from './process-host.ts';
@@ -42,7 +42,7 @@ export async function run(argv: readonly string[], host: Host): Promise<number> 
     // A wrong command line is told at any message level: the level itself may be what is wrong.
     const error = asSmeltError(thrown);
     reportFailure(error, [], { ...display, level: display.level | MessageLevel.error }, host);
-    return exitCodeOf(error, host);
+    return finalCode(error, tokens, host);
   }
 }
 

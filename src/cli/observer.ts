@@ -1,6 +1,7 @@
 /** What an engine tells while it runs, on its way to a terminal. */
 
 import type { Walk } from '../arch/walk.ts';
+import { SmeltError, systemReason } from '../errors.ts';
 import type { DumpObserver, InputReport, LogReport } from '../workers/report.ts';
 import { type DisplayOptions, MessageLevel } from './display.ts';
 import { logSize } from './format.ts';
@@ -44,9 +45,13 @@ export class TerminalObserver implements DumpObserver {
   }
 
   onStream(): void {
-    this.streamBegan = true;
     const marker = this.#host.env.SMELT_STREAM_BEGAN;
-    if (marker !== undefined) this.#host.touch(marker);
+    try {
+      if (marker !== undefined) this.#host.touch(marker);
+    } catch (cause) {
+      throw new SmeltError('INTERNAL', `${marker}: cannot be made: ${systemReason(cause)}`, { cause });
+    }
+    this.streamBegan = true;
   }
 
   onLog(log: LogReport): void {

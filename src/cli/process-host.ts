@@ -1,6 +1,6 @@
 /** The host that a started smelt has: this process, its streams, its signals. */
 
-import { readlinkSync, writeFileSync } from 'node:fs';
+import { readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import { ExitCode, errnoName, SmeltError, systemReason } from '../errors.ts';
 import type { Host, Sink } from './host.ts';
@@ -32,7 +32,8 @@ export function processHost(): Host {
         for (const name of ENDING_SIGNALS) process.off(name, listener);
       };
     },
-    touch: (path) => writeFileSync(path, ''),
+    isStdoutClosed,
+    touch: (path) => writeFileSync(path, '', { flag: 'wx', mode: 0o600 }),
     exitNow: (code) => process.exit(code),
   };
 }
@@ -91,6 +92,16 @@ function reportLostOutput(error: Error): void {
   process.exitCode = ExitCode.failed;
   const { message, hint } = lostOutput(error);
   process.stderr.write(`smelt: ${message}\n       ${hint}\n`);
+}
+
+/** Node opens /dev/null for reading and writing where a standard stream is closed; who wants its output lost opens it for writing. */
+function isStdoutClosed(): boolean {
+  try {
+    const flags = /^flags:\s*([0-7]+)$/m.exec(readFileSync('/proc/self/fdinfo/1', 'latin1'))?.[1];
+    return linkTarget('/proc/self/fd/1') === '/dev/null' && (Number.parseInt(flags ?? '0', 8) & 3) === 2;
+  } catch {
+    return false;
+  }
 }
 
 function linkTarget(path: string): string | undefined {

@@ -1,6 +1,6 @@
 /** Standard input as bytes that are asked for: a file or a disk exactly as far as that, a pipe as it comes. */
 
-import { fstatSync, readSync } from 'node:fs';
+import { fstatSync, readSync, statSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { SmeltError, systemReason } from '../errors.ts';
 import type { ByteStream } from '../workers/rearrange.ts';
@@ -25,11 +25,16 @@ export function openStdin(open: () => Readable, signal: AbortSignal): Stdin {
   } catch (cause) {
     throw new SmeltError('INPUT_OPEN', `${NAME}: cannot be read: ${systemReason(cause)}`, { cause });
   }
-  if (stat.isFile() || stat.isBlockDevice()) return fileInput(stat.isFile() ? stat.size : undefined);
-  return streamInput(open(), signal);
+  const isFile = (path: string): boolean => {
+    const there = statSync(path, { throwIfNoEntry: false });
+    return there !== undefined && there.dev === stat.dev && there.ino === stat.ino;
+  };
+  if (stat.isFile() || stat.isBlockDevice())
+    return { ...fileInput(stat.isFile() ? stat.size : undefined), isFile };
+  return { ...streamInput(open(), signal), isFile };
 }
 
-function fileInput(sizeBytes: number | undefined): Stdin {
+function fileInput(sizeBytes: number | undefined): Omit<Stdin, 'isFile'> {
   const buffer = Buffer.alloc(BUFFER_BYTES);
   return {
     name: NAME,
@@ -45,7 +50,7 @@ function fileInput(sizeBytes: number | undefined): Stdin {
   };
 }
 
-function streamInput(stream: Readable, signal: AbortSignal): Stdin {
+function streamInput(stream: Readable, signal: AbortSignal): Omit<Stdin, 'isFile'> {
   const chunks: AsyncIterator<Uint8Array> = stream[Symbol.asyncIterator]();
   const stop = () => stream.destroy(signal.reason);
   signal.addEventListener('abort', stop, { once: true });

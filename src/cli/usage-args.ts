@@ -1,7 +1,7 @@
 /** From tokens to the dump, or machine, whose pages `smelt --mem-usage` counts. */
 
 import { SmeltError } from '../errors.ts';
-import type { InputRequest } from '../workers/report.ts';
+import type { DumpRequest, InputRequest } from '../workers/report.ts';
 import { accessOf, foreignTo, parseRaw, readValues } from './args.ts';
 import type { OptionKey } from './options.ts';
 import type { Token } from './tokens.ts';
@@ -23,7 +23,7 @@ const OF_THE_COUNT: readonly OptionKey[] = [
 ];
 
 /** @throws SmeltError USAGE */
-export function parseUsage(tokens: readonly Token[]): InputRequest {
+export function parseUsage(tokens: readonly Token[]): InputRequest & Pick<DumpRequest, 'workDir'> {
   const raw = parseRaw(tokens, 'dump');
   const values = readValues(raw);
   const foreign = foreignTo(raw, OF_THE_COUNT);
@@ -32,7 +32,7 @@ export function parseUsage(tokens: readonly Token[]): InputRequest {
   if (input === undefined) throw usage('--mem-usage looks at VMCORE, and that is missing');
   if (input === '') throw usage('the name of VMCORE is empty');
   if (more.length > 0) throw usage(`--mem-usage takes one file, and there are ${raw.operands.length}`);
-  return { input, ...accessOf(values) };
+  return { input, ...accessOf(values), workDir: values['work-dir'] };
 }
 
 function usage(message: string): SmeltError {

@@ -19,7 +19,14 @@ import {
   stopIfAborted,
   withDescription,
 } from './input.ts';
-import type { DmesgReport, DmesgRequest, DumpObserver, DumpRequest, LogReport } from './report.ts';
+import {
+  type DmesgReport,
+  type DmesgRequest,
+  type DumpObserver,
+  type DumpRequest,
+  type LogReport,
+  outputPaths,
+} from './report.ts';
 import { peakRssBytes } from './resources.ts';
 import { protectionOf, protectionOfFile, protectionWarning, requireEncrypted } from './target-protection.ts';
 
@@ -129,8 +136,8 @@ async function trySaving(
 export async function checkLogFile({ saveDmesg: path, ...request }: DumpRequest): Promise<void> {
   if (path === undefined) return;
   refuseInputAsOutput(request, path);
-  const { output } = request;
-  if (output !== undefined && namesOf(path).some((name) => namesOf(output).includes(name))) {
+  const outputs = outputPaths(request).flatMap(namesOf);
+  if (namesOf(path).some((name) => outputs.includes(name))) {
     throw new SmeltError('TARGET', `${path}: is DUMPFILE too, and the dump would be written over the log`, {
       hint: 'Give another name for the log.',
     });

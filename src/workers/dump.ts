@@ -7,6 +7,7 @@ import { usedLevel } from '../codec/levels.ts';
 import { asSmeltError, SmeltError } from '../errors.ts';
 import { DumpLevel } from '../filter/page-class.ts';
 import { urgencyOrder } from '../filter/plan.ts';
+import { ErasingReader } from '../kernel/erase/eraser.ts';
 import type { FrameSet } from '../sme/census/frame-set.ts';
 import type { Destination } from '../write/destination.ts';
 import { FORMAT_NAMES } from '../write/formats.ts';
@@ -95,13 +96,16 @@ export async function dump(
   const first = async (described: Described) => {
     walk = asked.vtop === undefined ? undefined : walkIn(described, asked.vtop);
     if (walk !== undefined) observer.onWalk?.(walk);
-    if (asked.saveDmesg !== undefined)
-      saved = await saveDmesg(asked.saveDmesg, asked, described, observer, signal);
     if (rules !== undefined)
       erasing = await findErasures(eraseConfig!, rules, vmlinuxFile!, described, async () => {
         await breathe();
         stopIfAborted(signal);
       });
+    // What is erased is not to be found in the log either.
+    const reader =
+      erasing === undefined ? described.reader : new ErasingReader(described.reader, erasing.plan);
+    if (asked.saveDmesg !== undefined)
+      saved = await saveDmesg(asked.saveDmesg, asked, { ...described, reader }, observer, signal);
   };
   const work = async (input: Input) => {
     const { request, codec, warnings } = await means;

@@ -14,7 +14,7 @@ import { judge, type Verdict } from '../sme/verdict/verdict.ts';
 import { incompleteName, isSameFile } from '../write/target-file.ts';
 import { type Description, describe } from './describe.ts';
 import { type Helpers, startHelpers } from './helpers.ts';
-import type { DumpObserver, InputReport, InputRequest } from './report.ts';
+import type { DumpObserver, DumpRequest, InputReport, InputRequest } from './report.ts';
 import { defaultThreads } from './resources.ts';
 import { searchWith } from './search.ts';
 import { openReader } from './thread.ts';
@@ -137,7 +137,7 @@ export function judgeInput({ file, reader, description }: Described, signal: Abo
   return judge(file, reader, description, { look, capture: captureEncryption });
 }
 
-/** All files that are read. */
+/** All files of the dump. */
 export function inputsOf({
   input,
   moreParts = [],
@@ -145,15 +145,22 @@ export function inputsOf({
   return [input, ...moreParts];
 }
 
+/** What else is read. */
+type Aids = Partial<Pick<DumpRequest, 'vmcoreinfoFile' | 'vmlinuxFile' | 'eraseConfig'>>;
+
 /** @throws SmeltError TARGET */
 export function refuseInputAsOutput(
-  request: Pick<InputRequest, 'input' | 'moreParts'>,
+  request: Pick<InputRequest, 'input' | 'moreParts'> & Aids,
   output: string | undefined,
 ): void {
   if (output === undefined) return;
+  const aids = [request.vmcoreinfoFile, request.vmlinuxFile, request.eraseConfig];
+  const read = [...inputsOf(request), ...aids.filter((path) => path !== undefined)];
   for (const path of [output, incompleteName(output)]) {
-    if (!inputsOf(request).some((input) => isSameFile(input, path))) continue;
-    throw new SmeltError('TARGET', `${path}: is the input itself, and would be written over`, {
+    const input = read.find((each) => isSameFile(each, path));
+    if (input === undefined) continue;
+    const what = input === request.input ? 'the input itself' : `${input}, which is read`;
+    throw new SmeltError('TARGET', `${path}: is ${what}, and would be written over`, {
       hint: 'Give another name for the output.',
     });
   }

@@ -4,7 +4,7 @@ import { setImmediate as breathe } from 'node:timers/promises';
 import { asSmeltError, SmeltError } from '../errors.ts';
 import { FLAT_END, FLAT_HEADER_BYTES, FlatRecordHeader, recordAt } from '../read/flat-layout.ts';
 import { checkFlatHeader, checkFlatRecord, cutRecord, noEndMark } from '../read/flattened.ts';
-import { openTarget, type TargetFile, writeFully } from '../write/target-file.ts';
+import { incompleteName, openTarget, type TargetFile, writeFully } from '../write/target-file.ts';
 import { stopIfAborted } from './input.ts';
 import type { RearrangeReport, RearrangeRequest, TargetProtection } from './report.ts';
 import { peakRssBytes } from './resources.ts';
@@ -14,6 +14,8 @@ import { protectionOf, protectionOfFile, requireEncrypted } from './target-prote
 export interface ByteStream {
   /** What errors call it. */
   readonly name: string;
+  /** Whether it is this file. */
+  isFile(path: string): boolean;
   /** At least one byte and `most` at most, valid until the next call; none at the end. Never looks beyond what is asked for where that can be avoided. */
   read(most: number): Promise<Uint8Array>;
 }
@@ -33,6 +35,12 @@ export async function rearrange(
   const began = performance.now();
   const { output, overwrite, requireEncryptedTarget } = request;
   if (requireEncryptedTarget) requireEncrypted(output, await protectionOf(output));
+  for (const path of [output, incompleteName(output)]) {
+    if (!stream.isFile(path)) continue;
+    throw new SmeltError('TARGET', `${path}: is the stream that is read, and would be written over`, {
+      hint: 'Give another name for DUMPFILE.',
+    });
+  }
   const reader = new Reader(stream);
   checkFlatHeader(stream.name, await reader.take(FLAT_HEADER_BYTES));
   const target = openTarget(output, overwrite);

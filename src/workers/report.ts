@@ -71,7 +71,7 @@ export interface DumpRequest extends InputRequest {
   /** A virtual address whose walk is told before anything else is done. */
   readonly vtop: bigint | undefined;
   /** --work-dir and --splitblock-size, in bytes. */
-  readonly workDir: string | undefined;
+  readonly workDir?: string | undefined;
   readonly splitblockBytes: number | undefined;
 }
 

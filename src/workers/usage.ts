@@ -11,7 +11,7 @@ import { UndecidedPages } from './classify-phase.ts';
 import { type Input, refuseCiphertext, stopIfAborted, withInput } from './input.ts';
 import { bitmapsIn, placeWindows } from './job.ts';
 import { readingJob } from './reading-job.ts';
-import type { DumpObserver, InputRequest, UsageReport } from './report.ts';
+import type { DumpObserver, DumpRequest, InputRequest, UsageReport } from './report.ts';
 import { peakRssBytes } from './resources.ts';
 import { takeSteps } from './steps.ts';
 import { keptBitsIn, LateDrops, settle, sumClassified, sumZero } from './sums.ts';
@@ -19,7 +19,7 @@ import { assembleTeam, type Team } from './team.ts';
 
 /** @throws SmeltError; INTERRUPTED when the signal was aborted */
 export async function memUsage(
-  request: InputRequest,
+  request: InputRequest & Pick<DumpRequest, 'workDir'>,
   observer: DumpObserver,
   signal: AbortSignal,
 ): Promise<UsageReport> {
@@ -34,7 +34,7 @@ export async function memUsage(
     };
     for (const warning of description.warnings) warn(warning);
     const onProgress = observer.onProgress.bind(observer);
-    const scratch = openScratch(Math.ceil(plan.maxMapnr / 8) * 2);
+    const scratch = openScratch(Math.ceil(plan.maxMapnr / 8) * 2, request.workDir);
     const bitmaps = bitmapsIn(scratch, plan.maxMapnr);
     const job = {
       ...readingJob(input, MAX_DUMP_LEVEL),

@@ -84,7 +84,9 @@ export function* writeOn(
   for (let done = 0; done < bytes.length; ) {
     if (Atomics.load(stop, 0) !== 0) return false;
     try {
-      done += writeSync(fd, bytes, done, bytes.length - done);
+      const n = writeSync(fd, bytes, done, bytes.length - done);
+      if (n === 0) throw writeError(path, 'takes nothing', undefined);
+      done += n;
     } catch (cause) {
       // Node has its own pipes and sockets so that a full one does not block.
       if (errnoName(cause) !== 'EAGAIN') throw writeError(path, 'cannot be written to', cause);

@@ -111,6 +111,7 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
+    isStdoutClosed: () => false,
     touch: () => {},
     exitNow: (code) => exits.push(code),
     send: (signal) => {

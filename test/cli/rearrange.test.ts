@@ -42,6 +42,7 @@ describe('the command line of smelt -R', () => {
 describe('smelt -R', () => {
   const stdin = (sizeBytes?: number): Stdin & { closed: boolean } => ({
     name: 'standard input',
+    isFile: () => false,
     sizeBytes,
     closed: false,
     read: async () => new Uint8Array(0),

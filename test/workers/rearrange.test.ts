@@ -16,6 +16,7 @@ function streamOf(bytes: Uint8Array, sizes: readonly number[] = [65536]): ByteSt
   let call = 0;
   return {
     name: 'the stream',
+    isFile: () => false,
     taken: 0,
     async read(most) {
       const size = Math.min(most, sizes[call++ % sizes.length]!);
@@ -136,6 +137,7 @@ describe('a flattened stream', () => {
       const inner = streamOf(encodeFlattened(recordsOf(Buffer.alloc(2 ** 20, 3), 4096)));
       const stream: ByteStream = {
         name: 'the stream',
+        isFile: () => false,
         async read(most) {
           if (inner.taken > 200_000) {
             abort.abort(new SmeltError('INTERRUPTED', 'interrupted by SIGINT'));
