@@ -1,7 +1,7 @@
 /** Which kept pages go to which of several outputs: so many that all files come out about the same size, as a sample tells. */
 
 import { windowSpan } from '../../filter/plan.ts';
-import { runsOf } from '../../read/bitmap.ts';
+import { popcountIn, runsOf } from '../../read/bitmap.ts';
 import { lowerBound } from '../../read/extents.ts';
 import { PageDescriptor } from '../../read/kdump-layout.ts';
 import { spread } from '../../read/spread.ts';
@@ -16,6 +16,9 @@ const PAGES_OF_A_SAMPLE = 128;
 const LEAST_SAMPLES = 512;
 const MOST_SAMPLES = 16_384;
 
+/** crash counts the kept pages of a part by words of so many bits, and would look for every page in a wrong place. Source: crash diskdump.c. */
+const BORDER_PAGES = 64;
+
 /** Parts one behind the other, from page frame 0 to the end of memory. */
 export async function partsOf(
   thread: Thread,
@@ -26,19 +29,19 @@ export async function partsOf(
   const { job } = thread;
   if (count === 1) return [{ startPfn: 0, endPfn: job.plan.maxMapnr, firstDescriptor: 0, keptPages }];
   const sizes = await takeSteps(sampleSizes(job, kept, keptPages, await openPageMeasure(thread)));
-  const parts: Part[] = [];
-  let startPfn = 0;
-  let firstDescriptor = 0;
-  for (let number = 1; number <= count; number++) {
-    const isLast = number === count;
-    const share = isLast ? 1 : shareOf(sizes, number / count);
-    const behind = isLast ? keptPages : Math.max(firstDescriptor, Math.round(share * keptPages));
-    const endPfn = isLast ? job.plan.maxMapnr : Math.max(startPfn, pfnBehind(job, kept, behind));
-    parts.push({ startPfn, endPfn, firstDescriptor, keptPages: behind - firstDescriptor });
-    startPfn = endPfn;
-    firstDescriptor = behind;
-  }
-  return parts;
+  const borders = Array.from({ length: count - 1 }, (_, i) =>
+    borderAt(job, kept, Math.round(shareOf(sizes, (i + 1) / count) * keptPages)),
+  );
+  const end: Border = { pfn: job.plan.maxMapnr, keptBefore: keptPages };
+  return [...borders, end].map(({ pfn, keptBefore }, i) => {
+    const start = borders[i - 1] ?? { pfn: 0, keptBefore: 0 };
+    return {
+      startPfn: start.pfn,
+      endPfn: pfn,
+      firstDescriptor: start.keptBefore,
+      keptPages: keptBefore - start.keptBefore,
+    };
+  });
 }
 
 /** The kept pages cut into equally many, one behind the other: what one page of each would take in the output. */
@@ -80,16 +83,32 @@ function shareOf(sizes: Float64Array, wanted: number): number {
   return (index + 1 - (sums[index]! - bytes) / sizes[index]!) / sizes.length;
 }
 
-/** The first page frame behind the first `number` kept ones. */
-function pfnBehind({ plan, shared }: Job, kept: KeptBits, number: number): number {
-  if (number === 0) return 0;
+/** Where one part ends and the next one begins. */
+interface Border {
+  readonly pfn: number;
+  readonly keptBefore: number;
+}
+
+/** About behind the first `number` kept pages. */
+function borderAt({ plan, shared }: Job, kept: KeptBits, number: number): Border {
   // The last window of which the kept pages do not begin behind it.
   const index = Math.max(0, lowerBound(shared.firstDescriptor, number) - 1);
+  const before = shared.firstDescriptor[index]!;
   const { pfn, count } = windowSpan(plan, index);
-  let rest = number - shared.firstDescriptor[index]!;
-  for (const [from, to] of runsOf(kept.read(index), 0, count)) {
-    if (rest <= to - from) return pfn + from + rest;
+  const bits = kept.read(index);
+  const behind = Math.min(
+    count,
+    Math.round(endOfKept(bits, count, number - before) / BORDER_PAGES) * BORDER_PAGES,
+  );
+  return { pfn: pfn + behind, keptBefore: before + popcountIn(bits, 0, behind) };
+}
+
+/** Behind the first `number` set bits. */
+function endOfKept(bits: Uint8Array, count: number, number: number): number {
+  let rest = number;
+  for (const [from, to] of runsOf(bits, 0, count)) {
+    if (rest <= to - from) return from + rest;
     rest -= to - from;
   }
-  return pfn + count;
+  return count;
 }
