@@ -41,7 +41,7 @@ trap 'rm -rf "$work"' EXIT
 ask() { # COMMANDS OUT DUMP...
   timeout "$time_limit" "$crash" -s "$vmlinux" "${@:3}" -i "$1" < /dev/null > "$2.all" 2>&1 || return 1
   # Of a split dump the other files stand in lines of their own.
-  grep -vE "^ *(DUMPFILE: |$work/part)" "$2.all" > "$2"
+  grep -vE "^ *(DUMPFILES?: |$work/part)" "$2.all" > "$2"
 }
 
 run_ts() { # SCRIPT ARGUMENT...
