@@ -171,6 +171,15 @@ export function toDumpRequest(raw: RawArgs): DumpRequest {
       hint: 'Leave out one of them.',
     });
   }
+  if (values.config !== undefined && values.x === undefined) {
+    throw new SmeltError(
+      'USAGE',
+      '--config names kernel data, and nothing says where they are: -x is missing',
+      {
+        hint: 'Add -x VMLINUX, the kernel with debug information.',
+      },
+    );
+  }
   if (saveDmesg === '-') {
     throw new SmeltError('USAGE', '--save-dmesg writes a file that has a name, and not to standard output', {
       hint: '`smelt --dump-dmesg VMCORE -` shows the log; a file that is called - is ./-.',
@@ -199,6 +208,7 @@ export function toDumpRequest(raw: RawArgs): DumpRequest {
     allowCiphertext: values['allow-ciphertext'] ?? false,
     requireEncryptedTarget: values['require-encrypted-target'] ?? false,
     saveDmesg,
+    eraseConfig: values.config,
     partialDmesg: values['partial-dmesg'] ?? false,
     vtop: values.vtop,
     workDir: values['work-dir'],
@@ -206,13 +216,19 @@ export function toDumpRequest(raw: RawArgs): DumpRequest {
   };
 }
 
-/** How the input is looked at. */
+/** How the input is looked at. @throws SmeltError USAGE */
 export function accessOf(values: OptionValues): Omit<InputRequest, 'input' | 'moreParts'> {
+  if (values.i !== undefined && values.x !== undefined) {
+    throw new SmeltError('USAGE', '-i and -x give the same, and one of them is enough', {
+      hint: 'Leave out -i: a vmlinux says all that a VMCOREINFO file made of it says.',
+    });
+  }
   return {
     threads: values['num-threads'],
     mmap: values.mmap ? true : values['non-mmap'] ? false : undefined,
     smeMask: values['sme-mask'],
     vmcoreinfoFile: values.i,
+    vmlinuxFile: values.x,
   };
 }
 

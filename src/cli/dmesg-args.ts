@@ -14,6 +14,7 @@ export const OF_THE_LOG: readonly OptionKey[] = [
   'F',
   'f',
   'i',
+  'x',
   'mmap',
   'non-mmap',
   'require-encrypted-target',

@@ -25,6 +25,8 @@ export async function runDump(
 ): Promise<number> {
   if (given(tokens, 'dump-dmesg'))
     return (await import('./dmesg-command.ts')).runDmesg(tokens, display, host);
+  if (given(tokens, 'g'))
+    return (await import('./vmcoreinfo-command.ts')).runVmcoreinfo(tokens, display, host);
   if (given(tokens, 'mem-usage')) return (await import('./usage-command.ts')).runUsage(tokens, display, host);
   if (given(tokens, 'R')) return (await import('./rearrange-command.ts')).runRearrange(tokens, display, host);
   return runRequest(parseDump(tokens), tokens, display, host);

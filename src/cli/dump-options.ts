@@ -72,6 +72,28 @@ export const DUMP_OPTIONS = [
     read: readName('-i', 'VMCOREINFO'),
   },
   {
+    key: 'x',
+    short: 'x',
+    valueName: 'VMLINUX',
+    category: 'keep',
+    of: ['dump', 'convert', 'sme'],
+    doc: 'the same from a vmlinux with debug information',
+    longDoc:
+      'Symbols and structures are read from a vmlinux with debug information (DWARF 4 or 5). What the dump says of itself counts more. Exit code 2 says that it belongs to another kernel.',
+    read: readName('-x', 'VMLINUX'),
+  },
+  {
+    key: 'config',
+    long: 'config',
+    valueName: 'FILE',
+    category: 'keep',
+    of: ['dump'],
+    doc: 'erase kernel data by the rules in FILE (needs -x)',
+    longDoc:
+      'Rules as in makedumpfile.conf(5): what they name is overwritten in the dump. A rule that cannot be followed in any dump of the kernel is an error, before anything is written.',
+    read: readName('--config', 'FILE'),
+  },
+  {
     key: 'sme-mask',
     long: 'sme-mask',
     valueName: 'MASK',
@@ -188,6 +210,17 @@ export const DUMP_OPTIONS = [
     doc: 'write only the kernel log: VMCORE LOGFILE (or -)',
     longDoc:
       'The text that makedumpfile --dump-dmesg writes, to LOGFILE in the place of DUMPFILE; - is standard output. Options about pages mean nothing with it.',
+  },
+  {
+    key: 'g',
+    short: 'g',
+    valueName: 'VMCOREINFO',
+    category: 'write',
+    of: ['dump'],
+    doc: 'write nothing but a file for -i, made of -x',
+    longDoc:
+      '`smelt -g VMCOREINFO -x VMLINUX` reads no dump: it writes what VMLINUX says as text lines that -i takes, here and in makedumpfile.',
+    read: readName('-g', 'VMCOREINFO'),
   },
   {
     key: 'R',

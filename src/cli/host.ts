@@ -15,6 +15,8 @@ import type {
   SmeReport,
   SmeRequest,
   UsageReport,
+  VmcoreinfoReport,
+  VmcoreinfoRequest,
 } from '../workers/report.ts';
 import type { Stdin } from './stdin.ts';
 
@@ -49,6 +51,8 @@ export type DmesgEngine = (
   write: (text: string) => Promise<void>,
 ) => Promise<DmesgReport>;
 
+/** Writes a file for -i; the engine behind `smelt -g`. @throws SmeltError */
+export type VmcoreinfoEngine = (request: VmcoreinfoRequest, signal: AbortSignal) => Promise<VmcoreinfoReport>;
 /** Counts pages by kind; the engine behind `smelt --mem-usage`. @throws SmeltError */
 export type UsageEngine = (
   request: InputRequest,
@@ -88,6 +92,7 @@ export interface Host {
   /** Loads the engine only when there is something to do, so that --help and --version are quick. */
   loadEngine(): Promise<Engine>;
   loadDmesg(): Promise<DmesgEngine>;
+  loadVmcoreinfo(): Promise<VmcoreinfoEngine>;
   loadUsage(): Promise<UsageEngine>;
   loadRearrange(): Promise<RearrangeEngine>;
   loadSme(): Promise<SmeEngine>;

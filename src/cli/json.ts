@@ -4,7 +4,14 @@ import type { BenchReport } from '../bench/report.ts';
 import type { SmeltError } from '../errors.ts';
 import type { LuksReport } from '../luks/actions.ts';
 import type { LiveReport } from '../sme/live/report.ts';
-import type { DmesgReport, DumpReport, RearrangeReport, SmeReport, UsageReport } from '../workers/report.ts';
+import type {
+  DmesgReport,
+  DumpReport,
+  RearrangeReport,
+  SmeReport,
+  UsageReport,
+  VmcoreinfoReport,
+} from '../workers/report.ts';
 
 /**
  * The version of the objects' shape, their field `smelt`. It grows when a field goes away or changes its meaning; new
@@ -24,6 +31,8 @@ export interface Reports {
   readonly dump: DumpReport;
   /** Of `smelt --dump-dmesg`. */
   readonly dmesg: DmesgReport;
+  /** Of `smelt -g`. */
+  readonly vmcoreinfo: VmcoreinfoReport;
   /** Of `smelt --mem-usage`. */
   readonly 'mem-usage': UsageReport;
   /** Of `smelt --check-params`; a command line that is not understood is a failure. */

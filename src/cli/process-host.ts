@@ -16,6 +16,7 @@ export function processHost(): Host {
     stderrDevice: linkTarget('/proc/self/fd/2'),
     loadEngine: async () => (await import('../workers/dump.ts')).dump,
     loadDmesg: async () => (await import('../workers/dmesg.ts')).dumpDmesg,
+    loadVmcoreinfo: async () => (await import('../workers/vmcoreinfo-file.ts')).writeVmcoreinfo,
     loadUsage: async () => (await import('../workers/usage.ts')).memUsage,
     loadRearrange: async () => (await import('../workers/rearrange.ts')).rearrange,
     loadSme: async () => (await import('../workers/survey.ts')).survey,

@@ -9,7 +9,16 @@ import type { Token } from './tokens.ts';
 export type SmeArgs = { readonly live: string } | { readonly request: SmeRequest };
 
 /** Options that say how a dump is looked at. */
-const OF_DUMPS: readonly OptionKey[] = ['pages', 'f', 'sme-mask', 'i', 'num-threads', 'mmap', 'non-mmap'];
+const OF_DUMPS: readonly OptionKey[] = [
+  'pages',
+  'f',
+  'sme-mask',
+  'i',
+  'x',
+  'num-threads',
+  'mmap',
+  'non-mmap',
+];
 
 /** @throws SmeltError USAGE */
 export function parseSme(tokens: readonly Token[]): SmeArgs {

@@ -130,7 +130,9 @@ export function describeMachine(
     pageTableLevels: tables.levels,
     symbols,
   };
-  const model = memoryModel(info, arch.tableFormat.pageShift);
+  const model = memoryModel(info, arch.tableFormat.pageShift, (vaddr) =>
+    arch.imageAddress(info, vaddr) === undefined ? undefined : walker.readU64(vaddr),
+  );
   const rules = pageRules(info);
   if (model === undefined)
     return { ...understood, unreadable: 'VMCOREINFO has no usable mem_section or mem_map' };

@@ -35,8 +35,19 @@ const DEFAULT_SECTION_SIZE_BITS = 27;
 const DEFAULT_MAX_PHYSMEM_BITS = 46;
 const MAX_PHYSMEM_BITS_L5 = 52;
 
-export function memoryModel(info: Vmcoreinfo, pageShift: number): MemoryModel | undefined {
-  const memSection = info.symbol('mem_section');
+/**
+ * `pointerAt` gives what a variable in the kernel image holds. The kernel exports the address of the array behind
+ * `mem_section`, and LENGTH(mem_section); a vmlinux has the address of the variable, which has a length only where it is
+ * the array itself.
+ */
+export function memoryModel(
+  info: Vmcoreinfo,
+  pageShift: number,
+  pointerAt: (vaddr: bigint) => bigint | undefined = () => undefined,
+): MemoryModel | undefined {
+  const symbol = info.symbol('mem_section');
+  const isArray = symbol === undefined || info.length('mem_section') !== undefined;
+  const memSection = isArray ? symbol : (pointerAt(symbol) ?? symbol);
   const sectionBytes = info.size('mem_section');
   const mapOffset = info.offset('mem_section.section_mem_map');
   if (memSection === undefined || sectionBytes === undefined || mapOffset === undefined) {

@@ -53,6 +53,11 @@ export class Vmcoreinfo implements SymbolSource {
     return this.values.get('OSRELEASE');
   }
 
+  /** What KASLR added to the addresses that the kernel was linked for; hexadecimal without a prefix. */
+  get kernelOffset(): bigint | undefined {
+    return parseHex(this.values.get('KERNELOFFSET'));
+  }
+
   /** Seconds since 1970. */
   get crashTime(): number | undefined {
     const text = this.values.get('CRASHTIME');

@@ -48,13 +48,15 @@ export const Elf64Shdr = struct('Elf64_Shdr', {
   sh_size: u64,
   sh_link: u32,
   sh_info: u32,
+  sh_addralign: u64,
+  sh_entsize: u64,
 });
 
-const ELF_MAGIC = 0x464c457f;
+export const ELF_MAGIC = 0x464c457f;
 const ELFCLASS32 = 1;
-const ELFCLASS64 = 2;
-const ELFDATA2LSB = 1;
-const ELFDATA2MSB = 2;
+export const ELFCLASS64 = 2;
+export const ELFDATA2LSB = 1;
+export const ELFDATA2MSB = 2;
 const ET_CORE = 4;
 const PT_LOAD = 1;
 const PT_NOTE = 4;
@@ -65,7 +67,7 @@ const MAX_MAPPINGS = 4096;
 /** p_paddr of mappings that are not RAM, in /proc/kcore. */
 const NOT_PADDR = Number(0xffffffffffffffffn);
 
-const MACHINES: Record<number, string> = {
+export const MACHINES: Record<number, string> = {
   3: 'i386',
   21: 'ppc64',
   22: 's390x',

@@ -18,8 +18,8 @@ export const MAX_FLAT_BYTES = MAX_PADDR;
 /** Each is looked at once, before anything else is done: 2^24 are 1 TiB in makedumpfile's records of 64 KiB, and some 10 s. */
 const MAX_FLAT_RECORDS = 2 ** 24;
 /**
- * Of those, what does not continue its neighbour is kept, 24 bytes each: 100 MB, or half as much again where there are gaps between them,
- * and up to 700 MB for the 4 s that it takes to put them in order. It is a flattened file of 64 GiB by QEMU, of 128 by makedumpfile.
+ * Of those, what does not continue its neighbour is kept, 24 bytes each: 100 MB, or twice that where records cut into others, and
+ * up to 800 MB for the 4 s that it takes to put them in order. A flattened file of 90 GB by QEMU, of 130 GB by makedumpfile has that many.
  */
 const MAX_FLAT_ENTRIES = 2 ** 22;
 export const FLAT_LIMITS = { records: MAX_FLAT_RECORDS, entries: MAX_FLAT_ENTRIES } as const;

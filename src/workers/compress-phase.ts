@@ -96,7 +96,7 @@ class PartWriter {
   private readonly placer: PagePlacer;
   private readonly dedup: Dedup | undefined;
 
-  constructor({ job, reader }: Thread, codec: PageCodec | undefined, part: Part, number: number) {
+  constructor({ job, pages: reader }: Thread, codec: PageCodec | undefined, part: Part, number: number) {
     const { layout, outlets } = job.target!;
     if (layout === undefined)
       throw new SmeltError('INTERNAL', 'pages were to be compressed without a layout');

@@ -31,7 +31,7 @@ export function* copyWindows(
   { segments, endPage }: CopyTask,
   seat?: number,
 ): Generator<void, CompressResult> {
-  const { job, reader } = thread;
+  const { job, pages: reader } = thread;
   const { plan, shared, target } = job;
   if (target === undefined) throw new SmeltError('INTERNAL', 'pages were to be written without a target');
   const { pageSize } = reader;

@@ -4,7 +4,10 @@ import { readFileSync } from 'node:fs';
 import type { Arch } from '../arch/arch.ts';
 import { CachedMemory } from '../arch/memory.ts';
 import { ExitCode, SmeltError, systemReason } from '../errors.ts';
+import { locateKernel } from '../kernel/locate.ts';
 import { architectureOf, describeMachine, type Machine } from '../kernel/machine.ts';
+import { scanForVmcoreinfo } from '../kernel/scan-vmcoreinfo.ts';
+import { supplement } from '../kernel/supplement.ts';
 import { MAX_VMCOREINFO_BYTES, Vmcoreinfo, vmcoreinfoFromNotes } from '../kernel/vmcoreinfo.ts';
 import type { DumpFile, MemoryReader } from '../read/dump-file.ts';
 import { isLive } from '../read/live.ts';
@@ -21,46 +24,76 @@ export interface Description {
   readonly warnings: readonly string[];
 }
 
-/** Looks for VMCOREINFO's text in memory, and lets others have their turn meanwhile. */
-export type Search = (file: DumpFile, reader: MemoryReader) => AsyncIterable<string>;
+/** What a step of a search through the dump's memory found, and how many page frames it looked through. */
+export interface SearchStep<T> {
+  readonly found: T | undefined;
+  readonly pages: number;
+}
 
-/** @throws SmeltError UNSUPPORTED for another architecture, WRONG_RELEASE when -i is of another kernel. */
+/** Does a search step by step, and lets others have their turn meanwhile. */
+export type Search = <T>(
+  file: DumpFile,
+  reader: MemoryReader,
+  steps: Iterable<SearchStep<T>>,
+) => AsyncIterable<T>;
+
+/**
+ * `look` is called again and again in long work, and may throw to end it.
+ * @throws SmeltError UNSUPPORTED for another architecture, WRONG_RELEASE when -i or -x is of another kernel.
+ */
 export async function describe(
   file: DumpFile,
   reader: MemoryReader,
   request: InputRequest,
   search: Search,
+  look: () => Promise<void> = async () => {},
 ): Promise<Description> {
   const arch = architectureOf(file);
   const memory = new CachedMemory(reader);
+  const describeBy = (info: Vmcoreinfo | undefined, from: Description['infoFrom']) =>
+    describeWith(file, arch, memory, info, from, request);
+  // Memory that must not be touched is known only after VMCOREINFO has been read: it is searched for in files alone.
+  const notes = () => (isLive(file) ? [] : search(file, reader, scanForVmcoreinfo(file, reader)));
+  const given = await readGiven(request, look);
   const fromNote = vmcoreinfoFromNotes(parseNotes(file.notes, file.littleEndian));
-  const given = request.vmcoreinfoFile === undefined ? undefined : readVmcoreinfoFile(request.vmcoreinfoFile);
   if (fromNote !== undefined) {
     const note = new Vmcoreinfo(fromNote);
-    // What the dump itself says counts; the file supplies what it leaves out.
-    if (given) checkRelease(given.release, note.release, request);
-    const info = given ? new Vmcoreinfo(`${fromNote}\n${given.text}`) : note;
-    return describeWith(file, arch, memory, info, 'note', request);
+    if (given === undefined) return describeBy(note, 'note');
+    checkRelease(given, note.release, request);
+    return describeBy(supplement(note, given.info, arch), 'note');
   }
-  if (given) {
-    const description = describeWith(file, arch, memory, given, 'file', request);
-    checkRelease(given.release, description.machine.releaseInMemory, request);
-    // A file that leads nowhere may be of another kernel: the kernel's own copy in memory tells which one this is.
-    if (description.machine.memoryMap === undefined && !isLive(file)) {
-      for await (const text of search(file, reader)) {
-        checkRelease(given.release, new Vmcoreinfo(text).release, request);
-      }
+  if (given === undefined) {
+    // The first candidate that the memory itself agrees with; stale ones of an earlier kernel do not.
+    let best: Description | undefined;
+    for await (const text of notes()) {
+      const description = describeBy(new Vmcoreinfo(text), 'memory scan');
+      if (description.machine.memoryMap !== undefined) return description;
+      best ??= description;
     }
-    return description;
+    return best ?? describeBy(undefined, undefined);
   }
-  // The first candidate that the memory itself agrees with; stale ones of an earlier kernel do not.
-  let best: Description | undefined;
-  for await (const text of isLive(file) ? [] : search(file, reader)) {
-    const description = describeWith(file, arch, memory, new Vmcoreinfo(text), 'memory scan', request);
+  const { info } = given;
+  const alone = describeBy(info, 'file');
+  checkRelease(given, alone.machine.releaseInMemory, request);
+  if (alone.machine.memoryMap !== undefined || isLive(file)) return alone;
+  // What leads nowhere may be of a kernel that KASLR moved, or of another one: the kernel's own copy in memory tells,
+  // and where there is none, the line that a kernel begins its log with.
+  let other: string | undefined;
+  for await (const text of notes()) {
+    const own = new Vmcoreinfo(text);
+    if (own.release !== info.release) {
+      other ??= own.release;
+      continue;
+    }
+    const description = describeBy(supplement(own, info, arch), 'memory scan');
     if (description.machine.memoryMap !== undefined) return description;
-    best ??= description;
   }
-  return best ?? describeWith(file, arch, memory, undefined, undefined, request);
+  checkRelease(given, other, request);
+  for await (const located of search(file, reader, locateKernel(file, reader, arch, info))) {
+    const description = describeBy(located, 'file');
+    if (description.machine.memoryMap !== undefined) return description;
+  }
+  return alone;
 }
 
 function describeWith(
@@ -83,6 +116,22 @@ function describeWith(
   };
 }
 
+/** What -i or -x gives. */
+interface Given {
+  readonly path: string;
+  readonly info: Vmcoreinfo;
+}
+
+async function readGiven(
+  { vmcoreinfoFile, vmlinuxFile }: InputRequest,
+  look: () => Promise<void>,
+): Promise<Given | undefined> {
+  if (vmcoreinfoFile !== undefined) return { path: vmcoreinfoFile, info: readVmcoreinfoFile(vmcoreinfoFile) };
+  if (vmlinuxFile === undefined) return undefined;
+  const { vmcoreinfoOf } = await import('../kernel/vmlinux/vmlinux.ts');
+  return { path: vmlinuxFile, info: new Vmcoreinfo(await vmcoreinfoOf(vmlinuxFile, look)) };
+}
+
 function readVmcoreinfoFile(path: string): Vmcoreinfo {
   let text: string;
   try {
@@ -99,14 +148,10 @@ function readVmcoreinfoFile(path: string): Vmcoreinfo {
   return info;
 }
 
-function checkRelease(given: string | undefined, inDump: string | undefined, request: InputRequest): void {
-  if (inDump === undefined || given === inDump) return;
-  throw new SmeltError(
-    'WRONG_RELEASE',
-    `${request.vmcoreinfoFile}: is of Linux ${given}, and ${request.input} of ${inDump}`,
-    {
-      hint: 'Give the VMCOREINFO file of the kernel that crashed.',
-      exitCode: ExitCode.wrongRelease,
-    },
-  );
+function checkRelease({ path, info }: Given, inDump: string | undefined, { input }: InputRequest): void {
+  if (inDump === undefined || info.release === inDump) return;
+  throw new SmeltError('WRONG_RELEASE', `${path}: is of Linux ${info.release}, and ${input} of ${inDump}`, {
+    hint: 'Give the file of the kernel that crashed.',
+    exitCode: ExitCode.wrongRelease,
+  });
 }

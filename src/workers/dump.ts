@@ -1,5 +1,6 @@
 /** A dump from beginning to end: open, describe, plan, classify, compress and place, seal. */
 
+import { setImmediate as breathe } from 'node:timers/promises';
 import type { Walk } from '../arch/walk.ts';
 import type { PageCodec } from '../codec/codec.ts';
 import { usedLevel } from '../codec/levels.ts';
@@ -22,6 +23,7 @@ import {
 import { UndecidedPages } from './classify-phase.ts';
 import { cleanUp } from './clean-up.ts';
 import { checkLogFile, type SavedLog, saveDmesg } from './dmesg.ts';
+import { type Erasing, findErasures, readEraseConfig } from './erase.ts';
 import { estimate } from './estimate.ts';
 import {
   type Described,
@@ -82,16 +84,24 @@ export async function dump(
     requireEncrypted(path, protection);
   }
   await checkLogFile(asked);
+  const { eraseConfig, vmlinuxFile } = asked;
+  const rules = eraseConfig === undefined ? undefined : readEraseConfig(eraseConfig);
   const means = withinMeans(asked);
   // Whatever it comes to, the log is saved first.
   means.catch(() => {});
   let saved: SavedLog | undefined;
   let walk: Walk | undefined;
+  let erasing: Erasing | undefined;
   const first = async (described: Described) => {
     walk = asked.vtop === undefined ? undefined : walkIn(described, asked.vtop);
     if (walk !== undefined) observer.onWalk?.(walk);
     if (asked.saveDmesg !== undefined)
       saved = await saveDmesg(asked.saveDmesg, asked, described, observer, signal);
+    if (rules !== undefined)
+      erasing = await findErasures(eraseConfig!, rules, vmlinuxFile!, described, async () => {
+        await breathe();
+        stopIfAborted(signal);
+      });
   };
   const work = async (input: Input) => {
     const { request, codec, warnings } = await means;
@@ -99,7 +109,7 @@ export async function dump(
     const tooLarge: string[] = [];
     for (;;) {
       const round = { ...request, dumpLevel: levels.shift() };
-      const doneWithout = [...warnings, ...tooLarge];
+      const doneWithout = [...warnings, ...tooLarge, ...(erasing?.warnings ?? [])];
       const isLast = levels.length === 0;
       const run = new Dump(
         { request: round, codec, warnings: doneWithout },
@@ -108,6 +118,7 @@ export async function dump(
         input,
         protection,
         saved,
+        erasing,
         began,
         isLast,
       );
@@ -132,6 +143,7 @@ class Dump {
   private readonly doneWithout: readonly string[];
   private readonly began: number;
   private readonly log: LogReport | undefined;
+  private readonly erasing: Erasing | undefined;
   private readonly warnings: string[];
   /** Whether there is no other level to try where the dump does not fit. */
   private readonly isLast: boolean;
@@ -147,10 +159,12 @@ class Dump {
     input: Input,
     protection: TargetProtection | undefined,
     saved: SavedLog | undefined,
+    erasing: Erasing | undefined,
     began: number,
     isLast: boolean,
   ) {
     this.isLast = isLast;
+    this.erasing = erasing;
     this.request = means.request;
     this.codec = means.codec;
     this.doneWithout = means.warnings;
@@ -186,6 +200,7 @@ class Dump {
       dumpLevel: dumpLevel.level,
       plan,
       order: urgencyOrder(plan, machine.memoryMap?.image?.ranges ?? []),
+      erase: this.erasing?.plan,
       codec: request.codec,
       codecMaker: this.codec?.kind,
       compressionLevel: request.compressionLevel,
@@ -203,7 +218,7 @@ class Dump {
       return this.estimate(job, await assemble(job));
     }
     if (request.stream !== undefined) this.observer.onStream?.();
-    return this.write(job, openOutput(request, this.input, job.shared), assemble);
+    return this.write(job, openOutput(request, this.input, job.shared, this.erasing), assemble);
   }
 
   /** Before the first byte: memory that was encrypted while the machine ran is not to be left less protected without a word. */

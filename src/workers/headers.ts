@@ -44,15 +44,13 @@ function textLength(desc: Uint8Array): number {
 export interface HeaderState {
   readonly incomplete: boolean;
   readonly dumpLevel: number;
-  /** Where the erase info lies; undefined: nowhere yet. */
-  readonly eraseAt: number | undefined;
+  /** Where the erase info lies; undefined: nowhere, or nowhere yet. */
+  readonly eraseInfo: KdumpHeader['eraseInfo'];
   /** The page frames of this part of a split dump. */
   readonly split: { readonly startPfn: number; readonly endPfn: number } | undefined;
 }
 
-export type HeaderOf = ((state: HeaderState) => KdumpHeader) & {
-  readonly source: { readonly eraseInfo: Uint8Array };
-};
+export type HeaderOf = (state: HeaderState) => KdumpHeader;
 
 /** Without VMCOREINFO: what the input's sub header says, or where its ELF headers have the kernel image. */
 function physBaseOf(file: DumpFile, machine: Machine): bigint {
@@ -69,8 +67,7 @@ export function headerOf(
   maxMapnr: number,
 ): HeaderOf {
   const old = file.format === 'kdump' ? file : undefined;
-  const eraseInfo = old?.eraseInfo ?? new Uint8Array(0);
-  const header = ({ incomplete, dumpLevel, eraseAt, split }: HeaderState): KdumpHeader => ({
+  return ({ incomplete, dumpLevel, eraseInfo, split }) => ({
     utsname:
       old?.machine === undefined
         ? (machine.utsname ?? new Uint8Array(UTS_LENGTH * UTS_FIELDS.length))
@@ -85,11 +82,7 @@ export function headerOf(
     dumpLevel,
     notes: notes.blob,
     vmcoreinfo: notes.vmcoreinfo,
-    eraseInfo:
-      eraseInfo.length > 0 && eraseAt !== undefined
-        ? { byteOffset: eraseAt, length: eraseInfo.length }
-        : undefined,
+    eraseInfo,
     split,
   });
-  return Object.assign(header, { source: { eraseInfo } });
 }

@@ -101,7 +101,11 @@ async function describing<T>(
   const reader = await openReader(file, mmap);
   try {
     const search = searchWith(observer.onProgress.bind(observer), () => stopIfAborted(signal));
-    const description = await describe(file, reader, request, search);
+    const look = async () => {
+      await breathe();
+      stopIfAborted(signal);
+    };
+    const description = await describe(file, reader, request, search, look);
     observer.onInput(inputReport(file, request, description));
     return await work({ file, reader, description });
   } finally {

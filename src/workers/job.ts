@@ -2,6 +2,7 @@
 
 import type { CodecName, MakerKind } from '../codec/codec.ts';
 import type { Plan } from '../filter/plan.ts';
+import type { ErasePlan } from '../kernel/erase/eraser.ts';
 import type { MemoryMapInfo } from '../kernel/machine.ts';
 import type { DumpFile } from '../read/dump-file.ts';
 import type { KdumpLayout } from '../write/kdump.ts';
@@ -17,6 +18,8 @@ export interface Job {
   readonly plan: Plan;
   /** The order in which windows are compressed and written. */
   readonly order: Int32Array;
+  /** What is erased of the pages that are written; undefined: nothing. */
+  readonly erase?: ErasePlan | undefined;
   readonly codec: CodecName | undefined;
   readonly codecMaker: MakerKind | undefined;
   readonly compressionLevel: number | undefined;

@@ -24,6 +24,8 @@ export interface InputRequest {
   readonly smeMask: bigint | undefined;
   /** -i: a file with VMCOREINFO's lines. */
   readonly vmcoreinfoFile: string | undefined;
+  /** -x: a vmlinux with debug information, in its place. */
+  readonly vmlinuxFile?: string | undefined;
 }
 
 /** A validated command line. */
@@ -62,6 +64,8 @@ export interface DumpRequest extends InputRequest {
   readonly requireEncryptedTarget: boolean;
   /** Where the kernel log goes before anything else is done; undefined: nowhere. */
   readonly saveDmesg: string | undefined;
+  /** --config: rules of what is erased, by the names of `vmlinuxFile`; undefined: nothing is. */
+  readonly eraseConfig?: string | undefined;
   /** Of the log only what came behind the last `dmesg --clear`. */
   readonly partialDmesg: boolean;
   /** A virtual address whose walk is told before anything else is done. */
@@ -84,6 +88,25 @@ export interface DmesgRequest extends InputRequest {
   readonly requireEncryptedTarget: boolean;
   /** Only what came behind the last `dmesg --clear`. */
   readonly partialDmesg: boolean;
+}
+
+/** A validated command line of `smelt -g`. */
+export interface VmcoreinfoRequest {
+  readonly vmlinuxFile: string;
+  readonly output: string;
+  readonly overwrite: boolean;
+}
+
+/** What `smelt -g` tells. */
+export interface VmcoreinfoReport {
+  readonly vmlinux: string;
+  /** Of the kernel that the vmlinux is of. */
+  readonly release: string;
+  readonly path: string;
+  /** Lines of the file. */
+  readonly values: number;
+  readonly totalMs: number;
+  readonly peakRssBytes: number;
 }
 
 /** A validated command line of `smelt -R`. */

@@ -1,8 +1,7 @@
-/** The search for VMCOREINFO in a dump without the note: as long as the dump is large, so it shows itself and can be stopped. */
+/** A search through all memory, for VMCOREINFO in a dump without the note: as long as the dump is large, so it shows itself and can be stopped. */
 
 import { setImmediate as breathe } from 'node:timers/promises';
 import { architectureOf } from '../kernel/machine.ts';
-import { scanForVmcoreinfo } from '../kernel/scan-vmcoreinfo.ts';
 import { pfnRuns } from '../read/extents.ts';
 import { isNoise } from '../sme/verdict/verdict.ts';
 import type { Search } from './describe.ts';
@@ -13,7 +12,7 @@ const LOOK_MS = 100;
 
 /** A search that tells how far it is, and ends with what `stopIfAborted` throws. */
 export function searchWith(onProgress: (progress: Progress) => void, stopIfAborted: () => void): Search {
-  return async function* (file, reader) {
+  return async function* (file, reader, steps) {
     const look = async () => {
       await breathe();
       stopIfAborted();
@@ -24,9 +23,9 @@ export function searchWith(onProgress: (progress: Progress) => void, stopIfAbort
     const began = performance.now();
     let looked = began;
     let donePages = 0;
-    for (const { text, pages } of scanForVmcoreinfo(file, reader)) {
+    for (const { found, pages } of steps) {
       donePages += pages;
-      if (text !== undefined) yield text;
+      if (found !== undefined) yield found;
       const now = performance.now();
       if (now - looked < LOOK_MS) continue;
       looked = now;

@@ -6,6 +6,7 @@ import { PageTableWalker } from '../arch/page-table.ts';
 import { CODEC_NAMES, type PageCodec } from '../codec/codec.ts';
 import { openCodec, openDecompressor } from '../codec/makers.ts';
 import type { ReadableMap } from '../filter/classify.ts';
+import { ErasingReader } from '../kernel/erase/eraser.ts';
 import { MemoryMap } from '../kernel/memory-model.ts';
 import type { DumpFile, MemoryReader } from '../read/dump-file.ts';
 import { createReader } from '../read/open.ts';
@@ -24,6 +25,12 @@ export class Thread {
 
   static async open(job: Job): Promise<Thread> {
     return new Thread(job, await openReader(job.file, job.mmap));
+  }
+
+  /** Memory as it is written: what is to be erased is overwritten. The rest of the work needs it as it was. */
+  get pages(): MemoryReader {
+    const { erase } = this.job;
+    return erase === undefined ? this.reader : new ErasingReader(this.reader, erase);
   }
 
   /** The memory map by this thread's own reader; undefined when it cannot be read. */

@@ -92,6 +92,8 @@ describe('a command line', () => {
     ['--mmap --non-mmap in out', { mmap: false }],
     ['--non-mmap --mmap in out', { mmap: true }],
     ['-i info in out', { vmcoreinfoFile: 'info' }],
+    ['-x vmlinux in out', { vmlinuxFile: 'vmlinux' }],
+    ['-x vmlinux --config rules in out', { vmlinuxFile: 'vmlinux', eraseConfig: 'rules' }],
     ['-iinfo in out', { vmcoreinfoFile: 'info' }],
     ['-i -info in out', { vmcoreinfoFile: '-info' }],
     ['-i -z in out', { vmcoreinfoFile: '-z' }],
@@ -210,6 +212,21 @@ describe('a wrong command line', () => {
     expect(failure('in', '-', 'out')).toContain('not read from stdin');
   });
 
+  test('needs names for what is erased, and takes them from one file', () => {
+    expect(failure('--config', 'rules', 'in', 'out')).toMatchInlineSnapshot(`
+      "--config names kernel data, and nothing says where they are: -x is missing
+      Add -x VMLINUX, the kernel with debug information."
+    `);
+    expect(failure('-i', 'info', '-x', 'vmlinux', 'in', 'out')).toMatchInlineSnapshot(`
+      "-i and -x give the same, and one of them is enough
+      Leave out -i: a vmlinux says all that a VMCOREINFO file made of it says."
+    `);
+    expect(failure('--eppic', 'macro', 'in', 'out')).toMatchInlineSnapshot(`
+      "--eppic is an option of makedumpfile that smelt does not have
+      smelt runs no foreign code on a dump; --config erases by rules."
+    `);
+  });
+
   test('has the parts of a split dump before DUMPFILE', () => {
     expect(parse('a', 'b', 'c')).toMatchObject({ input: 'a', moreParts: ['b'], output: 'c' });
     expect(parse('--dry-run', 'a', 'b', 'c', 'd')).toMatchObject({ moreParts: ['b', 'c'], output: 'd' });
@@ -266,12 +283,9 @@ describe('a wrong command line', () => {
   });
 
   test.each([
-    '-x',
-    '-g',
     '-X',
     '-e',
     '--reassemble',
-    '--config',
     '--eppic',
     '--xen-syms',
     '--xen_phys_start',

@@ -9,6 +9,7 @@ import type {
   Sink,
   SmeEngine,
   UsageEngine,
+  VmcoreinfoEngine,
 } from '../../src/cli/host.ts';
 import type { Stdin } from '../../src/cli/stdin.ts';
 import type { LiveReport } from '../../src/sme/live/report.ts';
@@ -56,6 +57,7 @@ export interface FakeHostOptions {
   bench?: BenchEngine;
   sme?: SmeEngine;
   dmesg?: DmesgEngine;
+  vmcoreinfo?: VmcoreinfoEngine;
   usage?: UsageEngine;
   rearrange?: RearrangeEngine;
   /** Without it standard input is a terminal. */
@@ -84,6 +86,8 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
     loadBench: async () => options.bench ?? (async () => Promise.reject(new Error('no bench in this test'))),
     loadLuks: async () => options.luks ?? (await Promise.reject(new Error('no keys in this test'))),
     loadDmesg: async () => options.dmesg ?? (async () => Promise.reject(new Error('no log in this test'))),
+    loadVmcoreinfo: async () =>
+      options.vmcoreinfo ?? (async () => Promise.reject(new Error('no vmlinux in this test'))),
     loadUsage: async () => options.usage ?? (async () => Promise.reject(new Error('no count in this test'))),
     loadSme: async () => options.sme ?? (async () => Promise.reject(new Error('no census in this test'))),
     openStdin: () => options.stdin ?? 'terminal',

@@ -121,6 +121,8 @@ describe('smelt dump --help', () => {
             --exclude-shared       leave out pages that were not encrypted (SME, SEV)
             --allow-ciphertext     write a dump even if VMCORE is ciphertext
         -i VMCOREINFO              read VMCOREINFO from this file (text lines)
+        -x VMLINUX                 the same from a vmlinux with debug information
+            --config FILE          erase kernel data by the rules in FILE (needs -x)
             --sme-mask MASK        encryption bit of page-table entries, 0x or decimal
 
         LEVEL is the sum of the pages to leave out: 1 zero pages, 2 page cache,
@@ -143,6 +145,7 @@ describe('smelt dump --help', () => {
             --keep-incomplete      keep DUMPFILE.incomplete when interrupted
             --save-dmesg LOGFILE   before the dump, write the kernel log as text
             --dump-dmesg           write only the kernel log: VMCORE LOGFILE (or -)
+        -g VMCOREINFO              write nothing but a file for -i, made of -x
         -R                         put a flattened dump in order: DUMPFILE < STREAM
         -F                         to standard output, as a flattened stream
         -E                         write ELF, as --to elf

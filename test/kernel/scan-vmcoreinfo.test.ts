@@ -13,7 +13,7 @@ import { openVmcore } from './opened.ts';
 const files = tempFiles();
 const text = (release: string) => `OSRELEASE=${release}\nPAGESIZE=4096\n${'X=1\n'.repeat(50)}`;
 const found = (file: DumpFile, reader: MemoryReader): string[] =>
-  [...scanForVmcoreinfo(file, reader)].flatMap(({ text }) => text ?? []);
+  [...scanForVmcoreinfo(file, reader)].flatMap((step) => step.found ?? []);
 
 function elfOf(loads: readonly Load[]): { file: DumpFile; reader: MemoryReader } {
   const path = files.path('elf');

@@ -2,6 +2,7 @@
 import { closeSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { scanForVmcoreinfo } from '../../src/kernel/scan-vmcoreinfo.ts';
 import { openDump } from '../../src/read/open.ts';
 import { openReader } from '../../src/workers/thread.ts';
 import { PageCipher } from '../build/cipher.ts';
@@ -21,7 +22,8 @@ async function touchedWith(change: Change | undefined, withNotes: boolean): Prom
   const file = withNotes ? opened : { ...opened, notes: Buffer.alloc(0) };
   const plain = await openReader(file, false);
   const touched = new Set<number>();
-  for await (const _ of searchMemory(file, readerWith(plain, change, touched)));
+  const reader = readerWith(plain, change, touched);
+  for await (const _ of searchMemory(file, reader, scanForVmcoreinfo(file, reader)));
   plain.close();
   closeSync(opened.fd);
   return touched.size;

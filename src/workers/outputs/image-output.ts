@@ -38,15 +38,24 @@ export class ImageOutput implements Output {
   private readonly format: ImageFormat;
   private readonly input: Input;
   private readonly notes: OutputNotes;
+  private readonly eraseInfoOf: (kept: KeptBits) => Uint8Array;
   private layout: (ImageLayout & Partial<Pick<ElfLayout, 'flags'>>) | undefined;
 
-  constructor(to: Destination, scratch: Scratch, format: ImageFormat, input: Input, notes: OutputNotes) {
+  constructor(
+    to: Destination,
+    scratch: Scratch,
+    format: ImageFormat,
+    input: Input,
+    notes: OutputNotes,
+    eraseInfoOf: (kept: KeptBits) => Uint8Array,
+  ) {
     this.to = to;
     this.outlet = outletOf(to.outlets[0]!);
     this.scratch = scratch;
     this.format = format;
     this.input = input;
     this.notes = notes;
+    this.eraseInfoOf = eraseInfoOf;
     this.zeroFirst = format === 'elf';
     this.job = {
       bitmaps: bitmapsIn(scratch, input.plan.maxMapnr),
@@ -126,15 +135,14 @@ export class ImageOutput implements Output {
         for (const [from, to] of runsOf(kept.read(index), 0, count)) yield [pfn + from, pfn + to] as const;
       }
     }
-    const old = file.format === 'kdump' ? file : undefined;
     return layoutElf(
       {
         machine: EM_X86_64,
         pageSize,
         memory,
         notes: this.notes.blob,
-        eraseInfo: old?.eraseInfo ?? new Uint8Array(0),
-        incomplete: old?.incomplete === true,
+        eraseInfo: this.eraseInfoOf(kept),
+        incomplete: file.format === 'kdump' && file.incomplete,
         vaddrOffset: await this.directMap(thread),
       },
       runs,

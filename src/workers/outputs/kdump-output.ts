@@ -8,6 +8,7 @@ import type { Scratch } from '../../write/scratch.ts';
 import type { HeaderOf } from '../headers.ts';
 import type { JobTarget, Part, Shared } from '../job.ts';
 import { drain, takeSteps } from '../steps.ts';
+import type { KeptBits } from '../sums.ts';
 import type { LastTask } from '../worker.ts';
 import type { Output, Settled, WrittenFile } from './output.ts';
 import { partsOf } from './parts.ts';
@@ -24,10 +25,12 @@ export class KdumpOutput implements Output {
   readonly zeroFirst = false;
   private readonly layout: KdumpLayout;
   private readonly header: HeaderOf;
+  private readonly eraseInfoOf: (kept: KeptBits) => Uint8Array;
   private readonly shared: Shared;
   /** Where the bitmaps grow when the output cannot be read back. */
   private readonly scratch: Scratch | undefined;
   private parts: readonly Part[] = [];
+  private eraseInfo: Uint8Array = new Uint8Array(0);
   private level = 0;
 
   /** `scratch`: needed where the output is a stream. */
@@ -36,11 +39,13 @@ export class KdumpOutput implements Output {
     scratch: Scratch | undefined,
     layout: KdumpLayout,
     header: HeaderOf,
+    eraseInfoOf: (kept: KeptBits) => Uint8Array,
     shared: Shared,
   ) {
     this.to = to;
     this.layout = layout;
     this.header = header;
+    this.eraseInfoOf = eraseInfoOf;
     this.shared = shared;
     this.scratch = scratch;
     const { path, fd } = scratch ?? to.files[0]!;
@@ -56,6 +61,7 @@ export class KdumpOutput implements Output {
 
   async lay({ kept, keptPages, dumpLevel, thread }: Settled): Promise<LastTask> {
     this.level = dumpLevel;
+    this.eraseInfo = this.eraseInfoOf(kept);
     this.parts = await partsOf(thread, kept, keptPages, this.to.outlets.length);
     await takeSteps(this.writeAround());
     this.hasPages = true;
@@ -64,8 +70,7 @@ export class KdumpOutput implements Output {
 
   /** All but descriptors and pages. */
   private *writeAround(): Generator<void, void> {
-    const { to, layout, shared } = this;
-    const { eraseInfo } = this.header.source;
+    const { to, layout, shared, eraseInfo } = this;
     yield* to.begin();
     for (const [index, outlet] of to.outlets.entries()) {
       const zeroPageOffset = dataOffset(layout, this.parts[index]!.keptPages);
@@ -110,8 +115,10 @@ export class KdumpOutput implements Output {
   /** `index`: of the part that it is, when that is settled. */
   private writeHeader(outlet: Outlet, incomplete: boolean, index?: number): Generator<void, void> {
     const split = index === undefined || this.parts.length === 1 ? undefined : this.parts[index];
-    const eraseAt = index === undefined ? undefined : this.eraseAt(index);
-    const header = this.header({ incomplete, dumpLevel: this.level, eraseAt, split });
+    const { length } = this.eraseInfo;
+    const eraseInfo =
+      index === undefined || length === 0 ? undefined : { byteOffset: this.eraseAt(index), length };
+    const header = this.header({ incomplete, dumpLevel: this.level, eraseInfo, split });
     return writeAt(outlet, encodeKdumpHeader(this.layout, header), 0);
   }
 

@@ -5,21 +5,29 @@ import { dataOffset, layoutKdump } from '../../write/kdump.ts';
 import { openScratch } from '../../write/scratch.ts';
 import { openStream } from '../../write/stream.ts';
 import { openTarget, type TargetFile } from '../../write/target-file.ts';
+import { type Erasing, eraseInfoIn } from '../erase.ts';
 import { headerOf, outputNotes } from '../headers.ts';
 import type { Input } from '../input.ts';
 import type { Shared } from '../job.ts';
 import { type DumpRequest, outputPaths } from '../report.ts';
+import type { KeptBits } from '../sums.ts';
 import { ImageOutput } from './image-output.ts';
 import { KdumpOutput } from './kdump-output.ts';
 import type { Output } from './output.ts';
 
 /** @throws SmeltError TARGET, WRITE; then nothing of it is left */
-export function openOutput(request: DumpRequest, input: Input, shared: Shared): Output {
+export function openOutput(
+  request: DumpRequest,
+  input: Input,
+  shared: Shared,
+  erasing: Erasing | undefined,
+): Output {
   const { file, description, plan } = input;
   const { stream, mostBytes, format = 'kdump' } = request;
   const notes = outputNotes(file.notes, description);
   const layout = layoutKdump(file.pageSize, notes.blob.length, plan.maxMapnr);
   const header = headerOf(file, description, notes, request.codec, plan.maxMapnr);
+  const eraseInfoOf = (kept: KeptBits) => eraseInfoIn(file, plan, kept, erasing);
   const scratch =
     stream === undefined && format === 'kdump' ? undefined : openScratch(layout.descOffset, request.workDir);
   const files: TargetFile[] = [];
@@ -28,8 +36,8 @@ export function openOutput(request: DumpRequest, input: Input, shared: Shared): 
     const outlets =
       stream === undefined ? files : [openStream(stream.path, stream.fd, mostBytes, shared.stop)];
     const to = new Destination(outlets, files);
-    if (format !== 'kdump') return new ImageOutput(to, scratch!, format, input, notes);
-    return new KdumpOutput(to, scratch, layout, header, shared);
+    if (format !== 'kdump') return new ImageOutput(to, scratch!, format, input, notes, eraseInfoOf);
+    return new KdumpOutput(to, scratch, layout, header, eraseInfoOf, shared);
   } catch (error) {
     scratch?.close();
     for (const file of files) file.discard();

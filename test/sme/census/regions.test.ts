@@ -137,7 +137,7 @@ describe('the census of a real dump', () => {
         const cached = new CachedMemory(reader);
         let text = vmcoreinfoFromNotes(parseNotes(file.notes, file.littleEndian));
         if (text === undefined) {
-          for (const step of scanForVmcoreinfo(file, reader)) text ??= step.text;
+          for (const step of scanForVmcoreinfo(file, reader)) text ??= step.found;
         }
         const info = new Vmcoreinfo(text!);
         const { memoryMap } = describeMachine(arch, cached, info, 0n);

@@ -3,7 +3,7 @@
  * with SMELT_BIG=1 a thousand.
  */
 import { expect, it } from 'vitest';
-import type { DumpFile } from '../../../src/read/dump-file.ts';
+import type { DumpFile, MemoryReader } from '../../../src/read/dump-file.ts';
 import type { Search } from '../../../src/workers/describe.ts';
 import { PageCipher } from '../../build/cipher.ts';
 import { pageContent, xorshift } from '../../build/page-content.ts';
@@ -173,10 +173,11 @@ function both(first: Change, second: Change | undefined): Change {
 
 /** What the search through all of memory would find, where the page that it would find it in can be read. */
 function searchFor({ tables, vmcoreinfoText }: BuiltVmcore): Search {
-  return async function* (_, reader) {
+  const search = async function* (_: unknown, reader: MemoryReader) {
     const { vmcoreinfoNotePaddr: paddr } = tables;
     if (paddr !== undefined && reader.load(paddr / PAGE, 1) > 0) yield vmcoreinfoText;
   };
+  return search as Search;
 }
 
 const files = tempFiles();
