@@ -54,7 +54,7 @@ function run([command, ...rest], timeoutSeconds) {
   const began = process.hrtime.bigint();
   const done = spawnSync(command, rest, {
     encoding: 'utf8',
-    env: command === process.execPath ? smeltEnv : process.env,
+    env: [command, ...rest].includes(SMELT[1]) ? smeltEnv : process.env,
     maxBuffer: 2 ** 26,
     timeout: timeoutSeconds && Math.ceil(timeoutSeconds * 1000),
   });
@@ -270,6 +270,40 @@ const ROWS = {
       );
       const gain = ns(one).map((each, i) => each / ns(two)[i]);
       tell(`classify, ${name}, -d ${level}: 2 threads against 1`, '≥ 1.8', `**${spread(gain, 2)}**`);
+    }
+  },
+  /** ELF, which the peer writes with one thread only, and a stream that nobody keeps. */
+  outputs() {
+    const input = inputOf('lean');
+    const toNull = (command) => ['bash', '-c', 'exec "$@" > /dev/null', 'bash', ...command.slice(0, -1)];
+    for (const [name, rest, wrap] of [
+      ['lean, -E -d 31', ['-E', '-d', '31'], (command) => command],
+      ['lean, -F -z -d 31 > /dev/null', ['-F', '-z', '-d', '31'], toNull],
+    ]) {
+      const results = inTurn({
+        two: wrap(smeltRun(rest, input, 2)),
+        alone: wrap(smeltRun(rest, input, 0)),
+        makedumpfile: wrap(peerRun(rest, input, 1)),
+      });
+      const { two, alone, makedumpfile } = results;
+      const times = (some) => `${spread(seconds(some), 2)} s`;
+      tell(
+        `${name}: times the peer’s speed, 2 threads`,
+        'recorded',
+        `**${spread(faster(two, makedumpfile), 2)}**; ${times(two)} against ${times(makedumpfile)}`,
+      );
+      tell(
+        `${name}: the same, in process`,
+        'recorded',
+        `**${spread(faster(alone, makedumpfile), 2)}**; ${times(alone)}`,
+      );
+      const [ours, theirs] = [two[0].sizeBytes, makedumpfile[0].sizeBytes];
+      if (ours !== undefined)
+        tell(
+          `${name}: output size, by the peer’s`,
+          'recorded',
+          `**${(ours / theirs).toFixed(4)}**; ${ours.toLocaleString('en-US')} bytes`,
+        );
     }
   },
   tib() {

@@ -20,7 +20,7 @@ export const OUTPUT_OPTIONS = [
     of: ['dump'],
     doc: 'write ELF, as --to elf',
     longDoc:
-      'Pages are stored as they are. What was left out can be told from program headers, where the size in memory is more than that in the file. From kdump-compressed dumps and with threads too, where makedumpfile takes neither.',
+      'Pages are stored as they are. What was left out has program headers with a size in memory and none in the file. From kdump-compressed dumps and with threads too, where makedumpfile takes neither.',
   },
   {
     key: 'to',
@@ -40,7 +40,7 @@ export const OUTPUT_OPTIONS = [
     of: ['dump', 'convert'],
     doc: 'to two files or more: VMCORE FILE1 FILE2',
     longDoc:
-      'Each file has as many kept pages as the others; crash and smelt open them together, and `smelt --reassemble` makes one of them.',
+      'Files come out about the same size, by a sample of the pages. crash and smelt open them together, and `smelt --reassemble` makes one of them.',
   },
   {
     key: 'reassemble',

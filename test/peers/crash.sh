@@ -38,9 +38,10 @@ trap 'rm -rf "$work"' EXIT
 
 # The lines that must differ, and nothing else:
 #   DUMPFILE  names the file, and says [PARTIAL DUMP] of one that was filtered.
-ask() { # DUMP COMMANDS OUT
-  timeout "$time_limit" "$crash" -s "$vmlinux" "$1" -i "$2" < /dev/null > "$3.all" 2>&1 || return 1
-  grep -v '^ *DUMPFILE: ' "$3.all" > "$3"
+ask() { # COMMANDS OUT DUMP...
+  timeout "$time_limit" "$crash" -s "$vmlinux" "${@:3}" -i "$1" < /dev/null > "$2.all" 2>&1 || return 1
+  # Of a split dump the other files stand in lines of their own.
+  grep -vE "^ *(DUMPFILES?: |$work/part)" "$2.all" > "$2"
 }
 
 run_ts() { # SCRIPT ARGUMENT...
@@ -70,7 +71,7 @@ check() { # NAME COMMAND...      env: SME_BIT, of the twin that smelt is given i
   fi
   for answers in original filtered; do
     [ $answers = original ] || dump=$out
-    if ! ask "$dump" "$work/commands" "$work/$answers"; then
+    if ! ask "$work/commands" "$work/$answers" "$dump"; then
       failed=1
       echo "FAIL crash $name: crash ends with an error or after ${time_limit} s on the $answers dump: $(tail -n 1 "$work/$answers.all")"
       return
@@ -100,7 +101,7 @@ for walk in json.load(sys.stdin):
   walks=$(wc -l < "$work/walks")
   (sed 's/^\([^ ]*\) .*/vtop \1/' "$work/walks"; echo quit) > "$work/commands"
   # The line behind each "VIRTUAL PHYSICAL" has the two addresses.
-  if ! ask "$work/$1.d31" "$work/commands" "$work/vtop"; then
+  if ! ask "$work/commands" "$work/vtop" "$work/$1.d31"; then
     failed=1
     echo "FAIL crash $1 as SME twin, vtop: it ends with an error: $(tail -n 1 "$work/vtop.all")"
   elif grep -A 1 '^VIRTUAL' "$work/vtop" | grep '^ffff' | sed 's/  */ /; s/ *$//' | diff "$work/walks" - > "$work/diff" && [ "$walks" -gt 0 ]; then
@@ -120,7 +121,7 @@ import json, sys
 for walk in json.load(sys.stdin)[::4]:
     print("vtop", walk["vaddr"][2:])' > "$work/commands"
   printf 'vtop ffffffffc0000000\nquit\n' >> "$work/commands"
-  if ! ask "$dump" "$work/commands" "$work/vtop"; then
+  if ! ask "$work/commands" "$work/vtop" "$dump"; then
     failed=1
     echo "FAIL crash $1, --vtop: it ends with an error: $(tail -n 1 "$work/vtop.all")"
   elif different=$("$python" "$here/vtop.py" "$dump" < "$work/vtop") && [ -z "$different" ]; then
@@ -131,7 +132,34 @@ for walk in json.load(sys.stdin)[::4]:
   fi
 }
 
+# Every other kind of output must say what the plain one says, which `check` has left there with its answers.
+check_format() { # NAME WHAT FILE...
+  if ! ask "$work/commands" "$work/format" "${@:3}"; then
+    failed=1
+    echo "FAIL crash $1, $2: it ends with an error: $(tail -n 1 "$work/format.all")"
+  elif diff "$work/filtered" "$work/format" > "$work/diff"; then
+    echo "ok   crash $1, $2: $(wc -l < "$work/format") lines are the same"
+  else
+    failed=1
+    echo "FAIL crash $1, $2: $(grep -c '^[<>]' "$work/diff") lines differ: $(grep -m 2 '^[<>]' "$work/diff" | tr '\n' ' ')"
+  fi
+}
+
+check_formats() { # NAME
+  local dump write=("$smelt" --quiet -f -d 31)
+  dump=$("$python" "$here/dump-path.py" "$1")
+  "${write[@]}" -E "$dump" "$work/elf"
+  check_format "$1" -E "$work/elf"
+  "${write[@]}" -F -l "$dump" > "$work/flat"
+  check_format "$1" '-F -l' "$work/flat"
+  "${write[@]}" -F -E "$dump" > "$work/flat"
+  check_format "$1" '-F -E' "$work/flat"
+  "${write[@]}" -l --split "$dump" "$work/part1" "$work/part2" "$work/part3"
+  check_format "$1" '--split, three parts' "$work/part1" "$work/part2" "$work/part3"
+}
+
 check x86_64-6.1-4level sys log 'kmem -i' mod ps
+check_formats x86_64-6.1-4level
 check_vtop x86_64-6.1-4level
 SME_BIT=51 check x86_64-6.1-4level sys log 'kmem -i' mod ps
 check_walks x86_64-6.1-4level

@@ -6,27 +6,16 @@ import { noNative } from '../native-parts.ts';
 import { wholePagesOf } from '../workers/check-dump.ts';
 import { buildEveryKind } from '../workers/every-kind.ts';
 import { FLAG, INCOMPLETE, parseKdump } from './parse-kdump.ts';
-import {
-  checkFailure,
-  failureOf,
-  namesIn,
-  type ProgramResult,
-  run,
-  SMELT,
-  scratch,
-  smelt,
-  smeltAfter,
-} from './smelt.ts';
+import { cannotMount, onSmallDisk } from './small-disk.ts';
+import { checkFailure, failureOf, namesIn, run, scratch, smelt, smeltAfter } from './smelt.ts';
 
 const dir = scratch();
 const input = join(dir, 'core');
 const out = join(dir, 'out');
-const small = join(dir, 'small');
 const left = join(out, 'dump.incomplete');
 let core: BuiltVmcore;
 
 beforeAll(() => {
-  mkdirSync(small);
   core = buildEveryKind({
     path: input,
     ram: [{ start: 0, end: 128 * 2 ** 20 }],
@@ -41,20 +30,7 @@ beforeEach(() => {
   mkdirSync(out);
 });
 
-// A file system of its own, in a name space of its own: nothing stays mounted. What is left is copied out of it.
-const SCRIPT = `set -e
-mount -t tmpfs -o size=$1 none "$2"
-status=0
-"$3" "$4" "\${@:6}" "$2/dump" || status=$?
-cp -a "$2"/. "$5"
-exit $status`;
-
-const withRoom = (size: string, ...args: string[]): ProgramResult =>
-  run(['unshare', '-rm', 'bash', '-c', SCRIPT, 'bash', size, small, process.execPath, SMELT, out, ...args]);
-
-const probe = run(['unshare', '-rm', 'mount', '-t', 'tmpfs', 'none', '/mnt']);
-const cannotMount =
-  probe.status === 0 ? undefined : `no small file system can be made here: ${probe.stderr.trim()}`;
+const withRoom = (size: string, ...args: string[]) => onSmallDisk(size, out, ...args, 'dump');
 
 const wholePages = () => wholePagesOf(parseKdump(left), core);
 

@@ -21,6 +21,7 @@ import type { BuiltVmcore } from '../build/vmcore.ts';
 import { checkLayout, checkPages } from '../workers/check-dump.ts';
 import { buildEveryKind, everyKind } from '../workers/every-kind.ts';
 import { FLAG, INCOMPLETE, parseKdump } from './parse-kdump.ts';
+import { cannotMount, onSmallDisk } from './small-disk.ts';
 import {
   checkFailure,
   failureOf,
@@ -190,42 +191,12 @@ test('a worker that dies with the stream in its hands ends the run, and keeps no
   expect(rearrange(readFileSync(stream)).whole).toBe(false);
 });
 
-// A file system of its own, in a name space of its own: nothing stays mounted. What is left is copied out of it.
-const SCRIPT = `set -e
-mount -t tmpfs -o size=$1 none "$2"
-cd "$2"
-status=0
-"$3" "$4" "\${@:6}" || status=$?
-cp -a --sparse=always . "$5"
-exit $status`;
-const withRoom = (size: string, ...args: string[]): ProgramResult => {
-  const small = join(dir, 'small');
-  mkdirSync(small, { recursive: true });
-  return run([
-    'unshare',
-    '-rm',
-    'bash',
-    '-c',
-    SCRIPT,
-    'bash',
-    size,
-    small,
-    process.execPath,
-    SMELT,
-    out,
-    ...args,
-  ]);
-};
-const probe = run(['unshare', '-rm', 'mount', '-t', 'tmpfs', 'none', '/mnt']);
-const cannotMount =
-  probe.status === 0 ? undefined : `no small file system can be made here: ${probe.stderr.trim()}`;
-
 describe.each(['0', '3'])('where there is no room, with %s threads,', (threads) => {
   const options = ['--num-threads', threads, '-d', '1'];
 
-  test.each(['elf', 'raw', 'lime'])('%s fails in one sentence and leaves what it has', (format, context) => {
-    if (cannotMount) (context as unknown as { skip(why: string): void }).skip(cannotMount);
-    const result = withRoom('12m', '--json', ...options, '--to', format, input, 'dump');
+  test.for(['elf', 'raw', 'lime'])('%s fails in one sentence and leaves what it has', (format, context) => {
+    if (cannotMount) context.skip(cannotMount);
+    const result = onSmallDisk('12m', out, '--json', ...options, '--to', format, input, 'dump');
     const said = checkFailure(result);
     expect(said).toMatch(/dump: [^ ]+ [kM]?B behind the first .*B cannot be written: no space left/);
     expect(said).toContain('pages that are missing in it read as zeros');
@@ -237,7 +208,7 @@ describe.each(['0', '3'])('where there is no room, with %s threads,', (threads) 
 
   test('split fails in one sentence and leaves all parts, each incomplete', (context) => {
     if (cannotMount) context.skip(cannotMount);
-    const result = withRoom('16m', ...options, '-c', '--split', input, 'a', 'b', 'c');
+    const result = onSmallDisk('16m', out, ...options, '-c', '--split', input, 'a', 'b', 'c');
     const said = checkFailure(result);
     expect(said).toContain('no space left on the device (ENOSPC)');
     expect(said).toContain(
@@ -250,7 +221,18 @@ describe.each(['0', '3'])('where there is no room, with %s threads,', (threads) 
 
   test('another level of the list is tried', (context) => {
     if (cannotMount) context.skip(cannotMount);
-    const result = withRoom('24m', '--json', '--num-threads', threads, '-c', '-d', '0,31', input, 'dump');
+    const result = onSmallDisk(
+      '24m',
+      out,
+      '--json',
+      '--num-threads',
+      threads,
+      '-c',
+      '-d',
+      '0,31',
+      input,
+      'dump',
+    );
     expect(result.status).toBe(0);
     expect(reportOf(result).warnings).toEqual(['at level 0 the dump did not fit, and level 31 was tried']);
     expect(namesIn(out)).toEqual(['dump']);

@@ -1,7 +1,7 @@
 /** Which kept pages go to which of several outputs: so many that all files come out about the same size, as a sample tells. */
 
 import { windowSpan } from '../../filter/plan.ts';
-import { runsOf } from '../../read/bitmap.ts';
+import { popcountIn, runsOf } from '../../read/bitmap.ts';
 import { lowerBound } from '../../read/extents.ts';
 import { PageDescriptor } from '../../read/kdump-layout.ts';
 import { spread } from '../../read/spread.ts';
@@ -11,10 +11,13 @@ import { takeSteps } from '../steps.ts';
 import type { KeptBits } from '../sums.ts';
 import type { Thread } from '../thread.ts';
 
-/** One of so many kept pages is looked at, but no fewer than the least and no more than the most. */
+/** One of so many kept pages is looked at, but no fewer than this for each part, and no more than the most in all. */
 const PAGES_OF_A_SAMPLE = 128;
-const LEAST_SAMPLES = 512;
+const SAMPLES_OF_A_PART = 96;
 const MOST_SAMPLES = 16_384;
+
+/** crash counts the kept pages of a part by words of so many bits, and would look for every page in a wrong place. Source: crash diskdump.c. */
+const BORDER_PAGES = 64;
 
 /** Parts one behind the other, from page frame 0 to the end of memory. */
 export async function partsOf(
@@ -25,20 +28,20 @@ export async function partsOf(
 ): Promise<readonly Part[]> {
   const { job } = thread;
   if (count === 1) return [{ startPfn: 0, endPfn: job.plan.maxMapnr, firstDescriptor: 0, keptPages }];
-  const sizes = await takeSteps(sampleSizes(job, kept, keptPages, await openPageMeasure(thread)));
-  const parts: Part[] = [];
-  let startPfn = 0;
-  let firstDescriptor = 0;
-  for (let number = 1; number <= count; number++) {
-    const isLast = number === count;
-    const share = isLast ? 1 : shareOf(sizes, number / count);
-    const behind = isLast ? keptPages : Math.max(firstDescriptor, Math.round(share * keptPages));
-    const endPfn = isLast ? job.plan.maxMapnr : Math.max(startPfn, pfnBehind(job, kept, behind));
-    parts.push({ startPfn, endPfn, firstDescriptor, keptPages: behind - firstDescriptor });
-    startPfn = endPfn;
-    firstDescriptor = behind;
-  }
-  return parts;
+  const sizes = await takeSteps(sampleSizes(job, kept, keptPages, count, await openPageMeasure(thread)));
+  const borders = Array.from({ length: count - 1 }, (_, i) =>
+    borderAt(job, kept, Math.round(shareOf(sizes, (i + 1) / count) * keptPages)),
+  );
+  const end: Border = { pfn: job.plan.maxMapnr, keptBefore: keptPages };
+  return [...borders, end].map(({ pfn, keptBefore }, i) => {
+    const start = borders[i - 1] ?? { pfn: 0, keptBefore: 0 };
+    return {
+      startPfn: start.pfn,
+      endPfn: pfn,
+      firstDescriptor: start.keptBefore,
+      keptPages: keptBefore - start.keptBefore,
+    };
+  });
 }
 
 /** The kept pages cut into equally many, one behind the other: what one page of each would take in the output. */
@@ -46,10 +49,11 @@ function* sampleSizes(
   { plan, shared }: Job,
   kept: KeptBits,
   keptPages: number,
+  parts: number,
   measure: PageMeasure,
 ): Generator<void, Float64Array> {
   const wanted = Math.ceil(keptPages / PAGES_OF_A_SAMPLE);
-  const samples = Math.min(keptPages, MOST_SAMPLES, Math.max(LEAST_SAMPLES, wanted));
+  const samples = Math.min(keptPages, MOST_SAMPLES, Math.max(SAMPLES_OF_A_PART * parts, wanted));
   const sizes = new Float64Array(samples);
   // Each time at another place: at the same one there would be a pattern.
   const placeOf = (sample: number) => Math.floor(((sample + spread(sample)) * keptPages) / samples);
@@ -80,16 +84,32 @@ function shareOf(sizes: Float64Array, wanted: number): number {
   return (index + 1 - (sums[index]! - bytes) / sizes[index]!) / sizes.length;
 }
 
-/** The first page frame behind the first `number` kept ones. */
-function pfnBehind({ plan, shared }: Job, kept: KeptBits, number: number): number {
-  if (number === 0) return 0;
+/** Where one part ends and the next one begins. */
+interface Border {
+  readonly pfn: number;
+  readonly keptBefore: number;
+}
+
+/** About behind the first `number` kept pages. */
+function borderAt({ plan, shared }: Job, kept: KeptBits, number: number): Border {
   // The last window of which the kept pages do not begin behind it.
   const index = Math.max(0, lowerBound(shared.firstDescriptor, number) - 1);
+  const before = shared.firstDescriptor[index]!;
   const { pfn, count } = windowSpan(plan, index);
-  let rest = number - shared.firstDescriptor[index]!;
-  for (const [from, to] of runsOf(kept.read(index), 0, count)) {
-    if (rest <= to - from) return pfn + from + rest;
+  const bits = kept.read(index);
+  const behind = Math.min(
+    count,
+    Math.round(endOfKept(bits, count, number - before) / BORDER_PAGES) * BORDER_PAGES,
+  );
+  return { pfn: pfn + behind, keptBefore: before + popcountIn(bits, 0, behind) };
+}
+
+/** Behind the first `number` set bits. */
+function endOfKept(bits: Uint8Array, count: number, number: number): number {
+  let rest = number;
+  for (const [from, to] of runsOf(bits, 0, count)) {
+    if (rest <= to - from) return from + rest;
     rest -= to - from;
   }
-  return pfn + count;
+  return count;
 }
