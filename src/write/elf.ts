@@ -16,7 +16,9 @@ const GAP_SIZES = 40;
 const ET_CORE = 4;
 const PT_LOAD = 1;
 const PT_NOTE = 4;
-const PF_R = 4;
+/** PF_R; and of the image, as /proc/vmcore has it, PF_R | PF_W | PF_X. */
+const PF_MEMORY = 4;
+const PF_IMAGE = 7;
 /** e_phnum where the real number does not fit: it is in section header 0. */
 const PN_XNUM = 0xffff;
 /** e_flags of a dump that is not whole. Source: makedumpfile elf_info.h. */
@@ -37,6 +39,11 @@ export interface ElfSource {
   readonly incomplete: boolean;
   /** What is to be added to a physical address to get p_vaddr. */
   readonly vaddrOffset: bigint;
+  /** The kernel image, which is mapped once more: debuggers begin with its addresses. */
+  readonly image: {
+    readonly ranges: readonly { readonly pfn: number; readonly end: number }[];
+    readonly vaddrOffset: bigint;
+  };
 }
 
 /**
@@ -61,7 +68,8 @@ export function layoutElf(source: ElfSource, kept: KeptRuns, mostLoads = MOST_LO
     source.eraseInfo.length === 0
       ? source.notes
       : Buffer.concat([source.notes, encodeNote(ERASEINFO_NOTE, 0, source.eraseInfo)]);
-  const phnum = 1 + loads.length;
+  const inImage = loads.map(({ pfn, pages }) => overlaps(source.image.ranges, pfn, pfn + pages));
+  const phnum = 1 + loads.length + inImage.reduce((sum, parts) => sum + parts.length, 0);
   const many = phnum >= PN_XNUM;
   const phEnd = Elf64Ehdr.size + phnum * Elf64Phdr.size;
   const notesAt = phEnd + (many ? Elf64Shdr.size : 0);
@@ -90,26 +98,38 @@ export function layoutElf(source: ElfSource, kept: KeptRuns, mostLoads = MOST_LO
 
   const fileBytes = loads.reduce((sum, { pages, stored }) => sum + (stored ? pages * pageSize : 0), dataAt);
   const segments: { pfn: number; pages: number; byteOffset: number }[] = [];
-  let byteOffset = dataAt;
-  for (const [index, { pfn, pages, stored }] of loads.entries()) {
+  let at = Elf64Ehdr.size + Elf64Phdr.size;
+  const writeLoad = (p_flags: number, offset: bigint, { pfn, pages, stored }: Load, p_offset: number) => {
     const p_paddr = pfn * pageSize;
     const p_memsz = pages * pageSize;
+    const p_filesz = stored ? p_memsz : 0;
+    const p_vaddr = BigInt(p_paddr) + offset;
     Elf64Phdr.write(
       head,
       {
         p_type: PT_LOAD,
-        p_flags: PF_R,
-        p_offset: stored ? byteOffset : fileBytes,
-        p_vaddr: BigInt(p_paddr) + vaddrOffset,
+        p_flags,
+        p_offset: stored ? p_offset : fileBytes,
+        p_vaddr,
         p_paddr,
-        p_filesz: stored ? p_memsz : 0,
+        p_filesz,
         p_memsz,
       },
-      Elf64Ehdr.size + (1 + index) * Elf64Phdr.size,
+      at,
     );
+    at += Elf64Phdr.size;
+  };
+  let byteOffset = dataAt;
+  for (const [index, load] of loads.entries()) {
+    const { pfn, pages, stored } = load;
+    for (const [first, end] of inImage[index]!) {
+      const part = { pfn: first, pages: end - first, stored };
+      writeLoad(PF_IMAGE, source.image.vaddrOffset, part, byteOffset + (first - pfn) * pageSize);
+    }
+    writeLoad(PF_MEMORY, vaddrOffset, load, byteOffset);
     if (!stored) continue;
     segments.push({ pfn, pages, byteOffset });
-    byteOffset += p_memsz;
+    byteOffset += pages * pageSize;
   }
   return {
     segments: imageSegments(segments),
@@ -121,6 +141,18 @@ export function layoutElf(source: ElfSource, kept: KeptRuns, mostLoads = MOST_LO
       return { byteOffset: Elf64Ehdr.offset.e_flags, bytes };
     },
   };
+}
+
+/** Of ranges, what lies between two page frames. */
+function overlaps(
+  ranges: ElfSource['image']['ranges'],
+  from: number,
+  to: number,
+): (readonly [first: number, end: number])[] {
+  return ranges.flatMap(({ pfn, end }) => {
+    const [first, behind] = [Math.max(pfn, from), Math.min(end, to)];
+    return first < behind ? [[first, behind] as const] : [];
+  });
 }
 
 const flagsOf = (incomplete: boolean): number => (incomplete ? DUMP_ELF_INCOMPLETE : 0);

@@ -16,6 +16,7 @@ const sourceOf = (memory: readonly Run[], more: Partial<ElfSource> = {}): ElfSou
   eraseInfo: new Uint8Array(0),
   incomplete: false,
   vaddrOffset: 0n,
+  image: { ranges: [], vaddrOffset: 0n },
   ...more,
 });
 const keptOf = (runs: readonly Run[]) => () =>
@@ -32,6 +33,32 @@ function laid(source: ElfSource, kept: readonly Run[], mostLoads?: number) {
   file.set(bytes);
   return { layout, elf: parseElf(file), head: Buffer.from(bytes) };
 }
+
+test('the kernel image is mapped once more, stored or not, where it runs', () => {
+  const image = { ranges: [{ pfn: 2, end: 6 }], vaddrOffset: 0xffffffff80000000n };
+  const source = sourceOf([{ pfn: 0, count: 8 }], { vaddrOffset: 0x1000000n, image });
+  const { layout, head } = laid(source, [{ pfn: 1, count: 3 }]);
+  const loads = Array.from({ length: 5 }, (_, index) => {
+    const at = 64 + 56 * (1 + index);
+    const at64 = (offset: number) => head.readBigUInt64LE(at + offset);
+    return {
+      flags: head.readUInt32LE(at + 4),
+      vaddr: at64(16),
+      paddr: at64(24),
+      offset: at64(8),
+      filesz: at64(32),
+    };
+  });
+  const data = BigInt(head.length);
+  const end = BigInt(layout.fileBytes);
+  expect(loads).toEqual([
+    { flags: 4, vaddr: 0x1000000n, paddr: 0n, offset: end, filesz: 0n },
+    { flags: 7, vaddr: 0xffffffff80002000n, paddr: 0x2000n, offset: data + 0x1000n, filesz: 0x2000n },
+    { flags: 4, vaddr: 0x1001000n, paddr: 0x1000n, offset: data, filesz: 0x3000n },
+    { flags: 7, vaddr: 0xffffffff80004000n, paddr: 0x4000n, offset: end, filesz: 0n },
+    { flags: 4, vaddr: 0x1004000n, paddr: 0x4000n, offset: end, filesz: 0n },
+  ]);
+});
 
 test('the headers of a small dump are these bytes', () => {
   const notes = Uint8Array.from(encodeNote('CORE', 1, Uint8Array.of(1, 2, 3, 4)));

@@ -6,7 +6,7 @@ import { runsOf, testBit } from '../../read/bitmap.ts';
 import { pfnRuns } from '../../read/extents.ts';
 import { findTables } from '../../sme/mask-of-tables.ts';
 import type { Destination } from '../../write/destination.ts';
-import { type ElfLayout, layoutElf } from '../../write/elf.ts';
+import { type ElfLayout, type ElfSource, layoutElf } from '../../write/elf.ts';
 import type { ImageFormat } from '../../write/formats.ts';
 import type { ImageLayout, ImageSegments } from '../../write/image.ts';
 import { type Outlet, outletOf, writeAt } from '../../write/outlet.ts';
@@ -143,9 +143,17 @@ export class ImageOutput implements Output {
         eraseInfo: this.eraseInfoOf(kept),
         incomplete: file.format === 'kdump' && file.incomplete,
         vaddrOffset: await this.directMap(thread),
+        image: this.image(),
       },
       runs,
     );
+  }
+
+  /** As /proc/vmcore has it: the image where the kernel runs. */
+  private image(): ElfSource['image'] {
+    const { memoryMap, physBase } = this.input.description.machine;
+    const ranges = memoryMap?.image?.ranges ?? [];
+    return { ranges, vaddrOffset: START_KERNEL_MAP - physBase };
   }
 
   /**
