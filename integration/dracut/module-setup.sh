@@ -17,9 +17,22 @@ installkernel() {
   hostonly='' instmods loop squashfs
 }
 
+# What is wrong with core_collector shows now, and not after the crash: mkdumprd looks at makedumpfile's options only.
+check_collector() { # SMELT
+  local said conf=${dracutsysrootdir:-}/etc/kdump.conf words operands=(vmcore dumpfile)
+  read -ra words < <(sed -n 's/^[[:space:]]*core_collector[[:space:]]\{1,\}\([^#]*\).*/\1/p' "$conf" 2> /dev/null | tail -n 1)
+  [[ ${words[0]##*/} = smelt ]] || return 0
+  # A stream has no name.
+  [[ " ${words[*]} " != *' -F '* ]] || operands=(vmcore)
+  said=$("$1" --check-params "${words[@]:1}" "${operands[@]}" 2>&1)
+  # 1: it was refused; anything else: smelt does not run here.
+  [[ $? != 1 ]] || derror "core_collector in $conf makes no dump: ${said#smelt: }"
+}
+
 install() {
   local files settings=${dracutsysrootdir:-}/etc/smelt/kdump.conf AS_MAKEDUMPFILE=no real place
   files=$(smelt_files)
+  check_collector "$files/smelt"
   inst_multiple sh cat dd dirname grep head mkdir modprobe mount mv rm sync
   inst_multiple -o vmcore-dmesg
   # The image is compressed, and not marked as a program: dracut strips those.

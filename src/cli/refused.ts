@@ -7,19 +7,23 @@ export interface Refused {
   readonly instead?: string;
 }
 
+const NO_XEN = 'Dumps of Xen are not supported.';
 const NO_CODE = 'smelt runs no foreign code on a dump; --config erases by rules.';
 
 /** Source: makedumpfile(8) and print_info.c of 1.7.9. */
 const REFUSED: readonly Refused[] = [
-  { name: '-e' },
-  { name: '-X' },
-  { name: '--diskset' },
+  { name: '-e', instead: 'It leaves out parts of the memory map that readers need.' },
+  { name: '-X', instead: NO_XEN },
+  {
+    name: '--diskset',
+    instead: 'Dumps by sadump are not supported: makedumpfile makes a kdump file of one.',
+  },
   { name: '--eppic', instead: NO_CODE },
   { name: '--extension', instead: NO_CODE },
   { name: '--reassemble' },
-  { name: '--xen-syms' },
-  { name: '--xen-vmcoreinfo' },
-  { name: '--xen_phys_start' },
+  { name: '--xen-syms', instead: NO_XEN },
+  { name: '--xen-vmcoreinfo', instead: NO_XEN },
+  { name: '--xen_phys_start', instead: NO_XEN },
 ];
 
 export function findRefused(name: string): Refused | undefined {

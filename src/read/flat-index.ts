@@ -87,7 +87,7 @@ function placeInFlat(entryPlace: number, byteOffset: number, recordBytes: number
 /** Puts records in order: where several have the same byte, the one that was added last wins. */
 export function orderEntries(records: FlatEntries): FlatIndex {
   const { place, end, count } = records;
-  const order = Uint32Array.from({ length: count }, (_, i) => i).sort((a, b) => place[a]! - place[b]!);
+  const order = new Uint32Array(count).map((_, i) => i).sort((a, b) => place[a]! - place[b]!);
   const ordered = new FlatEntries();
   const active = new LatestFirst();
   let at = 0;

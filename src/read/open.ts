@@ -8,6 +8,7 @@ import { elf } from './elf.ts';
 import { createElfReader } from './elf-reader.ts';
 import { openForReading } from './file.ts';
 import { indexFlattened, isFlattened } from './flattened.ts';
+import { isKcore, withoutCrashKernel } from './kcore.ts';
 import { kdump } from './kdump.ts';
 import { createKdumpReader } from './kdump-reader.ts';
 import { partOf, type Source } from './source.ts';
@@ -52,7 +53,8 @@ function openOne(path: string): DumpFile {
     const plain: Source = { path, fd, fileBytes, flat: undefined };
     const head = readHead(plain);
     const source = isFlattened(head) ? flattenedSource(plain) : plain;
-    return openFormat(source, source === plain ? head : readHead(source));
+    const file = openFormat(source, source === plain ? head : readHead(source));
+    return file.format === 'elf' && isKcore(path) ? withoutCrashKernel(file) : file;
   } catch (error) {
     closeSync(fd);
     throw error;

@@ -5,7 +5,7 @@ import { writePagesFile } from '../write/pages-file.ts';
 import { openTarget, type TargetFile } from '../write/target-file.ts';
 import { type TakenCensus, takeCensus } from './census.ts';
 import { type Input, isUnreadable, refuseInputAsOutput, stopIfAborted, withInput } from './input.ts';
-import { createShared, type Job } from './job.ts';
+import { readingJob } from './reading-job.ts';
 import type { DumpObserver, SmeReport, SmeRequest } from './report.ts';
 import { peakRssBytes } from './resources.ts';
 import { assembleTeam, type Team } from './team.ts';
@@ -29,7 +29,12 @@ export async function survey(
     const target = pagesFile === undefined ? undefined : openTarget(pagesFile, request.overwrite);
     let team: Team | undefined;
     try {
-      team = await assembleTeam(surveyJob(input), input.helpers, observer.onProgress.bind(observer), signal);
+      team = await assembleTeam(
+        readingJob(input, 0),
+        input.helpers,
+        observer.onProgress.bind(observer),
+        signal,
+      );
       const look = () => stopIfAborted(signal);
       const taken = await takeCensus(input, team, 'ranges', look);
       look();
@@ -72,23 +77,6 @@ function whyNoTables(
   return {
     why: description.machine.unreadable ?? 'those that VMCOREINFO names do not map the memory',
     hint: smeMask === undefined ? undefined : 'Leave out --sme-mask, if that may be wrong.',
-  };
-}
-
-/** No page is classified or compressed: what of a job is for that is left empty. */
-function surveyJob({ file, plan, helpers, description, mmap }: Input): Job {
-  return {
-    file,
-    mmap,
-    memoryMap: description.machine.memoryMap,
-    dumpLevel: 0,
-    plan,
-    order: new Int32Array(0),
-    codec: undefined,
-    codecMaker: undefined,
-    compressionLevel: undefined,
-    target: undefined,
-    shared: createShared(plan.starts.length, helpers?.count ?? 0, 0),
   };
 }
 

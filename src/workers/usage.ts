@@ -5,11 +5,12 @@ import { MAX_DUMP_LEVEL } from '../filter/page-class.ts';
 import { urgencyOrder } from '../filter/plan.ts';
 import { compareWithKnownKernels } from '../kernel/machine.ts';
 import { comma } from '../read/file.ts';
-import { openScratch, type Scratch } from '../write/scratch.ts';
+import { openScratch } from '../write/scratch.ts';
 import { freePagesWarning, whyNothingFound, whyUnreadable } from './checks.ts';
 import { UndecidedPages } from './classify-phase.ts';
 import { type Input, refuseCiphertext, stopIfAborted, withInput } from './input.ts';
-import { bitmapsIn, createShared, type Job, type JobTarget, placeWindows } from './job.ts';
+import { bitmapsIn, placeWindows } from './job.ts';
+import { readingJob } from './reading-job.ts';
 import type { DumpObserver, InputRequest, UsageReport } from './report.ts';
 import { peakRssBytes } from './resources.ts';
 import { takeSteps } from './steps.ts';
@@ -34,7 +35,12 @@ export async function memUsage(
     for (const warning of description.warnings) warn(warning);
     const onProgress = observer.onProgress.bind(observer);
     const scratch = openScratch(Math.ceil(plan.maxMapnr / 8) * 2);
-    const job = usageJob(input, scratch);
+    const bitmaps = bitmapsIn(scratch, plan.maxMapnr);
+    const job = {
+      ...readingJob(input, MAX_DUMP_LEVEL),
+      order: urgencyOrder(plan, []),
+      target: { bitmaps, outlets: [], layout: undefined },
+    };
     let team: Team | undefined;
     try {
       team = await assembleTeam(job, helpers, onProgress, signal);
@@ -102,24 +108,4 @@ function undecidable(path: string, why: string): SmeltError {
   return new SmeltError('UNDECIDABLE', `${path}: the memory map cannot be read: ${why}`, {
     hint: 'A file with VMCOREINFO of the same kernel can be given with -i, if that is what it lacks.',
   });
-}
-
-/** Nothing is compressed or written. */
-function usageJob(
-  { file, plan, helpers, description, mmap }: Input,
-  scratch: Scratch,
-): Job & { readonly target: JobTarget } {
-  return {
-    file,
-    mmap,
-    memoryMap: description.machine.memoryMap,
-    dumpLevel: MAX_DUMP_LEVEL,
-    plan,
-    order: urgencyOrder(plan, []),
-    codec: undefined,
-    codecMaker: undefined,
-    compressionLevel: undefined,
-    target: { bitmaps: bitmapsIn(scratch, plan.maxMapnr), outlets: [], layout: undefined },
-    shared: createShared(plan.starts.length, helpers?.count ?? 0, 0),
-  };
 }

@@ -92,7 +92,7 @@ describe.each(SHELLS.map((shell) => [shell.join(' '), shell] as const))('in %s',
     () => {
       program('makedumpfile', `echo "$@" >> ${dir}/asked; exec ${peer} "$@"`);
       rmSync(join(dir, 'asked'), { force: true });
-      const result = launch(shell, '-ld31', '--num-threads', '3', '--quiet', vmcore, dump);
+      const result = launch(shell, '-ld31', '--num-threads', '3', '--vtop', '0x0', '--quiet', vmcore, dump);
       expect(result.status, result.stderr).toBe(0);
       expect(readFileSync(join(dir, 'asked'), 'utf8')).toBe(
         `--message-level 4 -l -d 31 ${vmcore} ./vmcore.fallback.incomplete\n`,
@@ -140,6 +140,8 @@ describe.each(SHELLS.map((shell) => [shell.join(' '), shell] as const))('in %s',
     expect(launch(shell, '--dump-dmesg', vmcore, log).status).toBe(0);
     expect(readFileSync(log, 'utf8')).toBe('log\n');
     expect(launch(shell, '--dump-dmesg', vmcore, '-')).toMatchObject({ status: 0, stdout: 'log\n' });
+    const asSuse = ['-F', '--message-level', '8', '--dump-dmesg', vmcore];
+    expect(launch(shell, ...asSuse)).toMatchObject({ status: 0, stdout: 'log\n' });
     program('vmcore-dmesg', 'echo half; exit 1');
     expect(launch(shell, '--dump-dmesg', '-f', vmcore, log).status).toBe(1);
     expect(readFileSync(log, 'utf8')).toBe('log\n');

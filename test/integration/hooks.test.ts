@@ -21,6 +21,8 @@ import { type ProgramResult, run, scratch, smelt } from '../program/smelt.ts';
 const project = fileURLToPath(new URL('../..', import.meta.url));
 const kernel = '6.1.0-56-cloud-amd64';
 const dir = scratch();
+/** The image unpacked: nobody can mount it in a user's namespaces. */
+const mounted = join(dir, 'mounted');
 /** Stands for /: what install:kdump and the machine's owner put there. */
 const root = join(dir, 'root');
 const image = join(dir, 'smelt.img');
@@ -63,6 +65,7 @@ const smeltsIn = (unpacked: string): string =>
 describe.skipIf(skipped !== '')(`hooks${skipped}`, () => {
   beforeAll(() => {
     must(run(['env', 'SMELT_IMAGE_LEVEL=1', join(project, 'image/build'), image]));
+    must(run(['unsquashfs', '-q', '-n', '-d', mounted, image]));
     for (const tool of ['dracut', 'initramfs-tools'])
       must(
         run([
@@ -94,7 +97,7 @@ describe.skipIf(skipped !== '')(`hooks${skipped}`, () => {
         beside(`cp -r /etc/initramfs-tools/. ${confdir}
           printf 'MODULES=list\nBUSYBOX=auto\nCOMPRESS=gzip\n' > ${conf}
           printf '${marks}' >> ${conf}
-          mkinitramfs -d ${confdir} -o ${packed} ${kernel}
+          SMELT_MOUNT=${mounted} mkinitramfs -d ${confdir} -o ${packed} ${kernel}
           [ ${unpack} = true ] || exit 0
           unmkinitramfs ${packed} ${unpacked}/parts
           for part in ${unpacked}/parts/* ${unpacked}/parts; do [ ! -d $part/usr ] || cp -a $part/. ${unpacked}; done`),
@@ -175,6 +178,12 @@ describe.skipIf(skipped !== '')(`hooks${skipped}`, () => {
       ['a key file that is not there', ['LUKS=UUID=1', 'KEY_FILE=/none'], 'the key file /none is not there'],
       ['a device that is not there', ['TARGET=/dev/none'], 'the device /dev/none is not there now'],
       ['settings that are no shell', ['TARGET="'], 'is no shell'],
+      [
+        'a dump level that is none',
+        ['OPTIONS="-l -d 32"'],
+        'OPTIONS=-l -d 32 in .* a dump level is one number',
+      ],
+      ['an option that is none', ['OPTIONS=--dedupe'], 'OPTIONS=--dedupe in .* Did you mean --dedup'],
     ])('%s is said when the initramfs is made', (_, lines, sentence) => {
       settings(...lines);
       expect(make('KDUMP=y\n', false)).toMatch(new RegExp(`W: smelt: .*${sentence}`));
@@ -202,12 +211,13 @@ describe.skipIf(skipped !== '')(`hooks${skipped}`, () => {
     const packed = join(dir, 'dracut.img');
     const unpacked = join(dir, 'dracut');
     const inIt = (path: string): string => join(unpacked, path);
-    function make(modules: string): void {
+    /** What dracut says. */
+    function make(modules: string): string {
       for (const path of [packed, unpacked]) rmSync(path, { recursive: true, force: true });
       mkdirSync(unpacked);
-      must(
+      return must(
         beside(`mkdir -p ${dir}/none; touch ${dir}/none/none
-          dracut -q -f --no-hostonly --conf ${dir}/none/none --confdir ${dir}/none --tmpdir ${dir} --gzip -m '${modules}' ${packed} ${kernel}
+          SMELT_MOUNT=${mounted} dracut -q -f --no-hostonly --conf ${dir}/none/none --confdir ${dir}/none --tmpdir ${dir} --gzip -m '${modules}' ${packed} ${kernel}
           cd ${unpacked}
           zcat ${packed} 2> /dev/null | cpio -idm --quiet || cpio -idm --quiet < ${packed} 2> /dev/null || true
           [ ! -e squash-root.img ] || { unsquashfs -q -n -d ${dir}/squashed squash-root.img && rm -r ${unpacked} && mv ${dir}/squashed ${unpacked}; }`),
@@ -239,6 +249,22 @@ describe.skipIf(skipped !== '')(`hooks${skipped}`, () => {
       expect(versionIn(unpacked, 'makedumpfile')).toMatchObject({ status: 0, stderr: '' });
     });
 
+    test.each([
+      ['smelt -z -d 32', /core_collector in .*kdump\.conf makes no dump: .* a dump level is one number/s],
+      ['smelt -z --message-level 6 -d 31', undefined],
+      ['makedumpfile -q', undefined],
+    ])('core_collector %s is looked at', (collector, said) => {
+      settings();
+      writeFileSync(
+        join(root, 'etc/kdump.conf'),
+        `path /var/crash\ncore_collector ${collector} # as it is\n`,
+      );
+      const all = make('base smelt');
+      rmSync(join(root, 'etc/kdump.conf'));
+      if (said === undefined) expect(all).not.toContain('makes no dump');
+      else expect(all).toMatch(said);
+    });
+
     test('an initramfs that is not kdump’s has no smelt', () => {
       make('base');
       expect(smeltsIn(unpacked)).toBe('');
@@ -247,7 +273,6 @@ describe.skipIf(skipped !== '')(`hooks${skipped}`, () => {
 
   describe('makedumpfile by PATH, as kdump-tools calls it', () => {
     const sample = join(project, 'samples/x86_64-6.1-small.kdump');
-    const mounted = join(dir, 'mounted');
     const out = join(dir, 'out');
     /** What it leaves on stdout. */
     function stream(makedumpfile: string): Buffer {
@@ -258,10 +283,6 @@ describe.skipIf(skipped !== '')(`hooks${skipped}`, () => {
       );
       return readFileSync(out);
     }
-    beforeAll(() => {
-      must(run(['unsquashfs', '-q', '-n', '-d', mounted, image]));
-    });
-
     test('a stream (-F) is flattened, whole, and has the pages that smelt writes to a file', () => {
       const dump = stream(`makedumpfile -F -c -d 31 --num-threads 0 ${sample}`);
       expect(dump.subarray(0, 12).toString()).toBe('makedumpfile');

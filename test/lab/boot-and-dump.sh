@@ -2,7 +2,7 @@
 # boot-and-dump.sh KERNEL_TREE INITRAMFS DISK OUT CONSOLE "KERNEL PARAMETERS"
 # Boots a guest under software emulation, waits until it says READY on its console, and writes its memory to OUT, as QEMU does
 # it (elf-normalize.py makes that readable for makedumpfile). CONSOLE is the file for the console's text.
-#   env: MEMORY (MiB), CPU (a QEMU CPU model, qemu64), LIMIT (seconds, 180)
+#   env: MEMORY (MiB), CPU (a QEMU CPU model, qemu64), LIMIT (seconds, 180), FLATTENED (a file for the same as a flattened kdump)
 set -euo pipefail
 here=$(dirname "$(realpath "$0")")
 tree=$1 initramfs=$2 disk=$3 out=$4 console=$5 parameters=$6
@@ -22,7 +22,7 @@ until grep -q '^READY' "$console" 2> /dev/null; do
   kill -0 $qemu_pid 2> /dev/null || { cat "$console"; echo "the guest ended before it was READY" >&2; exit 1; }
   sleep 0.5
 done
-python3 "$here/qemu-dump.py" "$sockets/qmp" "$out"
+python3 "$here/qemu-dump.py" "$sockets/qmp" "$out" ${FLATTENED:+"$FLATTENED"}
 wait $qemu_pid || true
 qemu_pid=
 chmod u+w "$out"

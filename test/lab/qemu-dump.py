@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""qemu-dump.py QMP_SOCKET OUT: stops the guest, writes its memory as ELF, and ends QEMU."""
+"""qemu-dump.py QMP_SOCKET OUT [FLATTENED]: stops the guest, writes its memory as ELF, and as flattened kdump too, and ends QEMU."""
 
 import json
 import os
@@ -7,7 +7,7 @@ import socket
 import sys
 
 
-def main(path: str, out: str) -> None:
+def main(path: str, out: str, flattened: str | None = None) -> None:
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(path)
     replies = connection.makefile('r')
@@ -25,7 +25,9 @@ def main(path: str, out: str) -> None:
     execute('qmp_capabilities')
     execute('stop')
     execute('dump-guest-memory', paging=False, protocol='file:' + os.path.abspath(out))
+    if flattened:
+        execute('dump-guest-memory', paging=False, protocol='file:' + os.path.abspath(flattened), format='kdump-zlib')
     execute('quit')
 
 
-main(*sys.argv[1:3])
+main(*sys.argv[1:4])

@@ -139,13 +139,13 @@ class SmeltFailed(Exception):
     pass
 
 
-def run_smelt(source, target, *, level, codec='lzo', threads=2, maker=None):
-    """Runs smelt, and returns its `--json` report (None when it printed none) and the file that it wrote."""
+def run_smelt(source, target, *, level, codec='lzo', threads=2, maker=None, parts=()):
+    """Runs smelt on a dump (`parts`: the others of a split one), and returns its `--json` report (None when it printed none) and the file that it wrote."""
     letter = CODEC_LETTERS[codec]
     command = [SMELT, '--json', '-f', '-d', str(level), '--num-threads', str(threads)]
     command += [letter] if letter else []
     command += ['--codec-maker', maker] if maker and letter else []
-    run = subprocess.run([*command, str(source), str(target)], capture_output=True, text=True)
+    run = subprocess.run([*command, str(source), *map(str, parts), str(target)], capture_output=True, text=True)
     if run.returncode:
         said = (run.stderr.strip() or run.stdout.strip()).replace('\n', ' | ')
         raise SmeltFailed(f'{" ".join(command[1:])} exits with {run.returncode}: {said[:300]}')

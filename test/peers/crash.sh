@@ -111,7 +111,28 @@ for walk in json.load(sys.stdin):
   fi
 }
 
+# The walks to some addresses, one of which is not mapped, entry by entry and with their flags.
+check_vtop() { # NAME
+  local dump different
+  dump=$("$python" "$here/dump-path.py" "$1")
+  run_ts walk.ts "$dump" 3000 | "$python" -c '
+import json, sys
+for walk in json.load(sys.stdin)[::4]:
+    print("vtop", walk["vaddr"][2:])' > "$work/commands"
+  printf 'vtop ffffffffc0000000\nquit\n' >> "$work/commands"
+  if ! ask "$dump" "$work/commands" "$work/vtop"; then
+    failed=1
+    echo "FAIL crash $1, --vtop: it ends with an error: $(tail -n 1 "$work/vtop.all")"
+  elif different=$("$python" "$here/vtop.py" "$dump" < "$work/vtop") && [ -z "$different" ]; then
+    echo "ok   crash $1, --vtop: $(grep -c '^VIRTUAL' "$work/vtop") walks are the same"
+  else
+    failed=1
+    echo "FAIL crash $1, --vtop: $(head -n 1 <<< "$different")"
+  fi
+}
+
 check x86_64-6.1-4level sys log 'kmem -i' mod ps
+check_vtop x86_64-6.1-4level
 SME_BIT=51 check x86_64-6.1-4level sys log 'kmem -i' mod ps
 check_walks x86_64-6.1-4level
 check x86_64-6.1-proc-vmcore sys log 'kmem -i' mod ps bt 'bt -a'

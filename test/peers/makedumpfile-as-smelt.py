@@ -97,7 +97,29 @@ SABOTAGE = {
     'no-mask': no_mask,
     'miscount': lambda file, dump: None,
     'drop-line': lambda file, dump: None,
+    'swap-of-parts': lambda file, dump: None,
+    'cut-rearranged': lambda file, dump: None,
 }
+
+
+def in_one(vmcores, scratch):
+    """makedumpfile reads neither what is split nor what is flattened."""
+    whole = os.path.join(scratch, 'whole')
+    if len(vmcores) > 1:
+        subprocess.run([MAKEDUMPFILE, '--message-level', '4', '--reassemble', *vmcores, whole], check=True, stdout=2)
+        return whole
+    with open(vmcores[0], 'rb', buffering=0) as file:
+        if file.read(12) != b'makedumpfile':
+            return vmcores[0]
+        file.seek(0)
+        rearrange(file, whole)
+    return whole
+
+
+def rearrange(stream, out):
+    subprocess.run([MAKEDUMPFILE, '--message-level', '4', '-f', '-R', out], stdin=stream, check=True, stdout=2)
+    if os.environ.get('SABOTAGE') == 'cut-rearranged':
+        os.truncate(out, os.path.getsize(out) - 1)
 
 
 def readable(vmcore, scratch):
@@ -124,7 +146,7 @@ def dump_dmesg(options):
     # The check takes this one, too, where it is there.
     program = str(NEWER_MAKEDUMPFILE) if NEWER_MAKEDUMPFILE.exists() else MAKEDUMPFILE
     with tempfile.TemporaryDirectory() as scratch:
-        vmcore = readable(options.vmcore, scratch)
+        vmcore = readable(options.vmcore[0], scratch)
         run = subprocess.run([program, '--dump-dmesg', '-f', vmcore, options.out], capture_output=True, text=True)
     if run.returncode:
         sys.exit(run.stderr)
@@ -143,18 +165,23 @@ def main():
     parser.add_argument('--dump-dmesg', action='store_true')
     for ignored in ('--num-threads', '--codec-maker'):
         parser.add_argument(ignored)
-    parser.add_argument('vmcore')
+    parser.add_argument('-R', action='store_true')
+    parser.add_argument('vmcore', nargs='*')
     parser.add_argument('out')
     options = parser.parse_args()
     if options.dump_dmesg:
         dump_dmesg(options)
         return
+    if options.R:
+        rearrange(sys.stdin.buffer, options.out)
+        return
     command = [MAKEDUMPFILE, '--message-level', '31', '-d', options.d]
     command += [options.codec] if options.codec else []
     command += ['-f'] if options.f else []
     with tempfile.TemporaryDirectory() as scratch:
+        vmcore = in_one(options.vmcore, scratch)
         run = subprocess.run(
-            [*command, readable(options.vmcore, scratch), options.out], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            [*command, readable(vmcore, scratch), options.out], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
     if run.returncode:
         sys.exit(run.stdout)
@@ -164,6 +191,9 @@ def main():
     if sabotage:
         with open(options.out, 'r+b') as file:
             SABOTAGE[sabotage](file, dump)
+    if sabotage == 'swap-of-parts' and vmcore != options.vmcore[0]:
+        with open(options.out, 'r+b') as file:
+            swap_pages(file, dump)
     if sabotage == 'miscount':
         report['classes']['free'] += 1
     if options.json:

@@ -1,7 +1,8 @@
 /** The manual page and the completions, by the programs that they are for: bash always, the others where they are installed. */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { ALL_OPTIONS } from '../../src/cli/options.ts';
 import { GENERATED } from '../../src/cli/tell-options.ts';
@@ -23,6 +24,16 @@ beforeAll(() => {
   }
   mkdirSync(join(dir, 'cwd/a directory'), { recursive: true });
   writeFileSync(join(dir, 'cwd/vmcore'), '');
+});
+
+test.each([
+  ['man', 'man/man1/smelt.1'],
+  ['complete-bash', 'bash-completion/completions/smelt'],
+  ['complete-zsh', 'zsh/site-functions/_smelt'],
+  ['complete-fish', 'fish/vendor_completions.d/smelt.fish'],
+])('the build has made %s, by the path below /usr/share', (kind, path) => {
+  const built = fileURLToPath(new URL(`../../dist/share/${path}`, import.meta.url));
+  expect(readFileSync(built, 'utf8')).toBe(readFileSync(fileOf(kind), 'utf8'));
 });
 
 test('what nobody knows how to make is refused', () => {

@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { SmeltError } from '../../src/errors.ts';
 import type { KdumpDumpFile } from '../../src/read/dump-file.ts';
 import { closeDump, createReader, openDump } from '../../src/read/open.ts';
 import { writeElfCore } from '../build/elf.ts';
@@ -194,5 +195,29 @@ describe('parts that are no dump together', () => {
     expectSmeltError(() => openDump(a!, b!, '/no/such/file'), 'INPUT_OPEN');
     withDump([a!, b!, c!], () => {});
     expect(openFds()).toBe(before);
+  });
+});
+
+describe('a part with flipped bytes', () => {
+  it('is refused or read', () => {
+    const [a, b] = parts(40).map((path) => readFileSync(path));
+    const where = fc.oneof(fc.nat(463), fc.integer({ min: 4096, max: 4200 }), fc.nat(b!.length - 1));
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(where, fc.nat(255)), { maxLength: 5 }),
+        fc.nat(b!.length),
+        fc.boolean(),
+        (flips, length, isCut) => {
+          const bytes = Buffer.from(isCut ? b!.subarray(0, length) : b!);
+          for (const [at, value] of flips) if (at < bytes.length) bytes[at] = value;
+          try {
+            withDump([files.write(a!), files.write(bytes)], pagesOf);
+          } catch (error) {
+            expect(error).toBeInstanceOf(SmeltError);
+          }
+        },
+      ),
+      { numRuns: 200 },
+    );
   });
 });
