@@ -25,10 +25,17 @@ export function withInputHint(error: SmeltError, input: string | undefined): Sme
 }
 
 /** For a dump that did not fit: what would make it smaller and was not asked for. */
-export function withSpaceHint(error: SmeltError, { dumpLevel, codec, dedup }: DumpRequest): SmeltError {
+export function withSpaceHint(error: SmeltError, request: DumpRequest): SmeltError {
   if (!hasNoRoom(error)) return error;
+  const { dumpLevel, otherLevels = [], format = 'kdump', codec, dedup } = request;
+  const level = Math.max(dumpLevel ?? 0, ...otherLevels) < MAX_DUMP_LEVEL ? [`-d ${MAX_DUMP_LEVEL}`] : [];
+  // In the other formats pages are stored as they are.
+  if (format !== 'kdump') {
+    const words = ['-z', ...level, 'as a kdump-compressed file'].join(' ');
+    return hinted(error, `A smaller dump is made with ${words}.`);
+  }
   const unused = [
-    ...((dumpLevel ?? 0) < MAX_DUMP_LEVEL ? [`-d ${MAX_DUMP_LEVEL}`] : []),
+    ...level,
     ...(codec === 'zstd' || codec === 'zlib' ? [] : ['-z']),
     ...(dedup ? [] : ['--dedup']),
   ];

@@ -65,8 +65,8 @@ export class TerminalObserver implements DumpObserver {
     for (const line of lines) this.#host.stderr.write(`${line}\n`);
   }
 
-  /** Kept for the end, where it is not scrolled away. */
+  /** Kept for the end, where it is not scrolled away; once, though each level that is tried may bring it again. */
   onWarning(sentence: string): void {
-    this.warnings.push(sentence);
+    if (!this.warnings.includes(sentence)) this.warnings.push(sentence);
   }
 }

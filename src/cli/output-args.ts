@@ -27,8 +27,6 @@ export function splitOperands(
     );
   }
   const moreOutputs = operands.slice(2);
-  if (new Set(operands.slice(1)).size < operands.length - 1)
-    throw usage('--split: one file is named twice', 'Give each part a name of its own.');
   if (moreOutputs.includes('')) throw usage('the name of a DUMPFILE is empty', 'Give each part a name.');
   return { operands: operands.slice(0, 2), moreOutputs };
 }

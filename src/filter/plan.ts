@@ -2,7 +2,7 @@
 
 import type { PfnRange } from '../kernel/image.ts';
 import type { DumpFile } from '../read/dump-file.ts';
-import { endOf, pfnRuns } from '../read/extents.ts';
+import { endOf, lowerBound, pfnRuns } from '../read/extents.ts';
 
 /** Page frames of a window, at most: 1 GiB of 4 KiB pages. */
 const LARGEST_WINDOW = 2 ** 18;
@@ -63,4 +63,9 @@ export function urgencyOrder(plan: Plan, image: readonly PfnRange[]): Int32Array
 export function windowSpan(plan: Plan, index: number): { pfn: number; count: number } {
   const pfn = plan.starts[index]!;
   return { pfn, count: Math.min(plan.windowPages, plan.maxMapnr - pfn) };
+}
+
+/** The window that has this page frame; there must be one. */
+export function windowOf(plan: Plan, pfn: number): number {
+  return lowerBound(plan.starts, Math.floor(pfn / plan.windowPages) * plan.windowPages);
 }

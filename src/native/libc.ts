@@ -25,6 +25,8 @@ export interface Libc {
   syncFileRange(fd: number, offset: number, length: number, flags: number): number;
   /** An errno, or 0. */
   posixFadvise(fd: number, offset: number, length: number, advice: number): number;
+  /** How many of the files are ready, or -1. */
+  poll(files: Address, count: number, timeoutMs: number): number;
   /** errno of the last call on this thread. */
   errno(): number;
 }
@@ -53,6 +55,7 @@ function load(): Libc | Unavailable {
       'int sync_file_range(int fd, int64_t offset, int64_t length, unsigned int flags)',
     ),
     posixFadvise: lib.func('int posix_fadvise64(int fd, int64_t offset, int64_t length, int advice)'),
+    poll: lib.func('int poll(uintptr_t files, unsigned long count, int timeout)'),
     errno: () => koffi.errno(),
   };
 }

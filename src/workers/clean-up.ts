@@ -23,12 +23,15 @@ export function cleanUp(
     const hint = [error.hint ?? '', more].filter((part) => part !== '').join(' ');
     return new SmeltError(code, message, { ...(hint === '' ? {} : { hint }), exitCode, cause });
   };
-  const { targets, hasPages } = output;
-  if (targets.some(({ stream }) => stream !== undefined))
-    return hinted('The stream has no end mark: what was written of it is not a whole dump.');
+  const { to, hasPages } = output;
   const couldNotBeWritten = code === 'WRITE' || code === 'TOO_LARGE';
+  if (to.isStream) {
+    const began = hasPages || couldNotBeWritten;
+    return hinted(began ? 'What was written of the stream has no end mark: it is not a whole dump.' : '');
+  }
+  const files = to.files.filter(({ isOpen }) => isOpen);
   if (interrupted || again || (!hasPages && !couldNotBeWritten)) {
-    const removed = targets.map((target) => target.discard()).every(Boolean);
+    const removed = files.map((file) => file.discard()).every(Boolean);
     const kept = interrupted && removed;
     return hinted(kept ? 'What was written is removed; --keep-incomplete would have kept it.' : '');
   }
@@ -37,9 +40,7 @@ export function cleanUp(
   } catch {
     // The header says so since the beginning; only its last rewrite is missing.
   }
-  const left = targets.map((target) => target.leaveIncomplete()).join(', ');
-  const use = hasPages
-    ? 'crash opens it as far as it goes, and with --minimal often shows the log'
-    : 'there are no pages in it yet';
+  const left = files.map((file) => file.leaveIncomplete()).join(', ');
+  const use = hasPages ? output.useOfPart : 'there are no pages in it yet';
   return hinted(`What was written is in ${left}, marked incomplete; ${use}.`);
 }

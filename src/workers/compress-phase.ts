@@ -70,18 +70,18 @@ export function* compressWindows(
         for (let at = from; at < to; ) {
           const n = packer.pack(pfn + at, to - at);
           at += n;
-          if (writer.isFull) writer.flush();
+          if (writer.isFull) yield* writer.flush();
           sinceLook += n;
           if (sinceLook < LOOK_PAGES) continue;
           sinceLook = 0;
           yield;
           if (isStopped(shared)) {
-            writer.flush();
+            yield* writer.flush();
             return results();
           }
         }
       }
-      writer.flush();
+      yield* writer.flush();
     }
     yield;
   }
@@ -135,9 +135,9 @@ class PartWriter {
     return this.placer.isFull;
   }
 
-  flush(): void {
+  *flush(): Generator<void, void> {
     addDone(this.shared, 'compress', this.placer.count);
-    this.placer.flush();
+    yield* this.placer.flush();
     this.dedup?.flushed();
   }
 }

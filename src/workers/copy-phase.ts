@@ -17,11 +17,18 @@ import type { Thread } from './thread.ts';
 /** Pages between two looks at the world. */
 const LOOK_PAGES = 1024;
 
+/** What a thread has to know of the output to copy pages into it. */
+export interface CopyTask {
+  readonly phase: 'copy';
+  readonly segments: ImageSegments;
+  /** Where the last page lies, which a stream has to have whatever is in it: it has no length of its own. Undefined: a file. */
+  readonly endPage: number | undefined;
+}
+
 /** Does windows until there are none left. Yields every so many pages. */
 export function* copyWindows(
   thread: Thread,
-  segments: ImageSegments,
-  fileBytes: number,
+  { segments, endPage }: CopyTask,
   seat?: number,
 ): Generator<void, CompressResult> {
   const { job, pages: reader } = thread;
@@ -41,12 +48,6 @@ export function* copyWindows(
     cutPages: reader.cutPages - cutBefore,
     dedup: undefined,
   });
-  const write = (bytes: Uint8Array, byteOffset: number) => {
-    writeAt(outlet, bytes, byteOffset);
-    behind?.wrote(byteOffset, bytes.length);
-    result.dataBytes += bytes.length;
-    result.storedPages += bytes.length / pageSize;
-  };
   for (const index of takeWindows(job, 'copy', seat)) {
     const { pfn, count } = windowSpan(plan, index);
     if (shared.keptPages[index] === 0) continue;
@@ -59,25 +60,31 @@ export function* copyWindows(
       for (let at = from; at < to; ) {
         const loaded = reader.load(pfn + at, to - at);
         const byteOffset = place + (at - from) * pageSize;
-        if (loaded === 0) result.missingPages++;
         const { bytes, start } = reader;
         // Pages up to this one are written, or need not be.
         let written = 0;
         for (let i = 0; i <= loaded; i++) {
           const offset = start + i * pageSize;
-          // The end of the file is no hole: there would be no end.
-          const isLast = byteOffset + (i + 1) * pageSize === fileBytes;
-          const zero = i < loaded && !isLast && bytes[offset] === 0 && isZero(bytes, offset);
-          if (zero) {
+          if (i < loaded) {
+            if (bytes[offset] !== 0 || !isZero(bytes, offset)) continue;
             result.zeroPages++;
             if (open !== undefined && testBit(open, at + i)) result.undecidedZeroPages++;
           }
-          if (i < loaded && !zero) continue;
-          if (i > written)
-            write(bytes.subarray(start + written * pageSize, offset), byteOffset + written * pageSize);
+          if (i > written) {
+            const data = bytes.subarray(start + written * pageSize, offset);
+            const dataAt = byteOffset + written * pageSize;
+            yield* writeAt(outlet, data, dataAt);
+            behind?.wrote(dataAt, data.length);
+            result.dataBytes += data.length;
+            result.storedPages += i - written;
+          }
           written = i + 1;
         }
+        if (loaded === 0) result.missingPages++;
         const n = Math.max(1, loaded);
+        const isEnd = byteOffset + (n - 1) * pageSize === endPage;
+        if (isEnd && (loaded === 0 || isZero(bytes, start + (loaded - 1) * pageSize)))
+          yield* writeAt(outlet, Buffer.alloc(pageSize), endPage);
         at += n;
         addDone(shared, 'copy', n);
         sinceLook += n;

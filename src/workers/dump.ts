@@ -8,8 +8,9 @@ import { asSmeltError, SmeltError } from '../errors.ts';
 import { DumpLevel } from '../filter/page-class.ts';
 import { urgencyOrder } from '../filter/plan.ts';
 import type { FrameSet } from '../sme/census/frame-set.ts';
+import type { Destination } from '../write/destination.ts';
 import { FORMAT_NAMES } from '../write/formats.ts';
-import { hasNoRoom, type Target } from '../write/target-file.ts';
+import { hasNoRoom } from '../write/target-file.ts';
 import { onlyShared, takeCensus, whyNothingShared } from './census.ts';
 import {
   cannotFilter,
@@ -30,6 +31,7 @@ import {
   isUnreadable,
   refuseCiphertext,
   refuseInputAsOutput,
+  refuseSameOutputs,
   stopIfAborted,
   withInput,
 } from './input.ts';
@@ -75,6 +77,7 @@ export async function dump(
   const began = performance.now();
   const paths = outputPaths(asked);
   for (const path of paths) refuseInputAsOutput(asked, path);
+  refuseSameOutputs(paths);
   let protection: TargetProtection | undefined;
   for (const path of asked.requireEncryptedTarget ? paths : []) {
     protection = await protectionOf(path);
@@ -123,7 +126,7 @@ export async function dump(
         return await run.run();
       } catch (error) {
         if (isLast || signal.aborted || !hasNoRoom(error)) throw error;
-        tooLarge.push(`at level ${round.dumpLevel} the dump did not fit: level ${levels[0]} was taken`);
+        tooLarge.push(`at level ${round.dumpLevel} the dump did not fit, and level ${levels[0]} was tried`);
       }
     }
   };
@@ -219,12 +222,12 @@ class Dump {
   }
 
   /** Before the first byte: memory that was encrypted while the machine ran is not to be left less protected without a word. */
-  private async checkTargets(targets: readonly Target[]): Promise<void> {
+  private async checkTargets({ outlets, isStream }: Destination): Promise<void> {
     const { requireEncryptedTarget } = this.request;
     if (!requireEncryptedTarget && !this.isOfEncryptedMemory()) return;
-    const found = await Promise.all(targets.map(({ path, fd }) => protectionOfFile(path, fd)));
+    const found = await Promise.all(outlets.map(({ path, fd }) => protectionOfFile(path, fd)));
     for (const [index, protection] of found.entries())
-      if (requireEncryptedTarget) requireEncrypted(targets[index]!.path, protection);
+      if (requireEncryptedTarget) requireEncrypted(isStream ? undefined : outlets[index]!.path, protection);
     // Of several parts the one that is least protected stands for all.
     this.warnOf(found.find(({ encrypted }) => encrypted !== 'all legs') ?? found[0]!);
   }
@@ -313,7 +316,7 @@ class Dump {
   private async write(job: Job, output: Output, assemble: (job: Job) => Promise<Team>): Promise<DumpReport> {
     let team: Team | undefined;
     try {
-      await this.checkTargets(output.targets);
+      await this.checkTargets(output.to);
       output.begin();
       const writing: Job = { ...job, target: output.job };
       team = await assemble(writing);
@@ -324,25 +327,25 @@ class Dump {
       const zero = await this.dropZeroPages(output, team, keptPages);
       stopIfAborted(this.signal);
       const stored = keptPages - zero.zeroPages;
-      const task = output.lay(kept, stored, this.level);
+      const { thread } = team;
+      const task = await output.lay({ kept, keptPages: stored, dumpLevel: this.level, thread });
+      stopIfAborted(this.signal);
       const compressed = withZeroPages(sumCompressed(await team.finish(task, stored)), zero);
       stopIfAborted(this.signal);
       if (team.fallback !== undefined) this.warn(team.fallback);
 
       const missing = missingPagesWarning(this.input.file, compressed);
       if (missing !== undefined) this.warn(missing);
-      const files = output.seal(compressed.missingPages > 0);
+      const files = await output.seal(compressed.missingPages > 0);
       const sizeBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
       const report = this.report(job, classified, compressed, keptPages, sizeBytes, files, team);
       team.close();
       return report;
     } catch (error) {
       team?.close();
-      // After a signal whatever else goes wrong follows from it.
-      const { aborted, reason } = this.signal;
-      const failure = asSmeltError(aborted && !(error instanceof SmeltError) ? reason : error);
+      const failure = failureOf(error, this.signal);
       throw cleanUp(output, failure, {
-        interrupted: aborted && !this.request.keepIncomplete,
+        interrupted: this.signal.aborted && !this.request.keepIncomplete,
         again: !this.isLast && hasNoRoom(failure),
       });
     } finally {
@@ -431,4 +434,10 @@ class Dump {
     this.level = old | (this.level & DumpLevel.zero);
     this.warn(cannotFilter(this.request, reason, this.level));
   }
+}
+
+/** After a signal whatever else goes wrong follows from it, unless smelt says something of its own. */
+function failureOf(error: unknown, { aborted, reason }: AbortSignal): SmeltError {
+  const follows = !(error instanceof SmeltError) || error.code === 'INTERRUPTED';
+  return asSmeltError(aborted && follows && reason instanceof SmeltError ? reason : error);
 }

@@ -2,11 +2,11 @@
 
 import { setImmediate as breathe } from 'node:timers/promises';
 import { windowSpan } from '../filter/plan.ts';
-import { openZeroTest } from '../native/zero-test.ts';
 import { runsOf, testBit } from '../read/bitmap.ts';
 import { spread } from '../read/spread.ts';
 import { UndecidedPages } from './classify-phase.ts';
 import type { CompressResult } from './compress-phase.ts';
+import { MISSING_PAGE, openPageMeasure, ZERO_PAGE } from './page-measure.ts';
 import type { KeptBits } from './sums.ts';
 import type { Thread } from './thread.ts';
 
@@ -33,7 +33,7 @@ export async function estimate(
   { keptPages, undecided: undecidedPages }: { readonly keptPages: number; readonly undecided: number },
   stopIfAborted: () => void,
 ): Promise<CompressResult> {
-  const measure = await pageMeasure(thread);
+  const measure = await openPageMeasure(thread);
   const undecided = new UndecidedPages(thread);
   const sample: Sample = { pages: 0, zeroPages: 0, undecidedZeroPages: 0, missingPages: 0, dataBytes: 0 };
   const { plan, shared } = thread.job;
@@ -43,8 +43,14 @@ export async function estimate(
     const open = undecided.of(index);
     const step = Math.max(1, shared.keptPages[index]! / (PAGES_OF_A_WINDOW * times));
     for (const page of oneOfEach(kept.read(index), count, step)) {
-      const isZero = measure(pfn + page, sample);
-      if (isZero && open !== undefined && testBit(open, page)) sample.undecidedZeroPages++;
+      const size = measure(pfn + page);
+      sample.pages++;
+      if (size === MISSING_PAGE) sample.missingPages++;
+      else if (size !== ZERO_PAGE) sample.dataBytes += size;
+      else {
+        sample.zeroPages++;
+        if (open !== undefined && testBit(open, page)) sample.undecidedZeroPages++;
+      }
     }
     await breathe();
     stopIfAborted();
@@ -96,26 +102,4 @@ function* oneOfEach(bits: Uint8Array, count: number, step: number): Generator<nu
     }
     seen += to - from;
   }
-}
-
-/** Looks at one page as the compress phase would; whether it is a page of zeros. */
-async function pageMeasure(thread: Thread): Promise<(pfn: number, sample: Sample) => boolean> {
-  const { reader } = thread;
-  const { pageSize } = reader;
-  const codec = await thread.openCodec();
-  const out = Buffer.alloc(Math.max(pageSize, codec?.outSize(pageSize) ?? 0));
-  const isZero = openZeroTest(pageSize);
-  return (pfn, sample) => {
-    sample.pages++;
-    if (reader.load(pfn, 1) === 0) {
-      sample.missingPages++;
-      return false;
-    }
-    if (isZero(reader.bytes, reader.start)) {
-      sample.zeroPages++;
-      return true;
-    }
-    sample.dataBytes += codec?.compress(reader.bytes, out, reader.start, pageSize) || pageSize;
-    return false;
-  };
 }

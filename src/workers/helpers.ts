@@ -58,7 +58,8 @@ export async function startHelpers(count: number): Promise<Helpers> {
           const { code, message, options } = outcome.error;
           throw new SmeltError(code, message, options);
         } catch (error) {
-          lost(error, [helper]);
+          // The work can fail and the thread be none the worse.
+          if (!(error instanceof SmeltError)) lost(error, [helper]);
           // Who had not begun leaves nothing undone.
           if (Atomics.load(seats, seat) !== SEAT.working) return undefined;
           onFailure();

@@ -1,5 +1,7 @@
 /** What every run over a dump begins with: the file open, its windows, helpers on their way, the machine described. */
 
+import { realpathSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
 import { setImmediate as breathe } from 'node:timers/promises';
 import { SmeltError } from '../errors.ts';
 import { type Plan, planWindows } from '../filter/plan.ts';
@@ -139,6 +141,35 @@ export function refuseInputAsOutput(
     throw new SmeltError('TARGET', `${path}: is the input itself, and would be written over`, {
       hint: 'Give another name for the output.',
     });
+  }
+}
+
+/** Also those that would grow under one name. @throws SmeltError TARGET */
+export function refuseSameOutputs(outputs: readonly string[]): void {
+  const seen = new Map<string, string>();
+  for (const output of outputs) {
+    for (const path of [output, incompleteName(output)]) {
+      const real = realName(path);
+      const other = seen.get(real);
+      seen.set(real, output);
+      if (other === undefined) continue;
+      throw new SmeltError(
+        'TARGET',
+        `${output}: would be written over by ${other}, another part of the dump`,
+        {
+          hint: 'Give each part a name of its own.',
+        },
+      );
+    }
+  }
+}
+
+/** A name for what is not there yet. */
+function realName(path: string): string {
+  try {
+    return join(realpathSync(dirname(path)), basename(path));
+  } catch {
+    return resolve(path);
   }
 }
 

@@ -22,3 +22,11 @@ export async function takeSteps<T>(
     if (done) return value as T;
   }
 }
+
+/** Takes all steps at once: of a thread that has nothing else to do, or of work that needs no other. */
+export function drain<T>(steps: Generator<void, T>): T {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value as T;
+  }
+}

@@ -1,5 +1,6 @@
 /** Whether what a dump or a log is written to protects it: memory that was encrypted must not lie in the clear on a disk. */
 
+import { fstatSync } from 'node:fs';
 import { asSmeltError, SmeltError } from '../errors.ts';
 import type { TargetProtection } from './report.ts';
 
@@ -10,7 +11,16 @@ export function protectionOf(path: string): Promise<TargetProtection> {
 
 /** The same of what is open for writing: between the first look and the opening something may have been mounted there. */
 export function protectionOfFile(path: string, fd: number): Promise<TargetProtection> {
+  if (!isOnDisk(fd)) {
+    const why = `${path} is a pipe or a socket, and where its reader brings the dump is not known`;
+    return Promise.resolve({ encrypted: 'unknown', why });
+  }
   return look(path, ({ openFileStatus }) => openFileStatus(fd, path));
+}
+
+function isOnDisk(fd: number): boolean {
+  const stat = fstatSync(fd);
+  return !stat.isFIFO() && !stat.isSocket();
 }
 
 async function look(
@@ -30,8 +40,12 @@ async function look(
   }
 }
 
-/** @throws SmeltError UNENCRYPTED unless all that is written to `path` is encrypted. */
-export function requireEncrypted(path: string, { encrypted, why }: TargetProtection, what = 'dump'): void {
+/** @param path undefined: a stream @throws SmeltError UNENCRYPTED unless all that is written there is encrypted. */
+export function requireEncrypted(
+  path: string | undefined,
+  { encrypted, why }: TargetProtection,
+  what = 'dump',
+): void {
   if (encrypted === 'all legs') return;
   const how = {
     'some legs': 'would be encrypted only in part',
@@ -39,7 +53,10 @@ export function requireEncrypted(path: string, { encrypted, why }: TargetProtect
     unknown: 'might not be encrypted',
   }[encrypted];
   throw new SmeltError('UNENCRYPTED', `the ${what} ${how}: ${why}`, {
-    hint: `\`smelt luks status ${path}\` shows what it is on; if its volume is not mounted, \`smelt luks unlock DEVICE --mount DIR\` does that.`,
+    hint:
+      path === undefined
+        ? 'Write to a file on an encrypted volume: `smelt luks status DIR` shows which ones are.'
+        : `\`smelt luks status ${path}\` shows what it is on; if its volume is not mounted, \`smelt luks unlock DEVICE --mount DIR\` does that.`,
   });
 }
 

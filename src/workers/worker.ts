@@ -2,12 +2,12 @@
 
 import { type ErrorCode, SmeltError, type SmeltErrorOptions } from '../errors.ts';
 import type { CensusPart, CensusPlan } from '../sme/census/plan.ts';
-import type { ImageSegments } from '../write/image.ts';
 import { walkTables } from './census-phase.ts';
 import { type ClassifyResult, classifyWindows } from './classify-phase.ts';
 import { type CompressResult, compressWindows } from './compress-phase.ts';
-import { copyWindows } from './copy-phase.ts';
+import { type CopyTask, copyWindows } from './copy-phase.ts';
 import { type Job, type Part, SEAT } from './job.ts';
+import { drain } from './steps.ts';
 import { Thread } from './thread.ts';
 import { dropZeroPages, type ZeroResult } from './zero-phase.ts';
 
@@ -16,7 +16,7 @@ export type Task =
   | { readonly phase: 'classify' }
   | { readonly phase: 'zeros' }
   | { readonly phase: 'compress'; readonly parts: readonly Part[] }
-  | { readonly phase: 'copy'; readonly segments: ImageSegments; readonly fileBytes: number };
+  | CopyTask;
 
 /** What is left to do when it is settled which pages are kept. */
 export type LastTask = Extract<Task, { phase: 'compress' | 'copy' }>;
@@ -72,13 +72,6 @@ export async function phaseSteps(
     case 'compress':
       return compressWindows(thread, await thread.openCodec(), task.parts, seat);
     case 'copy':
-      return copyWindows(thread, task.segments, task.fileBytes, seat);
-  }
-}
-
-function drain<T>(steps: Generator<void, T>): T {
-  for (;;) {
-    const { done, value } = steps.next();
-    if (done) return value as T;
+      return copyWindows(thread, task, seat);
   }
 }

@@ -1,4 +1,4 @@
-/** An ELF core file as output: one PT_LOAD for each stretch of memory of which something was kept. Source: elf.h, makedumpfile elf_info.c. */
+/** An ELF core file as output: PT_LOADs of what was kept, and of what was left out. Source: elf.h, makedumpfile elf_info.c. */
 
 import { Elf64Ehdr, Elf64Phdr, Elf64Shdr } from '../read/elf.ts';
 import { encodeNote } from '../read/notes.ts';
@@ -33,15 +33,20 @@ export interface ElfSource {
   readonly memory: PfnRuns;
   readonly notes: Uint8Array;
   readonly eraseInfo: Uint8Array;
+  /** What it is made of is not whole itself. */
+  readonly incomplete: boolean;
   /** What is to be added to a physical address to get p_vaddr. */
   readonly vaddrOffset: bigint;
 }
 
-/** A PT_LOAD: the first `stored` of its pages are in the file. */
+/**
+ * A PT_LOAD, which is in the file or is not: makedumpfile, when it maps a file, takes what comes behind the stored pages of a segment
+ * for its other ones. Those that are not in the file lie behind its end.
+ */
 interface Load {
   readonly pfn: number;
-  pages: number;
-  stored: number;
+  readonly pages: number;
+  readonly stored: boolean;
 }
 
 export interface ElfLayout extends ImageLayout {
@@ -49,9 +54,9 @@ export interface ElfLayout extends ImageLayout {
   readonly flags: (incomplete: boolean) => { readonly byteOffset: number; readonly bytes: Uint8Array };
 }
 
-export function layoutElf(source: ElfSource, kept: KeptRuns): ElfLayout {
+export function layoutElf(source: ElfSource, kept: KeptRuns, mostLoads = MOST_LOADS): ElfLayout {
   const { pageSize, memory, vaddrOffset } = source;
-  const loads = [...loadsOf(memory, kept, shortestGap(memory, kept))];
+  const loads = [...loadsOf(memory, kept, shortestGap(memory, kept, mostLoads))];
   const notes =
     source.eraseInfo.length === 0
       ? source.notes
@@ -70,6 +75,7 @@ export function layoutElf(source: ElfSource, kept: KeptRuns): ElfLayout {
     e_machine: source.machine,
     e_version: 1,
     e_phoff: Elf64Ehdr.size,
+    e_flags: flagsOf(source.incomplete),
     e_shoff: many ? phEnd : 0,
     e_ehsize: Elf64Ehdr.size,
     e_phentsize: Elf64Phdr.size,
@@ -82,67 +88,72 @@ export function layoutElf(source: ElfSource, kept: KeptRuns): ElfLayout {
   const note = { p_type: PT_NOTE, p_offset: notesAt, p_filesz: notes.length, p_memsz: notes.length };
   Elf64Phdr.write(head, note, Elf64Ehdr.size);
 
+  const fileBytes = loads.reduce((sum, { pages, stored }) => sum + (stored ? pages * pageSize : 0), dataAt);
   const segments: { pfn: number; pages: number; byteOffset: number }[] = [];
   let byteOffset = dataAt;
   for (const [index, { pfn, pages, stored }] of loads.entries()) {
     const p_paddr = pfn * pageSize;
+    const p_memsz = pages * pageSize;
     Elf64Phdr.write(
       head,
       {
         p_type: PT_LOAD,
         p_flags: PF_R,
-        p_offset: byteOffset,
+        p_offset: stored ? byteOffset : fileBytes,
         p_vaddr: BigInt(p_paddr) + vaddrOffset,
         p_paddr,
-        p_filesz: stored * pageSize,
-        p_memsz: pages * pageSize,
+        p_filesz: stored ? p_memsz : 0,
+        p_memsz,
       },
       Elf64Ehdr.size + (1 + index) * Elf64Phdr.size,
     );
-    if (stored > 0) segments.push({ pfn, pages: stored, byteOffset });
-    byteOffset += stored * pageSize;
+    if (!stored) continue;
+    segments.push({ pfn, pages, byteOffset });
+    byteOffset += p_memsz;
   }
   return {
     segments: imageSegments(segments),
     pieces: [{ byteOffset: 0, bytes: head }],
-    fileBytes: byteOffset,
+    fileBytes,
     flags: (incomplete) => {
       const bytes = Buffer.alloc(4);
-      bytes.writeUInt32LE(incomplete ? DUMP_ELF_INCOMPLETE : 0);
+      bytes.writeUInt32LE(flagsOf(incomplete || source.incomplete));
       return { byteOffset: Elf64Ehdr.offset.e_flags, bytes };
     },
   };
 }
 
-/** The least number of pages that a gap must have to separate two PT_LOADs, so that there are not too many of them. */
-function shortestGap(memory: PfnRuns, kept: KeptRuns): number {
+const flagsOf = (incomplete: boolean): number => (incomplete ? DUMP_ELF_INCOMPLETE : 0);
+
+/** The least number of pages that a gap must have to be a PT_LOAD of its own, so that there are not too many of them. */
+function shortestGap(memory: PfnRuns, kept: KeptRuns, mostLoads: number): number {
   const gaps = new Float64Array(GAP_SIZES);
   for (const { before } of keptIn(memory, kept)) if (before > 0) gaps[Math.floor(Math.log2(before))]!++;
   let size = GAP_SIZES;
   let separate = 0;
-  while (size > 0 && separate + gaps[size - 1]! <= MOST_LOADS) separate += gaps[--size]!;
+  while (size > 0 && separate + gaps[size - 1]! <= mostLoads) separate += gaps[--size]!;
   return 2 ** size;
 }
 
-/** All memory is in one of them, in ascending order: what was left out is behind what is stored. */
+/** All memory is in one of them, in ascending order. */
 function* loadsOf(memory: PfnRuns, kept: KeptRuns, gap: number): Generator<Load> {
   const found = keptIn(memory, kept);
   let next = found.next();
   for (const { pfn, count } of memory) {
-    let load: Load = { pfn, pages: 0, stored: 0 };
+    // Of this stretch what is before `start` is told, and what is before `end` is stored.
+    let start = pfn;
+    let end = pfn;
     for (; !next.done && next.value.first < pfn + count; next = found.next()) {
-      const { first, end, before } = next.value;
-      // Memory may begin with what was left out.
-      const separate = load.stored === 0 ? first > load.pfn : before >= gap;
-      if (separate) {
-        load.pages = first - load.pfn;
-        yield load;
-        load = { pfn: first, pages: 0, stored: 0 };
+      const { first, before } = next.value;
+      if (end === start || before >= gap) {
+        if (end > start) yield { pfn: start, pages: end - start, stored: true };
+        if (first > end) yield { pfn: end, pages: first - end, stored: false };
+        start = first;
       }
-      load.stored = end - load.pfn;
+      end = next.value.end;
     }
-    load.pages = pfn + count - load.pfn;
-    yield load;
+    if (end > start) yield { pfn: start, pages: end - start, stored: true };
+    if (pfn + count > end) yield { pfn: end, pages: pfn + count - end, stored: false };
   }
 }
 

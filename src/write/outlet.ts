@@ -2,6 +2,7 @@
 
 import { writeSync } from 'node:fs';
 import { errnoName, SmeltError } from '../errors.ts';
+import { waitWritable } from '../native/wait-writable.ts';
 import { FlatRecordHeader } from '../read/flat-layout.ts';
 import { fileSize } from '../units.ts';
 import { writeError, writeFully } from './target-file.ts';
@@ -20,56 +21,78 @@ export interface Outlet {
 export interface StreamState {
   /** 1 while a thread writes a record. */
   readonly taken: Int32Array;
-  /** Not 0: the work is given up, and who waits for the stream need not. */
+  /** Not 0: the work is given up, and nobody need wait for the stream or its reader. */
   readonly stop: Int32Array;
 }
 
-/** How often a thread that waits looks up: who has the stream may have died with it. */
-const LOOK_MS = 50;
-/** A pipe that is full and does not block its writers. */
-const FULL_PIPE_MS = 5;
+/**
+ * How long a thread waits at a stretch. Then it takes a step, in which the main thread hears of signals and of threads that died:
+ * one of them may have taken the stream with it.
+ */
+const WAIT_MS = 10;
 
-/** Writes all of `bytes` to their place in the output. @throws SmeltError WRITE, TOO_LARGE */
-export function writeAt(outlet: Outlet, bytes: Uint8Array, byteOffset: number): void {
-  const { path, fd, mostBytes, stream } = outlet;
-  if (mostBytes !== undefined && byteOffset + bytes.length > mostBytes) {
-    throw new SmeltError('TOO_LARGE', `${path}: the dump does not fit into the ${fileSize(mostBytes)} of -L`);
-  }
+/** Only what can be sent to another thread. */
+export function outletOf({ path, fd, mostBytes, stream }: Outlet): Outlet {
+  return { path, fd, mostBytes, stream };
+}
+
+/** @throws SmeltError TOO_LARGE where an output of so many bytes is more than -L allows */
+export function checkLimit({ path, mostBytes }: Outlet, sizeBytes: number): void {
+  if (mostBytes === undefined || sizeBytes <= mostBytes) return;
+  throw new SmeltError('TOO_LARGE', `${path}: the dump does not fit into the ${fileSize(mostBytes)} of -L`, {
+    hint: 'Raise the limit.',
+  });
+}
+
+/**
+ * Writes all of `bytes` to their place in the output. Yields where a stream has to be waited for; when the work is given up
+ * meanwhile, the rest is not written.
+ * @throws SmeltError WRITE, TOO_LARGE
+ */
+export function* writeAt(outlet: Outlet, bytes: Uint8Array, byteOffset: number): Generator<void, void> {
+  const { path, fd, stream } = outlet;
+  checkLimit(outlet, byteOffset + bytes.length);
   if (stream === undefined) writeFully(path, fd, bytes, byteOffset);
-  else if (bytes.length > 0) writeRecord(outlet, stream, bytes, byteOffset);
+  else if (bytes.length > 0) yield* writeRecord(outlet, stream, bytes, byteOffset);
 }
 
-function writeRecord({ path, fd }: Outlet, stream: StreamState, bytes: Uint8Array, byteOffset: number): void {
-  if (!take(stream)) return;
-  // After a failure the stream stays taken: half a record must not be followed by another one.
-  writeOn(path, fd, encodeRecord(byteOffset, bytes.length));
-  writeOn(path, fd, bytes);
-  Atomics.store(stream.taken, 0, 0);
-  Atomics.notify(stream.taken, 0, 1);
-}
-
-/** False: nobody wants the rest any more. */
-function take({ taken, stop }: StreamState): boolean {
+function* writeRecord(
+  outlet: Outlet,
+  stream: StreamState,
+  bytes: Uint8Array,
+  byteOffset: number,
+): Generator<void, void> {
+  const { taken, stop } = stream;
   while (Atomics.compareExchange(taken, 0, 0, 1) !== 0) {
-    if (Atomics.load(stop, 0) !== 0) return false;
-    Atomics.wait(taken, 0, 1, LOOK_MS);
+    if (Atomics.load(stop, 0) !== 0) return;
+    Atomics.wait(taken, 0, 1, WAIT_MS);
+    yield;
   }
-  return true;
+  // After a failure the stream stays taken: half a record must not be followed by another one.
+  if (!(yield* writeOn(outlet, stream, encodeRecord(byteOffset, bytes.length)))) return;
+  if (!(yield* writeOn(outlet, stream, bytes))) return;
+  Atomics.store(taken, 0, 0);
+  Atomics.notify(taken, 0, 1);
 }
 
-const clock = new Int32Array(new SharedArrayBuffer(4));
-
-/** Writes all of it to where the stream is. @throws SmeltError WRITE */
-export function writeOn(path: string, fd: number, bytes: Uint8Array): void {
+/** Writes all of it to where the stream is; false: it was given up. @throws SmeltError WRITE */
+export function* writeOn(
+  { path, fd }: Outlet,
+  { stop }: StreamState,
+  bytes: Uint8Array,
+): Generator<void, boolean> {
   for (let done = 0; done < bytes.length; ) {
+    if (Atomics.load(stop, 0) !== 0) return false;
     try {
       done += writeSync(fd, bytes, done, bytes.length - done);
     } catch (cause) {
-      // Who made the pipe may have set it so for a reader's sake.
+      // Node has its own pipes and sockets so that a full one does not block.
       if (errnoName(cause) !== 'EAGAIN') throw writeError(path, 'cannot be written to', cause);
-      Atomics.wait(clock, 0, 0, FULL_PIPE_MS);
+      waitWritable(fd, WAIT_MS);
+      yield;
     }
   }
+  return true;
 }
 
 /** What stands before a record; the mark of the end is one without bytes. */

@@ -1,6 +1,7 @@
 /** Collects a thread's compressed pages, takes room for them in the output with one atomic add, and writes them there. */
 
 import { endianness } from 'node:os';
+import { SmeltError } from '../errors.ts';
 import { PageDescriptor } from '../read/kdump-layout.ts';
 import { type Outlet, writeAt } from './outlet.ts';
 import type { WriteBehind } from './write-behind.ts';
@@ -69,7 +70,7 @@ export class PagePlacer {
 
   /** The pages that follow have the descriptors from `descriptor` on. */
   begin(descriptor: number): void {
-    this.flush();
+    if (this.count > 0) throw new SmeltError('INTERNAL', `${this.count} pages wait that were not written`);
     this.firstDescriptor = descriptor;
   }
 
@@ -111,12 +112,12 @@ export class PagePlacer {
     return this.used >= DATA_BYTES || this.count >= MAX_PAGES;
   }
 
-  /** Data first, descriptors behind: a descriptor in the file never points to bytes that are not there. */
-  flush(): void {
+  /** Data first, descriptors behind: a descriptor in the file never points to bytes that are not there. Yields as `writeAt` does. */
+  *flush(): Generator<void, void> {
     const { outlet, descOffset, zeroPageOffset, nextByte, index } = this.target;
     if (this.count === 0) return;
     const base = Number(Atomics.add(nextByte, index, BigInt(this.used)));
-    writeAt(outlet, this.data.subarray(0, this.used), base);
+    yield* writeAt(outlet, this.data.subarray(0, this.used), base);
     if (this.used > 0) this.behind?.wrote(base, this.used);
     const { descriptors, place, elsewhere, onPlaced } = this;
     for (let i = 0, at = 0; i < this.count; i++, at += DESCRIPTOR_WORDS) {
@@ -134,7 +135,7 @@ export class PagePlacer {
     }
     const written = Buffer.from(descriptors.buffer, 0, this.count * PageDescriptor.size);
     if (endianness() === 'BE') written.swap32();
-    writeAt(outlet, written, descOffset + this.firstDescriptor * PageDescriptor.size);
+    yield* writeAt(outlet, written, descOffset + this.firstDescriptor * PageDescriptor.size);
     this.dataBytes += this.used;
     this.firstDescriptor += this.count;
     this.used = 0;

@@ -6,6 +6,7 @@ import {
   fdatasyncSync,
   fstatSync,
   fsyncSync,
+  ftruncateSync,
   linkSync,
   lstatSync,
   openSync,
@@ -31,10 +32,15 @@ export function incompleteName(path: string): string {
   return `${path}.incomplete`;
 }
 
-/** An output as the main thread has it, from its first byte to its end. */
-export interface Target extends Outlet {
+/** Open for reading and writing, at any place, from any thread. */
+export interface TargetFile extends Outlet {
+  readonly stream: undefined;
+  /** False when it is sealed, left or discarded. */
+  readonly isOpen: boolean;
   /** Makes sure of room for these bytes, so that writing them later cannot fail for want of it, where the file system can promise that. */
   reserve(byteOffset: number, length: number): void;
+  /** Makes the file so long; what is not written of it is a hole. */
+  resize(sizeBytes: number): void;
   /** Brings what was written so far to the disk. */
   sync(): void;
   /** Makes it whole: all is on the disk and has its name, or an error was thrown and it has not. */
@@ -43,11 +49,6 @@ export interface Target extends Outlet {
   leaveIncomplete(): string;
   /** Removes what there is; false when it is still there, or somebody else's by now. */
   discard(): boolean;
-}
-
-/** Open for reading and writing, at any place, from any thread. */
-export interface TargetFile extends Target {
-  readonly stream: undefined;
 }
 
 /** Refuses what must not be written to, before any work is done. */
@@ -83,9 +84,19 @@ export function openTarget(path: string, overwrite: boolean, mostBytes?: number)
     fd,
     mostBytes,
     stream: undefined,
+    get isOpen() {
+      return open;
+    },
     reserve: (byteOffset, length) => {
       const failed = reserveSpace(fd, byteOffset, length);
       if (failed !== undefined) throw writeError(path, 'room for the page descriptors cannot be had', failed);
+    },
+    resize(sizeBytes) {
+      try {
+        ftruncateSync(fd, sizeBytes);
+      } catch (cause) {
+        throw writeError(path, `the file cannot be made ${fileSize(sizeBytes)} long`, cause);
+      }
     },
     sync() {
       try {
@@ -264,7 +275,12 @@ export function writeFully(path: string, fd: number, bytes: Uint8Array, byteOffs
 /** `cause`: an error of the system, or undefined where it gave no reason. */
 export function writeError(path: string, what: string, cause: unknown): SmeltError {
   const free = errnoName(cause) === 'ENOSPC' || errnoName(cause) === 'EDQUOT';
-  const hint = free ? 'Make room or write to another place.' : 'Write to another place.';
+  const gone = errnoName(cause) === 'EPIPE' || errnoName(cause) === 'ECONNRESET';
+  const hint = gone
+    ? 'What reads the dump has ended: look at what it says.'
+    : free
+      ? 'Make room or write to another place.'
+      : 'Write to another place.';
   return new SmeltError(
     'WRITE',
     `${path}: ${what}: ${cause === undefined ? 'no reason given' : systemReason(cause)}`,

@@ -61,8 +61,8 @@ const codecs = new Map<number, PageCodec>([
   [FLAG.zstd, await portable('zstd')],
 ]);
 
-/** Throws where the file contradicts itself; descriptors are read as they stand. */
-export function parseKdump(path: string): ParsedKdump {
+/** Throws where the file contradicts itself; descriptors are read as they stand. Of a split dump: those page frames alone. */
+export function parseKdump(path: string, part = { start: 0, end: Infinity }): ParsedKdump {
   const file = readFileSync(path);
   const u64 = (at: number): number => Number(file.readBigUInt64LE(at));
   const text = (at: number, length: number): string => file.toString('latin1', at, at + length);
@@ -78,7 +78,7 @@ export function parseKdump(path: string): ParsedKdump {
   const descOffset = bitmap1At + 2 * oneBitmap;
   const descriptors = new Map<number, Descriptor>();
   let at = descOffset;
-  for (let pfn = 0; pfn < bitmap2.length * 8; pfn++) {
+  for (let pfn = part.start; pfn < Math.min(part.end, bitmap2.length * 8); pfn++) {
     if (((bitmap2[pfn >> 3] >> (pfn & 7)) & 1) === 0) continue;
     // An incomplete file may end among its descriptors: what is not there is not written.
     const there = at + 24 <= file.length;

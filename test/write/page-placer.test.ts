@@ -2,6 +2,7 @@ import { closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { drain } from '../../src/workers/steps.ts';
 import { PagePlacer } from '../../src/write/page-placer.ts';
 
 const DESCRIPTORS = 100;
@@ -36,6 +37,7 @@ const placer = (): PagePlacer =>
     },
     5000,
   );
+const flush = (of: PagePlacer): void => drain(of.flush());
 const add = (to: PagePlacer, size: number, fill: number, flags = 0): void => {
   to.data.fill(fill, to.used, to.used + size);
   to.add(size, flags);
@@ -58,9 +60,9 @@ describe('a page placer', () => {
     add(p, 100, 7);
     expect(readFileSync(path).length).toBe(0);
     expect(nextByte[0]).toBe(BigInt(DATA));
-    p.flush();
+    flush(p);
     expect(readFileSync(path).length).toBe(DATA + 100);
-    p.flush();
+    flush(p);
     expect(nextByte[0]).toBe(BigInt(DATA + 100));
   });
 
@@ -71,9 +73,11 @@ describe('a page placer', () => {
     p.addZeroPage();
     p.addMissingPage();
     add(p, 4096, 2);
-    p.begin(10); // flushes
+    expect(() => p.begin(10)).toThrow('4 pages wait that were not written');
+    flush(p);
+    p.begin(10);
     add(p, 50, 3, 1);
-    p.flush();
+    flush(p);
     expect(descriptor(3)).toEqual([DATA, 100, 0x20, 0n]);
     expect(descriptor(4)).toEqual([ZERO_PAGE, 4096, 0, 0n]);
     expect(descriptor(5)).toEqual([0, 0, 0, 0n]);
@@ -92,11 +96,11 @@ describe('a page placer', () => {
     for (let i = 0; i < 50; i++) {
       add(a, 10 + i, 0xaa);
       add(b, 20 + i, 0xbb);
-      if (i % 7 === 0) a.flush();
-      if (i % 5 === 0) b.flush();
+      if (i % 7 === 0) flush(a);
+      if (i % 5 === 0) flush(b);
     }
-    a.flush();
-    b.flush();
+    flush(a);
+    flush(b);
     const file = readFileSync(path);
     for (const [first, fill] of [
       [0, 0xaa],
@@ -121,11 +125,11 @@ describe('a page placer', () => {
       pages++;
     }
     expect(pages).toBe(Math.ceil(2 ** 20 / 5000));
-    p.flush();
+    flush(p);
     expect(p.isFull).toBe(false);
     for (pages = 0; !p.isFull; pages++) p.addZeroPage();
     expect(pages).toBe(4096);
-    p.flush();
+    flush(p);
     expect(descriptor(210 + 4095)).toEqual([ZERO_PAGE, 4096, 0, 0n]);
   });
 
@@ -135,7 +139,7 @@ describe('a page placer', () => {
     p.begin(0);
     add(p, 1, 1);
     // Only the descriptor is looked at: reading the file back would take 20 GiB of zeros.
-    p.flush();
+    flush(p);
     const head = Buffer.alloc(24);
     const read = openSync(path, 'r');
     readSync(read, head, 0, 24, DESCRIPTORS);
@@ -148,7 +152,7 @@ describe('a page placer', () => {
     p.begin(0);
     add(p, 100, 1);
     nextByte[0] = 2n ** 52n;
-    expect(() => p.flush()).toThrow(expect.objectContaining({ code: 'WRITE' }));
+    expect(() => flush(p)).toThrow(expect.objectContaining({ code: 'WRITE' }));
     expect(readFileSync(path).length).toBe(0);
   });
 });

@@ -1,21 +1,25 @@
 /** An output with pages as they lay in memory: an ELF core, a raw image or LiME's ranges, as a file or as a flattened stream. */
 
-import { windowSpan } from '../../filter/plan.ts';
+import { archByName } from '../../arch/architectures.ts';
+import { windowOf, windowSpan } from '../../filter/plan.ts';
 import { runsOf, testBit } from '../../read/bitmap.ts';
 import { pfnRuns } from '../../read/extents.ts';
+import { findTables } from '../../sme/mask-of-tables.ts';
+import type { Destination } from '../../write/destination.ts';
 import { type ElfLayout, layoutElf } from '../../write/elf.ts';
 import type { ImageFormat } from '../../write/formats.ts';
-import type { ImageLayout } from '../../write/image.ts';
-import { writeAt } from '../../write/outlet.ts';
+import type { ImageLayout, ImageSegments } from '../../write/image.ts';
+import { type Outlet, outletOf, writeAt } from '../../write/outlet.ts';
 import { layoutLime, layoutRaw } from '../../write/raw.ts';
 import type { Scratch } from '../../write/scratch.ts';
-import type { Target } from '../../write/target-file.ts';
 import type { OutputNotes } from '../headers.ts';
 import type { Input } from '../input.ts';
 import { bitmapsIn, type JobTarget } from '../job.ts';
+import { drain, takeSteps } from '../steps.ts';
 import type { KeptBits } from '../sums.ts';
+import type { Thread } from '../thread.ts';
 import type { LastTask } from '../worker.ts';
-import type { Output, WrittenFile } from './output.ts';
+import type { Output, Settled, WrittenFile } from './output.ts';
 
 /** In every one of them. Source: elf.h. */
 const EM_X86_64 = 62;
@@ -24,11 +28,12 @@ const START_KERNEL_MAP = 0xffffffff80000000n;
 
 export class ImageOutput implements Output {
   readonly job: JobTarget;
-  readonly targets: readonly Target[];
+  readonly to: Destination;
   hasPages = false;
-  /** Every kept page has a place. */
-  readonly zeroFirst = true;
-  private readonly target: Target;
+  readonly useOfPart = 'pages that are missing in it read as zeros';
+  /** In the others every page of memory has its place, whether it is kept or not. */
+  readonly zeroFirst: boolean;
+  private readonly outlet: Outlet;
   private readonly scratch: Scratch;
   private readonly format: ImageFormat;
   private readonly input: Input;
@@ -37,24 +42,24 @@ export class ImageOutput implements Output {
   private layout: (ImageLayout & Partial<Pick<ElfLayout, 'flags'>>) | undefined;
 
   constructor(
-    target: Target,
+    to: Destination,
     scratch: Scratch,
     format: ImageFormat,
     input: Input,
     notes: OutputNotes,
     eraseInfoOf: (kept: KeptBits) => Uint8Array,
   ) {
-    this.target = target;
-    this.targets = [target];
+    this.to = to;
+    this.outlet = outletOf(to.outlets[0]!);
     this.scratch = scratch;
     this.format = format;
     this.input = input;
     this.notes = notes;
     this.eraseInfoOf = eraseInfoOf;
-    const { path, fd, mostBytes, stream } = target;
+    this.zeroFirst = format === 'elf';
     this.job = {
       bitmaps: bitmapsIn(scratch, input.plan.maxMapnr),
-      outlets: [{ path, fd, mostBytes, stream }],
+      outlets: [this.outlet],
       layout: undefined,
     };
   }
@@ -62,45 +67,63 @@ export class ImageOutput implements Output {
   /** Nothing can be said before it is known which pages are kept. */
   begin(): void {}
 
-  lay(kept: KeptBits): LastTask {
-    const { target } = this;
-    const { file, plan } = this.input;
-    const layout = this.layoutOf(kept);
-    this.layout = layout;
-    for (const { bytes, byteOffset } of layout.pieces) writeAt(target, bytes, byteOffset);
-    // A stream says it when it is known, and a file until it is known.
-    if (target.stream === undefined) this.mark(true);
+  async lay({ kept, thread }: Settled): Promise<LastTask> {
+    const layout = await this.layoutOf(kept, thread);
     const { segments, fileBytes } = layout;
-    const last = plan.starts.length - 1;
-    const lastPfn = segments.pfn.at(-1)! + segments.pages.at(-1)! - 1;
-    if (segments.pfn.length > 0 && !testBit(kept.read(last), lastPfn - windowSpan(plan, last).pfn))
-      writeAt(target, Buffer.alloc(file.pageSize), fileBytes - file.pageSize);
+    this.layout = layout;
+    await takeSteps(this.writeAround(layout));
     this.hasPages = true;
-    return { phase: 'copy', segments, fileBytes };
+    if (!this.to.isStream) return { phase: 'copy', segments, endPage: undefined };
+    const endPage = fileBytes - this.input.file.pageSize;
+    if (segments.pfn.length > 0 && !this.isLastKept(segments, kept))
+      await takeSteps(writeAt(this.outlet, Buffer.alloc(this.input.file.pageSize), endPage));
+    return { phase: 'copy', segments, endPage };
   }
 
-  seal(missing: boolean): readonly WrittenFile[] {
-    const { target } = this;
-    target.sync();
-    if (target.stream === undefined || missing) this.mark(missing);
-    target.seal();
-    return [{ path: target.path, sizeBytes: this.layout!.fileBytes }];
+  async seal(missing: boolean): Promise<readonly WrittenFile[]> {
+    await takeSteps(this.makeWhole(missing));
+    return [{ path: this.outlet.path, sizeBytes: this.layout!.fileBytes }];
   }
 
   markIncomplete(): void {
-    if (this.layout !== undefined) this.mark(true);
+    if (this.hasPages) drain(this.mark(true));
   }
 
   close(): void {
     this.scratch.close();
   }
 
-  private mark(incomplete: boolean): void {
-    const flags = this.layout?.flags?.(incomplete);
-    if (flags !== undefined) writeAt(this.target, flags.bytes, flags.byteOffset);
+  private *writeAround({ pieces, fileBytes }: ImageLayout): Generator<void, void> {
+    const { to, outlet } = this;
+    yield* to.begin();
+    // What is not written is a hole, at the end of the file too. Where that is not allowed, there is what comes before.
+    to.files[0]?.resize(Math.min(fileBytes, outlet.mostBytes ?? Infinity));
+    for (const { bytes, byteOffset } of pieces) yield* writeAt(outlet, bytes, byteOffset);
+    // A stream says it when it is known, and a file until it is known.
+    if (!to.isStream) yield* this.mark(true);
   }
 
-  private layoutOf(kept: KeptBits): ImageLayout {
+  private *makeWhole(missing: boolean): Generator<void, void> {
+    const { to } = this;
+    to.sync();
+    if (!to.isStream || missing) yield* this.mark(missing);
+    yield* to.seal();
+  }
+
+  /** ELF alone can say of itself that it is not whole. */
+  private *mark(incomplete: boolean): Generator<void, void> {
+    const flags = this.layout?.flags?.(incomplete);
+    if (flags !== undefined) yield* writeAt(this.outlet, flags.bytes, flags.byteOffset);
+  }
+
+  private isLastKept(segments: ImageSegments, kept: KeptBits): boolean {
+    const pfn = segments.pfn.at(-1)! + segments.pages.at(-1)! - 1;
+    const { plan } = this.input;
+    const index = windowOf(plan, pfn);
+    return testBit(kept.read(index), pfn - windowSpan(plan, index).pfn);
+  }
+
+  private async layoutOf(kept: KeptBits, thread: Thread): Promise<ImageLayout> {
     const { file, plan } = this.input;
     const { pageSize } = file;
     const memory = [...pfnRuns(file.memory, pageSize)];
@@ -119,19 +142,28 @@ export class ImageOutput implements Output {
         memory,
         notes: this.notes.blob,
         eraseInfo: this.eraseInfoOf(kept),
-        vaddrOffset: this.directMap(),
+        incomplete: file.format === 'kdump' && file.incomplete,
+        vaddrOffset: await this.directMap(thread),
       },
       runs,
     );
   }
 
-  /** What the input's own segments add to a physical address, where they do; else addresses stand as they are, as in QEMU's dumps. */
-  private directMap(): bigint {
-    const { file } = this.input;
-    if (file.format !== 'elf') return 0n;
-    const mapped = file.mappings.find(
+  /**
+   * What the kernel's direct map adds to a physical address: as the input's own segments have it, or else as the page tables do. By
+   * that makedumpfile finds its way. Where nothing says it addresses stand as they are, as in QEMU's dumps.
+   */
+  private async directMap({ reader }: Thread): Promise<bigint> {
+    const { file, description } = this.input;
+    const mappings = file.format === 'elf' ? file.mappings : [];
+    const mapped = mappings.find(
       ({ vaddr, paddr }) => vaddr !== BigInt(paddr) && vaddr < START_KERNEL_MAP && vaddr !== 0n,
     );
-    return mapped === undefined ? 0n : mapped.vaddr - BigInt(mapped.paddr);
+    if (mapped !== undefined) return mapped.vaddr - BigInt(mapped.paddr);
+    const arch = archByName(description.machine.arch);
+    if (arch === undefined) return 0n;
+    const { info, encryptionMask } = description;
+    const found = await takeSteps(findTables(file, reader, arch, info, encryptionMask));
+    return found === undefined ? 0n : BigInt(found.direct.offset) * BigInt(file.pageSize);
   }
 }

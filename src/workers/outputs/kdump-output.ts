@@ -1,16 +1,16 @@
 /** A kdump-compressed output: one file, a set of files (--split), or a flattened stream (-F). */
 
-import type { Plan } from '../../filter/plan.ts';
 import { readPart } from '../../read/file.ts';
+import type { Destination } from '../../write/destination.ts';
 import { dataOffset, encodeKdumpHeader, type KdumpLayout } from '../../write/kdump.ts';
-import { writeAt } from '../../write/outlet.ts';
+import { checkLimit, type Outlet, outletOf, writeAt } from '../../write/outlet.ts';
 import type { Scratch } from '../../write/scratch.ts';
-import type { Target } from '../../write/target-file.ts';
 import type { HeaderOf } from '../headers.ts';
 import type { JobTarget, Part, Shared } from '../job.ts';
+import { drain, takeSteps } from '../steps.ts';
 import type { KeptBits } from '../sums.ts';
 import type { LastTask } from '../worker.ts';
-import type { Output, WrittenFile } from './output.ts';
+import type { Output, Settled, WrittenFile } from './output.ts';
 import { partsOf } from './parts.ts';
 
 /** Bytes of the bitmaps that are copied at once. */
@@ -18,14 +18,14 @@ const COPY_BYTES = 1024 * 1024;
 
 export class KdumpOutput implements Output {
   readonly job: JobTarget;
-  readonly targets: readonly Target[];
+  readonly to: Destination;
   hasPages = false;
+  readonly useOfPart = 'crash opens it as far as it goes, and with --minimal often shows the log';
   /** All of them share one. */
   readonly zeroFirst = false;
   private readonly layout: KdumpLayout;
   private readonly header: HeaderOf;
   private readonly eraseInfoOf: (kept: KeptBits) => Uint8Array;
-  private readonly plan: Plan;
   private readonly shared: Shared;
   /** Where the bitmaps grow when the output cannot be read back. */
   private readonly scratch: Scratch | undefined;
@@ -35,77 +35,77 @@ export class KdumpOutput implements Output {
 
   /** `scratch`: needed where the output is a stream. */
   constructor(
-    targets: readonly Target[],
+    to: Destination,
     scratch: Scratch | undefined,
     layout: KdumpLayout,
     header: HeaderOf,
     eraseInfoOf: (kept: KeptBits) => Uint8Array,
-    plan: Plan,
     shared: Shared,
   ) {
-    this.targets = targets;
+    this.to = to;
     this.layout = layout;
     this.header = header;
     this.eraseInfoOf = eraseInfoOf;
-    this.plan = plan;
     this.shared = shared;
     this.scratch = scratch;
-    const { path, fd } = scratch ?? targets[0]!;
+    const { path, fd } = scratch ?? to.files[0]!;
     const bitmaps = { path, fd, bitmap1Offset: layout.bitmap1Offset, bitmap2Offset: layout.bitmap2Offset };
-    // Only what can be sent to another thread.
-    const outlets = targets.map((target) => ({
-      path: target.path,
-      fd: target.fd,
-      mostBytes: target.mostBytes,
-      stream: target.stream,
-    }));
-    this.job = { bitmaps, outlets, layout };
+    this.job = { bitmaps, outlets: to.outlets.map(outletOf), layout };
   }
 
   /** From the first moment on a file says of itself that it is incomplete: even a power cut leaves a readable part. */
   begin(): void {
-    for (const target of this.targets) if (target.stream === undefined) this.writeHeader(target, true);
+    for (const file of this.to.files) drain(this.writeHeader(file, true));
+    for (const outlet of this.to.outlets) checkLimit(outlet, this.layout.descOffset);
   }
 
-  lay(kept: KeptBits, keptPages: number, dumpLevel: number): LastTask {
-    const { targets, layout, shared } = this;
+  async lay({ kept, keptPages, dumpLevel, thread }: Settled): Promise<LastTask> {
     this.level = dumpLevel;
-    this.parts = partsOf(this.plan, shared, kept, keptPages, targets.length);
     this.eraseInfo = this.eraseInfoOf(kept);
-    const { eraseInfo } = this;
-    for (const [index, target] of targets.entries()) {
-      const zeroPageOffset = dataOffset(layout, this.parts[index]!.keptPages);
-      const eraseAt = this.eraseAt(index);
-      // No byte of a stream is written twice, if that can be: who puts it in order need not know which one counts.
-      if (target.stream !== undefined) this.writeHeader(target, false, index);
-      if (this.scratch !== undefined || index > 0) this.copyBitmaps(target);
-      target.reserve(layout.descOffset, zeroPageOffset - layout.descOffset);
-      writeAt(target, Buffer.alloc(layout.blockSize), zeroPageOffset);
-      writeAt(target, eraseInfo, eraseAt);
-      Atomics.store(shared.nextByte, index, BigInt(eraseAt + eraseInfo.length));
-    }
+    this.parts = await partsOf(thread, kept, keptPages, this.to.outlets.length);
+    await takeSteps(this.writeAround());
     this.hasPages = true;
     return { phase: 'compress', parts: this.parts };
   }
 
-  seal(missing: boolean): readonly WrittenFile[] {
-    const { targets, shared } = this;
-    // All of it is on the disk before the header stops saying that it is not.
-    for (const target of targets) target.sync();
-    for (const [index, target] of targets.entries()) {
-      if (target.stream === undefined || missing) this.writeHeader(target, missing, index);
+  /** All but descriptors and pages. */
+  private *writeAround(): Generator<void, void> {
+    const { to, layout, shared, eraseInfo } = this;
+    yield* to.begin();
+    for (const [index, outlet] of to.outlets.entries()) {
+      const zeroPageOffset = dataOffset(layout, this.parts[index]!.keptPages);
+      const eraseAt = this.eraseAt(index);
+      checkLimit(outlet, eraseAt + eraseInfo.length);
+      // No byte of a stream is written twice, if that can be: who puts it in order need not know which one counts.
+      if (to.isStream) yield* this.writeHeader(outlet, false, index);
+      if (this.scratch !== undefined || index > 0) yield* this.copyBitmaps(outlet);
+      to.files[index]?.reserve(layout.descOffset, zeroPageOffset - layout.descOffset);
+      yield* writeAt(outlet, Buffer.alloc(layout.blockSize), zeroPageOffset);
+      yield* writeAt(outlet, eraseInfo, eraseAt);
+      Atomics.store(shared.nextByte, index, BigInt(eraseAt + eraseInfo.length));
     }
-    for (const target of targets) target.seal();
-    return targets.map(({ path }, index) => ({
+  }
+
+  async seal(missing: boolean): Promise<readonly WrittenFile[]> {
+    await takeSteps(this.makeWhole(missing));
+    return this.to.outlets.map(({ path }, index) => ({
       path,
-      sizeBytes: Number(Atomics.load(shared.nextByte, index)),
+      sizeBytes: Number(Atomics.load(this.shared.nextByte, index)),
     }));
   }
 
+  private *makeWhole(missing: boolean): Generator<void, void> {
+    const { to } = this;
+    // All of it is on the disk before the header stops saying that it is not.
+    to.sync();
+    for (const [index, outlet] of to.outlets.entries())
+      if (!to.isStream || missing) yield* this.writeHeader(outlet, missing, index);
+    yield* to.seal();
+  }
+
   markIncomplete(): void {
-    for (const [index, target] of this.targets.entries()) {
-      if (target.stream === undefined) this.writeHeader(target, true, this.hasPages ? index : undefined);
-    }
+    for (const [index, file] of this.to.files.entries())
+      if (file.isOpen) drain(this.writeHeader(file, true, this.hasPages ? index : undefined));
   }
 
   close(): void {
@@ -113,26 +113,27 @@ export class KdumpOutput implements Output {
   }
 
   /** `index`: of the part that it is, when that is settled. */
-  private writeHeader(target: Target, incomplete: boolean, index?: number): void {
-    const split = index === undefined || this.targets.length === 1 ? undefined : this.parts[index];
+  private writeHeader(outlet: Outlet, incomplete: boolean, index?: number): Generator<void, void> {
+    const split = index === undefined || this.parts.length === 1 ? undefined : this.parts[index];
     const { length } = this.eraseInfo;
     const eraseInfo =
       index === undefined || length === 0 ? undefined : { byteOffset: this.eraseAt(index), length };
     const header = this.header({ incomplete, dumpLevel: this.level, eraseInfo, split });
-    writeAt(target, encodeKdumpHeader(this.layout, header), 0);
+    return writeAt(outlet, encodeKdumpHeader(this.layout, header), 0);
   }
 
   private eraseAt(index: number): number {
     return dataOffset(this.layout, this.parts[index]!.keptPages) + this.layout.blockSize;
   }
 
-  private copyBitmaps(target: Target): void {
+  private *copyBitmaps(outlet: Outlet): Generator<void, void> {
     const { path, fd, bitmap1Offset } = this.job.bitmaps;
     for (let at = bitmap1Offset; at < this.layout.descOffset; at += COPY_BYTES) {
       const length = Math.min(COPY_BYTES, this.layout.descOffset - at);
       const bytes = readPart(path, fd, 'the bitmaps', at, length);
       // Most of it are holes where memory lies far apart.
-      if (bytes.some((byte) => byte !== 0)) writeAt(target, bytes, at);
+      if (bytes.some((byte) => byte !== 0)) yield* writeAt(outlet, bytes, at);
+      yield;
     }
   }
 }

@@ -1,9 +1,10 @@
 /** Opens what a request asks for: nothing is written to it yet. */
 
+import { Destination } from '../../write/destination.ts';
 import { dataOffset, layoutKdump } from '../../write/kdump.ts';
 import { openScratch } from '../../write/scratch.ts';
 import { openStream } from '../../write/stream.ts';
-import { openTarget, type Target } from '../../write/target-file.ts';
+import { openTarget, type TargetFile } from '../../write/target-file.ts';
 import { type Erasing, eraseInfoIn } from '../erase.ts';
 import { headerOf, outputNotes } from '../headers.ts';
 import type { Input } from '../input.ts';
@@ -29,15 +30,17 @@ export function openOutput(
   const eraseInfoOf = (kept: KeptBits) => eraseInfoIn(file, plan, kept, erasing);
   const scratch =
     stream === undefined && format === 'kdump' ? undefined : openScratch(layout.descOffset, request.workDir);
-  const targets: Target[] = [];
+  const files: TargetFile[] = [];
   try {
-    if (stream !== undefined) targets.push(openStream(stream.path, stream.fd, mostBytes, shared.stop));
-    for (const path of outputPaths(request)) targets.push(openTarget(path, request.overwrite, mostBytes));
-    if (format !== 'kdump') return new ImageOutput(targets[0]!, scratch!, format, input, notes, eraseInfoOf);
-    return new KdumpOutput(targets, scratch, layout, header, eraseInfoOf, plan, shared);
+    for (const path of outputPaths(request)) files.push(openTarget(path, request.overwrite, mostBytes));
+    const outlets =
+      stream === undefined ? files : [openStream(stream.path, stream.fd, mostBytes, shared.stop)];
+    const to = new Destination(outlets, files);
+    if (format !== 'kdump') return new ImageOutput(to, scratch!, format, input, notes, eraseInfoOf);
+    return new KdumpOutput(to, scratch, layout, header, eraseInfoOf, shared);
   } catch (error) {
     scratch?.close();
-    for (const target of targets) target.discard();
+    for (const file of files) file.discard();
     throw error;
   }
 }
