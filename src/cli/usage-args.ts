@@ -13,6 +13,7 @@ const OF_THE_COUNT: readonly OptionKey[] = [
   'num-threads',
   'sme-mask',
   'i',
+  'x',
   'f',
   'mmap',
   'non-mmap',

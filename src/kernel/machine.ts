@@ -175,7 +175,7 @@ function ruleWarnings(release: string, rules: PageRules): string[] {
   }
   if (rules.missing.length > 0) {
     warnings.push(
-      `VMCOREINFO lacks ${rules.missing.join(', ')}: pages whose class depends on it are kept; -i can supply it`,
+      `VMCOREINFO lacks ${rules.missing.join(', ')}: pages whose class depends on it are kept; -i or -x can supply it`,
     );
   }
   return warnings;

@@ -89,11 +89,11 @@ export async function describe(
     const description = describeBy(supplement(own, info, arch), 'memory scan');
     if (description.machine.memoryMap !== undefined) return description;
   }
-  checkRelease(given, other, request);
   for await (const located of search(file, reader, locateKernel(file, reader, arch, info))) {
     const description = describeBy(located, 'file');
     if (description.machine.memoryMap !== undefined) return description;
   }
+  checkRelease(given, other, request);
   return alone;
 }
 

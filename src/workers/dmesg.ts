@@ -184,7 +184,7 @@ function recordsOf(
     {
       hint:
         info === undefined
-          ? 'A file with VMCOREINFO of the crashed kernel can be given with -i.'
+          ? 'A file with VMCOREINFO of the crashed kernel can be given with -i, its vmlinux with -x.'
           : reader.cutPages > 0
             ? 'The file is cut short: copy it again from where it was made.'
             : 'The page tables, or the log itself, are damaged or not in the dump.',

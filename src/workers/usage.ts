@@ -106,6 +106,6 @@ function refuseUnreadable({ file, description, verdict }: Input): void {
 
 function undecidable(path: string, why: string): SmeltError {
   return new SmeltError('UNDECIDABLE', `${path}: the memory map cannot be read: ${why}`, {
-    hint: 'A file with VMCOREINFO of the same kernel can be given with -i, if that is what it lacks.',
+    hint: 'A file with VMCOREINFO of the same kernel can be given with -i, or its vmlinux with -x, if that is what it lacks.',
   });
 }

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, openSync, unlinkSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { createInflate } from 'node:zlib';
 import { SmeltError, systemReason } from '../../errors.ts';
 import { openZstdStream } from '../../native/zstd-stream.ts';
@@ -25,7 +26,8 @@ const ELFCOMPRESS_ZSTD = 2;
 const MAX_UNPACKED_BYTES = 2 ** 33;
 const PIECE_BYTES = 2 ** 20;
 
-type Unpack = (pieces: Iterable<Buffer>) => AsyncIterable<Uint8Array>;
+/** Hands on what the pieces unpack to. */
+type Unpack = (pieces: Iterable<Buffer>, put: (bytes: Uint8Array) => void) => Promise<void>;
 
 /** @throws SmeltError where it does not unpack to what it says, or nothing here can unpack it */
 export async function unpackSection(
@@ -47,11 +49,15 @@ export async function unpackSection(
   const file = new NamelessFile(path, ch_size);
   try {
     let total = 0;
-    for await (const piece of unpackerOf(ch_type, path, name)(piecesOf(packed, Elf64Chdr.size))) {
-      total += piece.length;
+    await unpackerOf(
+      ch_type,
+      path,
+      name,
+    )(piecesOf(packed, Elf64Chdr.size), (bytes) => {
+      total += bytes.length;
       if (total > ch_size) throw corrupt(`unpacks to more than the ${comma(ch_size)} bytes that it promises`);
-      file.append(piece);
-    }
+      file.append(bytes);
+    });
     if (total !== ch_size) throw corrupt(`unpacks to ${comma(total)} bytes, and promises ${comma(ch_size)}`);
     return file;
   } catch (error) {
@@ -79,26 +85,19 @@ function unpackerOf(type: number, path: string, name: string): Unpack {
         hint: 'Install libzstd, or make a copy with `objcopy --decompress-debug-sections VMLINUX COPY`.',
       },
     );
-  return async function* (pieces) {
+  return async (pieces, put) => {
     try {
-      for (const piece of pieces) yield* zstd.unpack(piece);
+      for (const piece of pieces) for (const bytes of zstd.unpack(piece)) put(bytes);
     } finally {
       zstd.close();
     }
   };
 }
 
-async function* inflate(pieces: Iterable<Buffer>): AsyncGenerator<Uint8Array> {
-  const stream = createInflate({ chunkSize: PIECE_BYTES });
-  const feeding = (async () => {
-    for (const piece of pieces) {
-      if (!stream.write(piece)) await new Promise((go) => stream.once('drain', go).once('close', go));
-      if (stream.destroyed) return;
-    }
-    stream.end();
-  })();
-  yield* stream;
-  await feeding;
+function inflate(pieces: Iterable<Buffer>, put: (bytes: Uint8Array) => void): Promise<void> {
+  return pipeline(pieces, createInflate({ chunkSize: PIECE_BYTES }), async (unpacked) => {
+    for await (const bytes of unpacked) put(bytes as Buffer);
+  });
 }
 
 function* piecesOf(packed: SectionBytes, from: number): Generator<Buffer> {
