@@ -213,7 +213,6 @@ export const DUMP_OPTIONS = [
     valueName: 'N',
     category: 'run',
     of: ['dump', 'convert', 'salvage', 'sme', 'bench'],
-    common: true,
     doc: 'threads that work; 0 is 1 (default: one a CPU)',
     docs: { bench: 'runs with N threads only (default: 1, 2 .. CPUs)' },
     longDoc:

@@ -27,6 +27,7 @@ describe('smelt --help', () => {
       Commands
         dump                       filter and compress a dump; the default
         convert                    another format: --to kdump, elf, raw or lime
+        salvage                    what is whole of a dump that is cut or damaged
         sme                        which pages were encrypted; --live: this machine
         luks                       encrypted targets: status, register, unlock, lock
         bench                      measure codecs, levels and threads on a dump
@@ -35,7 +36,6 @@ describe('smelt --help', () => {
         -d, --dump-level LEVEL     pages to leave out: 0 none to 31 all (default 0)
         -z                         zstd: quick, small dumps
         -f                         overwrite DUMPFILE when it exists
-            --num-threads N        threads that work; 0 is 1 (default: one a CPU)
             --json                 a report for programs on stdout, errors too
 
       Examples
@@ -148,6 +148,7 @@ describe('smelt dump --help', () => {
         -E                         write ELF, as --to elf
             --to FORMAT            kdump (default), elf, raw or lime
             --split                to two files or more: VMCORE FILE1 FILE2
+            --reassemble           join what --split made: FILE1 FILE2 DUMPFILE
         -L SIZE                    let no file get larger than SIZE (K, M, G)
             --work-dir DIR         for a working file, by default TMPDIR or /tmp
             --partial-dmesg        of the log only what came after \`dmesg --clear\`
