@@ -85,8 +85,13 @@ export function wholePart(
 
 export function truncated(path: string, what: string, fileBytes: number): SmeltError {
   return new SmeltError('TRUNCATED', `${path}: ${what} but the file has ${comma(fileBytes)} bytes`, {
-    hint: 'The file is cut short: copy it again from where it was made.',
+    hint: cutShortHint(path),
   });
+}
+
+/** For whoever has nothing but what is there. */
+export function cutShortHint(path: string): string {
+  return `The file is cut short: copy it again from where it was made, or save what is whole of it: \`smelt salvage ${path} DUMPFILE\`.`;
 }
 
 /** 1234567 as "1,234,567". */

@@ -4,7 +4,7 @@ import { SmeltError } from '../errors.ts';
 import { DumpLevel } from '../filter/page-class.ts';
 import { compareWithKnownKernels, type Machine } from '../kernel/machine.ts';
 import type { DumpFile } from '../read/dump-file.ts';
-import { comma } from '../read/file.ts';
+import { comma, cutShortHint } from '../read/file.ts';
 import type { CompressResult } from './compress-phase.ts';
 import type { DumpRequest } from './report.ts';
 import type { Classified } from './sums.ts';
@@ -78,7 +78,7 @@ export function missingPagesWarning(
         ? 'ends of the parts that should have them'
         : `end of the file, which has ${comma(fileBytes)} bytes`;
     throw new SmeltError('TRUNCATED', `${path}: the data of ${comma(cutPages)} pages lie behind the ${end}`, {
-      hint: 'The file is cut short: copy it again from where it was made.',
+      hint: cutShortHint(path),
     });
   }
   if (missingPages === 0) return undefined;

@@ -8,7 +8,7 @@ import { PageTableWalker } from '../arch/page-table.ts';
 import { asSmeltError, SmeltError } from '../errors.ts';
 import { type LogRecord, lastClear, logLine, logRecords } from '../kernel/log.ts';
 import { architectureOf } from '../kernel/machine.ts';
-import { comma } from '../read/file.ts';
+import { comma, cutShortHint } from '../read/file.ts';
 import { incompleteName, openTarget, writeFully } from '../write/target-file.ts';
 import {
   type Described,
@@ -186,7 +186,7 @@ function recordsOf(
         info === undefined
           ? 'A file with VMCOREINFO of the crashed kernel can be given with -i, its vmlinux with -x.'
           : reader.cutPages > 0
-            ? 'The file is cut short: copy it again from where it was made.'
+            ? cutShortHint(file.path)
             : 'The page tables, or the log itself, are damaged or not in the dump.',
     },
   );

@@ -1,6 +1,6 @@
 /** `smelt sme` on a dump: which of its pages were encrypted while the machine ran, and whether it was read as it has to be. */
 
-import { comma } from '../read/file.ts';
+import { comma, cutShortHint } from '../read/file.ts';
 import { writePagesFile } from '../write/pages-file.ts';
 import { openTarget, type TargetFile } from '../write/target-file.ts';
 import { type TakenCensus, takeCensus } from './census.ts';
@@ -71,7 +71,7 @@ function whyNoTables(
   if (cutPages > 0) {
     return {
       why: `the file is cut short at byte ${comma(file.fileBytes)}`,
-      hint: 'Copy it again from where it was made.',
+      hint: cutShortHint(file.path),
     };
   }
   return {

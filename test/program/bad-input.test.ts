@@ -163,13 +163,17 @@ describe('what is cut short is called so', () => {
   // Byte offsets: ELF header 64, program headers, notes, memory.
   test.each([17, 63, 100, 175, 400, 5000, 12 * 2 ** 20, -1])('an ELF file at byte %i', (at) => {
     const said = refusedOf(elf.subarray(0, at < 0 ? elf.length + at : at), 'TRUNCATED');
-    expect(said).toContain('The file is cut short: copy it again from where it was made.');
+    expect(said).toContain(
+      'The file is cut short: copy it again from where it was made, or save what is whole of it: `smelt salvage ',
+    );
   });
 
   // Main header, sub header, notes, bitmaps, descriptors; among the pages it is an incomplete dump.
   test.each([8, 463, 4096, 4199, 5000, 8200, 12288, 16383, 20000, 100000])('a kdump at byte %i', (at) => {
     const said = refusedOf(kdump.subarray(0, at), 'TRUNCATED');
-    expect(said).toContain('The file is cut short: copy it again from where it was made.');
+    expect(said).toContain(
+      'The file is cut short: copy it again from where it was made, or save what is whole of it: `smelt salvage ',
+    );
   });
 
   test('a kdump among its pages, and what is there is left as a part', () => {
@@ -186,7 +190,9 @@ describe('what is cut short is called so', () => {
       const beyond = [...whole.descriptors.values()].filter((d) => d.offset + d.size > kdump.length - 20000);
       expect(missing).toEqual(beyond.map((d) => d.pfn));
       expect(said).toContain(`the data of ${missing.length} pages lie behind the end of the file`);
-      expect(said).toContain('The file is cut short: copy it again from where it was made.');
+      expect(said).toContain(
+        'The file is cut short: copy it again from where it was made, or save what is whole of it: `smelt salvage ',
+      );
       expect(said).toContain(`What was written is in ${output}.incomplete`);
     }
   });

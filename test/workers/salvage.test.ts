@@ -296,9 +296,9 @@ describe('a kdump-compressed dump that is damaged', () => {
   });
 
   it.each([
-    ['one bit too many', (file: Buffer, { bitmap2 }: KdumpLayout) => void (file[bitmap2]! |= 1)],
-    ['one bit too few', (file: Buffer, { bitmap2 }: KdumpLayout) => void (file[bitmap2 + 1]! &= ~2)],
-    ['no bits', (file: Buffer, l: KdumpLayout) => void file.fill(0, l.bitmap2, l.descriptors)],
+    ['one bit too many', (file: Buffer, { bitmap2 }: KdumpLayout) => file.writeUInt8(1, bitmap2)],
+    ['one bit too few', (file: Buffer, { bitmap2 }: KdumpLayout) => file.writeUInt8(0xfd, bitmap2 + 1)],
+    ['no bits', (file: Buffer, l: KdumpLayout) => file.fill(0, l.bitmap2, l.descriptors)],
   ])('in the second bitmap (%s) is refused: nothing says which page is which', async (_, damage) => {
     const { file, layout } = build('zlib');
     damage(file, layout);
