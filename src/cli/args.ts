@@ -332,8 +332,8 @@ function operandsOf(
     });
   }
   if (operands.includes('-')) {
-    throw new SmeltError('USAGE', 'a dump is not read from stdin or written to stdout', {
-      hint: 'Name a file; one that is called - is ./-.',
+    throw new SmeltError('USAGE', 'a dump is not read from stdin, nor written to stdout by this name', {
+      hint: '-F writes it to stdout: smelt -F VMCORE > DUMPFILE. A file that is called - is ./-.',
     });
   }
   if (operands.length > 2 && command !== undefined && !existsSync(input)) {

@@ -72,9 +72,9 @@ export const COMMANDS: readonly Command[] = [
         'raw (address 0 first), or lime (what Volatility takes). -d leaves pages out.',
       ],
       examples: [
-        ['smelt convert dump vmcore --to elf', 'for Volatility, gdb'],
-        ['smelt convert dump memory --to lime', 'for Volatility'],
-        ['smelt convert -z vmcore dump --to kdump', 'small, and complete'],
+        ['smelt convert vmcore vmcore.elf --to elf', 'for gdb, Volatility'],
+        ['smelt convert vmcore vmcore.lime --to lime', 'for Volatility'],
+        ['smelt convert -z vmcore small --to kdump', 'small, and complete'],
       ],
       end: ['Exit codes: 0 done, 1 failed or interrupted.'],
     },

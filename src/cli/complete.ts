@@ -11,7 +11,9 @@ export function completes({ valueName = '', choices }: Option): Completes {
   if (choices !== undefined) return choices;
   if (valueName === 'DIR') return 'directories';
   if (valueName === 'PROGRAM') return 'programs';
-  return valueName === 'VMCOREINFO' || /FILE/.test(valueName) ? 'files' : 'nothing';
+  return valueName === 'VMCOREINFO' || valueName === 'VMLINUX' || /FILE/.test(valueName)
+    ? 'files'
+    : 'nothing';
 }
 
 /** "-d", "--dump-level". */

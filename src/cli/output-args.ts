@@ -1,5 +1,6 @@
 /** What is written, and where to: the options that say it, and which of them go together. */
 
+import { existsSync } from 'node:fs';
 import { SmeltError } from '../errors.ts';
 import type { DumpRequest } from '../workers/report.ts';
 import type { OutputFormat } from '../write/formats.ts';
@@ -19,6 +20,13 @@ export function splitOperands(
   values: OptionValues,
   operands: readonly string[],
 ): { readonly operands: readonly string[]; readonly moreOutputs: readonly string[] } {
+  const last = operands.at(-1);
+  if (values.F && operands.length > 1 && last !== undefined && !existsSync(last)) {
+    throw usage(
+      `-F writes the dump to standard output, and ${last} is not there to be read`,
+      `Leave out -F, or redirect the output: smelt -F ${operands[0]} > ${last}.`,
+    );
+  }
   if (!values.split) return { operands, moreOutputs: [] };
   if (operands.length < 3) {
     throw usage(

@@ -1,5 +1,6 @@
 /** Options that say what kind of output is written, and to how many files. */
 
+import { OUTPUT_FORMATS } from '../write/formats.ts';
 import type { Option } from './option.ts';
 import { readFormat, readLimit, readName } from './values.ts';
 
@@ -26,6 +27,7 @@ export const OUTPUT_OPTIONS = [
     key: 'to',
     long: 'to',
     valueName: 'FORMAT',
+    choices: OUTPUT_FORMATS,
     category: 'write',
     of: ['dump', 'convert'],
     doc: 'kdump (default), elf, raw or lime',

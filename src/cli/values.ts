@@ -141,8 +141,10 @@ export function readAddress(label: string): (text: string) => bigint {
   return (text) => {
     const isNumber = /^(0[xX][0-9a-fA-F]{1,16}|[0-9]{1,20})$/.test(text);
     if (isNumber && BigInt(text) < 1n << 64n) return BigInt(text);
+    const what =
+      isNumber || /^[0-9-]|^0x/i.test(text) ? 'an address has at most 64 bits' : 'an address is a number';
     const meant = /^[0-9a-fA-F]{1,16}$/.test(text) ? `Did you mean ${label} 0x${text}? ` : '';
-    throw new SmeltError('USAGE', `${label} ${quoted(text)}: an address has at most 64 bits`, {
+    throw new SmeltError('USAGE', `${label} ${quoted(text)}: ${what}`, {
       hint: `${meant}It is hexadecimal with 0x, or decimal.`,
     });
   };

@@ -52,10 +52,11 @@ export function cannotFilter(request: DumpRequest, reason: string, dumpLevel: nu
 export function freePagesWarning(
   file: DumpFile,
   { kernelFreePages }: Machine,
-  { freeFound }: Classified,
+  { freeFound, absent }: Classified,
   dumpLevel: number,
 ): string | undefined {
-  const alreadyFiltered = file.format === 'kdump' && (file.dumpLevel & DumpLevel.free) !== 0;
+  // An ELF file does not say what was left out of it, only that something was.
+  const alreadyFiltered = file.format === 'kdump' ? (file.dumpLevel & DumpLevel.free) !== 0 : absent > 0;
   if (kernelFreePages === undefined || (dumpLevel & DumpLevel.free) === 0 || alreadyFiltered)
     return undefined;
   if (Math.abs(freeFound - kernelFreePages) <= kernelFreePages * FREE_PAGES_APART) return undefined;

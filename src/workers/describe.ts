@@ -1,6 +1,6 @@
 /** From an open dump to everything that is known about the machine it came from. */
 
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import type { Arch } from '../arch/arch.ts';
 import { CachedMemory } from '../arch/memory.ts';
 import { ExitCode, SmeltError, systemReason } from '../errors.ts';
@@ -11,6 +11,7 @@ import { supplement } from '../kernel/supplement.ts';
 import { MAX_VMCOREINFO_BYTES, Vmcoreinfo, vmcoreinfoFromNotes } from '../kernel/vmcoreinfo.ts';
 import type { DumpFile, MemoryReader } from '../read/dump-file.ts';
 import { endOf } from '../read/extents.ts';
+import { readFully } from '../read/file.ts';
 import { isLive } from '../read/live.ts';
 import { parseNotes } from '../read/notes.ts';
 import { chooseMask, findMask, type MaskSource } from '../sme/mask.ts';
@@ -164,11 +165,22 @@ async function readGiven(
 function readVmcoreinfoFile(path: string): Vmcoreinfo {
   let text: string;
   try {
-    text = readFileSync(path, 'latin1');
+    const head = Buffer.alloc(MAX_VMCOREINFO_BYTES);
+    const fd = openSync(path, 'r');
+    try {
+      text = head.toString('latin1', 0, readFully(fd, head, 0));
+    } finally {
+      closeSync(fd);
+    }
   } catch (cause) {
     throw new SmeltError('INPUT_OPEN', `${path}: cannot be read: ${systemReason(cause)}`, { cause });
   }
-  const info = new Vmcoreinfo(text.slice(0, MAX_VMCOREINFO_BYTES));
+  if (text.startsWith('\x7fELF')) {
+    throw new SmeltError('CORRUPT', `${path}: is an ELF file, and -i takes lines of text`, {
+      hint: `For a vmlinux with debug information it is -x ${path}.`,
+    });
+  }
+  const info = new Vmcoreinfo(text);
   if (info.release === undefined) {
     throw new SmeltError('CORRUPT', `${path}: has no OSRELEASE= line, so it is no VMCOREINFO file`, {
       hint: 'It is what `makedumpfile -g` writes, or the text of the VMCOREINFO note.',

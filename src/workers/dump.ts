@@ -9,6 +9,7 @@ import { DumpLevel } from '../filter/page-class.ts';
 import { urgencyOrder } from '../filter/plan.ts';
 import { ErasingReader } from '../kernel/erase/eraser.ts';
 import type { FrameSet } from '../sme/census/frame-set.ts';
+import { fileSize } from '../units.ts';
 import type { Destination } from '../write/destination.ts';
 import { FORMAT_NAMES } from '../write/formats.ts';
 import { hasNoRoom } from '../write/target-file.ts';
@@ -262,10 +263,21 @@ class Dump {
       const missing = missingPagesWarning(this.input.file, compressed);
       if (missing !== undefined) this.warn(missing);
       const sizeBytes = expectedBytes(this.request, this.input, { ...compressed, keptPages });
+      const tooLarge = this.whyTooLarge(sizeBytes);
+      if (tooLarge !== undefined && !this.isLast) throw new SmeltError('TOO_LARGE', tooLarge);
+      if (tooLarge !== undefined) this.warn(tooLarge);
       return this.report(job, classified, compressed, keptPages, sizeBytes, [], team);
     } finally {
       team.close();
     }
+  }
+
+  /** Of a dry run: -L is for each of the files. */
+  private whyTooLarge(sizeBytes: number): string | undefined {
+    const { mostBytes } = this.request;
+    const files = Math.max(1, outputPaths(this.request).length);
+    if (mostBytes === undefined || sizeBytes / files <= mostBytes) return undefined;
+    return `about ${fileSize(sizeBytes / files)} would not fit into the ${fileSize(mostBytes)} of -L`;
   }
 
   /** What the page tables say of encryption, where it says something; gives the page frames that are left out for it. */
