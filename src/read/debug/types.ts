@@ -3,13 +3,19 @@
 import { SmeltError } from '../../errors.ts';
 import { comma } from '../file.ts';
 import { type Cursor, DwarfError } from './cursor.ts';
-import { DW_AT, DW_FORM, DW_OP, DW_TAG } from './dwarf.ts';
+import { DW_AT, DW_ATE, DW_FORM, DW_OP, DW_TAG } from './dwarf.ts';
 import { stringOffset } from './find.ts';
 import type { DebugUnits, Unit } from './units.ts';
 
 /** Places of other types are resolved when they are asked for: types refer to each other in circles. */
 export type Type =
-  | { readonly kind: 'base' | 'enumeration'; readonly name: string | undefined; readonly sizeBytes: number }
+  | {
+      readonly kind: 'base';
+      readonly name: string | undefined;
+      readonly sizeBytes: number;
+      readonly isSigned: boolean;
+    }
+  | { readonly kind: 'enumeration'; readonly name: string | undefined; readonly sizeBytes: number }
   /** `to` undefined: void. */
   | { readonly kind: 'pointer'; readonly to: number | undefined; readonly sizeBytes: number }
   /** Elements in all dimensions together; undefined where the type does not say (`x[]`). */
@@ -46,6 +52,8 @@ interface Entry {
 const MAX_DEPTH = 64;
 const MAX_MEMBERS = 100_000;
 const MAX_NAME_BYTES = 512;
+
+const SIGNED: readonly number[] = [DW_ATE.signed, DW_ATE.signed_char];
 
 const WRAPPERS: readonly number[] = [
   DW_TAG.typedef,
@@ -129,7 +137,9 @@ export class Types {
       }
       switch (tag) {
         case DW_TAG.base_type:
-          return sizeBytes === undefined ? { kind: 'other' } : { kind: 'base', name, sizeBytes };
+          return sizeBytes === undefined
+            ? { kind: 'other' }
+            : { kind: 'base', name, sizeBytes, isSigned: SIGNED.includes(numbers.get(DW_AT.encoding) ?? 0) };
         case DW_TAG.enumeration_type:
           return sizeBytes === undefined ? { kind: 'other' } : { kind: 'enumeration', name, sizeBytes };
         case DW_TAG.pointer_type:
