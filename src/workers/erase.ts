@@ -81,7 +81,7 @@ export async function findErasures(
       },
     );
   }
-  const vmlinux = await Vmlinux.open(vmlinuxFile);
+  const vmlinux = await Vmlinux.open(vmlinuxFile, look);
   try {
     const { tableFormat } = architectureOf(file);
     const walker = new PageTableWalker(new CachedMemory(reader), tableFormat, memoryMap.tables);

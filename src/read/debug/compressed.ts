@@ -10,6 +10,7 @@ import { openZstdStream } from '../../native/zstd-stream.ts';
 import { size64, struct, u32 } from '../../struct.ts';
 import { comma, readPart } from '../file.ts';
 import type { SectionBytes } from './elf-sections.ts';
+import { Turns } from './turns.ts';
 
 /** Source: elf.h, Elf64_Chdr. */
 const Elf64Chdr = struct('Elf64_Chdr', {
@@ -21,8 +22,8 @@ const Elf64Chdr = struct('Elf64_Chdr', {
 
 const ELFCOMPRESS_ZLIB = 1;
 const ELFCOMPRESS_ZSTD = 2;
-/** The types of all of Linux with every driver take less than one. */
-const MAX_UNPACKED_BYTES = 2 ** 33;
+/** All sections together; a kernel with every driver has less. */
+const MAX_UNPACKED_BYTES = 2 ** 31;
 const PIECE_BYTES = 2 ** 20;
 
 type Unpack = (pieces: Iterable<Buffer>) => AsyncIterable<Uint8Array>;
@@ -33,6 +34,9 @@ export async function unpackSection(
   name: string,
   packed: SectionBytes,
   littleEndian: boolean,
+  /** Bytes of other sections that are unpacked already. */
+  before: number,
+  look: () => Promise<void>,
 ): Promise<SectionBytes & { close(): void }> {
   const corrupt = (what: string, cause?: unknown) =>
     new SmeltError('CORRUPT', `${path}: section ${name} ${what}`, {
@@ -42,8 +46,11 @@ export async function unpackSection(
   const raw = packed.read(0, Elf64Chdr.size);
   if (raw.length < Elf64Chdr.size) throw corrupt('is said to be compressed and is too short for that');
   const { ch_type, ch_size } = Elf64Chdr.read(raw, 0, littleEndian);
-  if (ch_size > MAX_UNPACKED_BYTES)
-    throw corrupt(`is said to unpack to ${comma(ch_size)} bytes, more than ${comma(MAX_UNPACKED_BYTES)}`);
+  if (before + ch_size > MAX_UNPACKED_BYTES)
+    throw corrupt(
+      `is said to unpack to ${comma(ch_size)} bytes, and all sections together to more than ${comma(MAX_UNPACKED_BYTES)}`,
+    );
+  const turns = new Turns(look);
   const file = new NamelessFile(path, ch_size);
   try {
     let total = 0;
@@ -51,6 +58,7 @@ export async function unpackSection(
       total += piece.length;
       if (total > ch_size) throw corrupt(`unpacks to more than the ${comma(ch_size)} bytes that it promises`);
       file.append(piece);
+      await turns.take();
     }
     if (total !== ch_size) throw corrupt(`unpacks to ${comma(total)} bytes, and promises ${comma(ch_size)}`);
     return file;

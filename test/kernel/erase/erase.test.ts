@@ -49,7 +49,7 @@ describe.skipIf(noCompiler !== undefined)(`rules that erase${noCompiler ? ` (${n
       levels: 4,
       encryptionMask: 0n,
     });
-    vmlinux = await Vmlinux.open(path);
+    vmlinux = await Vmlinux.open(path, look);
     const names = [
       'init_task',
       'second',
@@ -62,7 +62,7 @@ describe.skipIf(noCompiler !== undefined)(`rules that erase${noCompiler ? ` (${n
       'hidden',
       'truth',
     ];
-    const symbols = await vmlinux.symbols(new Set(names));
+    const symbols = await vmlinux.symbols(new Set(names), look);
     at = (symbol, offset = 0) => PADDR + Number(symbols.get(symbol)![0]! - LINKED_AT) + offset;
   });
   afterAll(() => vmlinux?.close());
@@ -240,7 +240,7 @@ describe.skipIf(noCompiler !== undefined)(`rules that erase${noCompiler ? ` (${n
 
   it('move with a kernel that KASLR moved', async () => {
     const commands = parseEraseConfig('rules', 'erase init_task.comm');
-    const stext = (await vmlinux.symbols(new Set(['_stext']))).get('_stext')![0]!;
+    const stext = (await vmlinux.symbols(new Set(['_stext']), look)).get('_stext')![0]!;
     const info = new Vmcoreinfo(`SYMBOL(_stext)=${(stext + 0x200000n).toString(16)}`);
     const names = { variables: symbolsOf(commands), structures: new Set<string>() };
     const data = await KernelData.open(vmlinux, names, info, walker, look);
