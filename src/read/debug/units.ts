@@ -36,7 +36,7 @@ const MAX_ABBREV_BYTES = 2 ** 24;
 /** Units whose bytes are held: the types of one thing are mostly in one unit. */
 const UNITS_HELD = 4;
 /** Tables of abbreviations that are held: units may share one, or take turns. */
-const TABLES_HELD = 8;
+const TABLES_HELD = 2;
 
 export class DebugUnits {
   readonly elf: ElfSections;
