@@ -139,12 +139,10 @@ export class PageTableWalker {
   /** The physical stretches behind [vaddr, vaddr + length), neighbours joined. */
   *stretches(vaddr: bigint, length: number): Generator<Stretch> {
     let pending: { paddr: number | undefined; sizeBytes: number } | undefined;
-    const pageBytes = 2 ** this.format.pageShift;
     for (let done = 0; done < length; ) {
       const at = vaddr + BigInt(done);
       const mapping = this.translate(at);
-      const inPage = Number(at & BigInt(pageBytes - 1));
-      const sizeBytes = Math.min(length - done, mapping?.sizeBytes ?? pageBytes - inPage);
+      const sizeBytes = Math.min(length - done, mapping?.sizeBytes ?? this.holeBytes(at));
       const follows =
         pending !== undefined &&
         (mapping === undefined
@@ -159,6 +157,18 @@ export class PageTableWalker {
       done += sizeBytes;
     }
     if (pending) yield pending;
+  }
+
+  /** Bytes from an address that is not mapped to the end of what its last entry on the way stands for. */
+  private holeBytes(vaddr: bigint): number {
+    const { pageShift, bitsPerLevel } = this.format;
+    // Without a root there is nothing at all.
+    let last = this.tables.levels + 1;
+    this.translate(vaddr, ({ level }) => {
+      last = level;
+    });
+    const bytes = 1n << BigInt(pageShift + (last - 1) * bitsPerLevel);
+    return Number(bytes - (vaddr & (bytes - 1n)));
   }
 
   /** Copies virtual memory; undefined where any byte is not mapped or not in the dump. `length` has been bounded. */

@@ -114,7 +114,7 @@ export async function dump(
     const tooLarge: string[] = [];
     for (;;) {
       const round = { ...request, dumpLevel: levels.shift() };
-      const doneWithout = [...warnings, ...tooLarge, ...(erasing?.warnings ?? [])];
+      const doneWithout = [...warnings, ...tooLarge, ...(erasing?.found.warnings ?? [])];
       const isLast = levels.length === 0;
       const run = new Dump(
         { request: round, codec, warnings: doneWithout },

@@ -8,7 +8,7 @@ import { type Plan, windowSpan } from '../filter/plan.ts';
 import { type EraseCommand, MAX_CONFIG_BYTES, parseEraseConfig, symbolsOf } from '../kernel/erase/config.ts';
 import { type ErasePlan, eraseInfo, erasePlan } from '../kernel/erase/eraser.ts';
 import { KernelData } from '../kernel/erase/kernel-data.ts';
-import { type Erasure, eraseRanges } from '../kernel/erase/ranges.ts';
+import { type EraseRanges, eraseRanges } from '../kernel/erase/ranges.ts';
 import { architectureOf } from '../kernel/machine.ts';
 import { Vmlinux } from '../kernel/vmlinux/vmlinux.ts';
 import { testBit } from '../read/bitmap.ts';
@@ -19,8 +19,7 @@ import type { KeptBits } from './sums.ts';
 
 export interface Erasing {
   readonly plan: ErasePlan;
-  readonly erasures: readonly Erasure[];
-  readonly warnings: readonly string[];
+  readonly found: EraseRanges;
 }
 
 /** What the output says of it: what was erased from the input before, and what is now of pages that are kept. */
@@ -45,7 +44,7 @@ export function eraseInfoIn(
     const { pfn: start, count } = windowSpan(plan, index);
     return pfn - start < count && testBit(bits, pfn - start);
   };
-  return Buffer.concat([before, Buffer.from(eraseInfo(erasing.plan, erasing.erasures, isKept), 'latin1')]);
+  return Buffer.concat([before, Buffer.from(eraseInfo(erasing.plan, erasing.found, isKept), 'latin1')]);
 }
 
 /** @throws SmeltError for a file that is none */
@@ -82,7 +81,7 @@ export async function findErasures(
       },
     );
   }
-  const vmlinux = await Vmlinux.open(vmlinuxFile);
+  const vmlinux = await Vmlinux.open(vmlinuxFile, look);
   try {
     const { tableFormat } = architectureOf(file);
     const walker = new PageTableWalker(new CachedMemory(reader), tableFormat, memoryMap.tables);
@@ -90,7 +89,7 @@ export async function findErasures(
     const names = { variables: symbolsOf(commands), structures };
     const data = await KernelData.open(vmlinux, names, info, walker, look);
     const found = await eraseRanges(path, commands, data, walker, look);
-    return { plan: erasePlan(found, file.pageSize), erasures: found.erasures, warnings: found.warnings };
+    return { plan: erasePlan(found, file.pageSize), found };
   } finally {
     vmlinux.close();
   }

@@ -129,6 +129,7 @@ char *words[] = { "alpha", 0, "omega!" };
 char password[24] = "correct horse";
 unsigned long password_length = 7;
 unsigned char small_length = 2;
+long negative_length = -1;
 void *blob = password;
 LIST_TYPE *opaque_pointer = 0;
 /* Lists that are broken. */

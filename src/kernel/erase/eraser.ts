@@ -1,50 +1,62 @@
 /** Overwrites what the rules of --config erase, wherever a page is read to be written, and tells what was erased. */
 
 import type { MemoryReader } from '../../read/dump-file.ts';
-import type { EraseRanges, Erasure } from './ranges.ts';
+import type { EraseRange, EraseRanges } from './ranges.ts';
 
 /** 'X', as makedumpfile has it. */
 const ERASED = 0x58;
 const NULLIFIED = 0;
 
-/** What is erased, as plain data that all threads see: each range lies within one page. */
+/** What is erased, as plain data that all threads see: ranges that do not overlap. */
 export interface ErasePlan {
   readonly pageSize: number;
-  /** Physical addresses, ascending. */
+  /** Physical addresses, ascending; the byte behind each range. */
   readonly paddr: Float64Array;
-  readonly length: Int32Array;
+  readonly end: Float64Array;
   /** What the bytes become. */
   readonly fill: Uint8Array;
-  /** Which of the erasures each is a part of. */
-  readonly erasure: Int32Array;
 }
 
-/** Cuts ranges at the borders of pages. */
+/** Of ranges that overlap the one that begins last counts, and of two that begin in one place the longer. */
 export function erasePlan({ ranges }: Pick<EraseRanges, 'ranges'>, pageSize: number): ErasePlan {
-  const pieces: { paddr: number; length: number; fill: number; erasure: number }[] = [];
-  for (const { paddr, length, nullify, erasure } of ranges) {
-    for (let done = 0; done < length; ) {
-      const at = paddr + done;
-      const size = Math.min(length - done, pageSize - (at % pageSize));
-      pieces.push({ paddr: at, length: size, fill: nullify ? NULLIFIED : ERASED, erasure });
-      done += size;
+  const runs: { paddr: number; end: number; fill: number }[] = [];
+  const add = (paddr: number, end: number, nullify: boolean) => {
+    const fill = nullify ? NULLIFIED : ERASED;
+    const last = runs.at(-1);
+    if (last?.end === paddr && last.fill === fill) last.end = end;
+    else runs.push({ paddr, end, fill });
+  };
+  /** Those that have begun; the last of them counts up to its end. */
+  const open: EraseRange[] = [];
+  let at = 0;
+  const goTo = (to: number) => {
+    for (let top = open.at(-1); top !== undefined && at < to; top = open.at(-1)) {
+      const topEnd = top.paddr + top.length;
+      const end = Math.min(topEnd, to);
+      if (end > at) {
+        add(at, end, top.nullify);
+        at = end;
+      }
+      if (topEnd <= at) open.pop();
     }
+    at = to;
+  };
+  for (const range of ranges.toSorted((a, b) => a.paddr - b.paddr || a.length - b.length)) {
+    goTo(range.paddr);
+    open.push(range);
   }
-  // Of two that begin in one place the longer comes last, and counts.
-  pieces.sort((a, b) => a.paddr - b.paddr || a.length - b.length);
-  const shared = (bytes: number) => new SharedArrayBuffer(bytes * pieces.length);
+  goTo(Infinity);
+  const shared = (bytes: number) => new SharedArrayBuffer(bytes * runs.length);
   const plan: ErasePlan = {
     pageSize,
     paddr: new Float64Array(shared(8)),
-    length: new Int32Array(shared(4)),
+    end: new Float64Array(shared(8)),
     fill: new Uint8Array(shared(1)),
-    erasure: new Int32Array(shared(4)),
   };
-  for (const [i, piece] of pieces.entries()) {
-    plan.paddr[i] = piece.paddr;
-    plan.length[i] = piece.length;
-    plan.fill[i] = piece.fill;
-    plan.erasure[i] = piece.erasure;
+  for (const [i, run] of runs.entries()) {
+    plan.paddr[i] = run.paddr;
+    plan.end[i] = run.end;
+    plan.fill[i] = run.fill;
   }
   return plan;
 }
@@ -60,30 +72,26 @@ export class Eraser {
   /** The first page frame from `pfn` on in which something is to be erased; Infinity where there is none. */
   nextPfn(pfn: number): number {
     const { paddr, pageSize } = this.plan;
-    const first = this.firstFrom(pfn * pageSize);
-    return first === paddr.length ? Infinity : Math.floor(paddr[first]! / pageSize);
+    const first = this.firstBehind(pfn * pageSize);
+    return first === paddr.length ? Infinity : Math.max(pfn, Math.floor(paddr[first]! / pageSize));
   }
 
   /** Overwrites in `bytes`, which hold the memory from `start` on. */
   apply(start: number, bytes: Uint8Array): void {
-    const { paddr, length, fill, pageSize } = this.plan;
-    const end = start + bytes.length;
-    // What begins earlier in the first page may reach into the bytes.
-    for (let i = this.firstFrom(start - (start % pageSize)); i < paddr.length && paddr[i]! < end; i++) {
-      const from = Math.max(0, paddr[i]! - start);
-      const to = paddr[i]! + length[i]! - start;
-      if (to > from) bytes.fill(fill[i]!, from, to);
-    }
+    const { paddr, end, fill } = this.plan;
+    const stop = start + bytes.length;
+    for (let i = this.firstBehind(start); i < paddr.length && paddr[i]! < stop; i++)
+      bytes.fill(fill[i]!, Math.max(0, paddr[i]! - start), Math.min(end[i]!, stop) - start);
   }
 
-  /** The first range at an address or behind it. */
-  private firstFrom(start: number): number {
-    const { paddr } = this.plan;
+  /** The first range that does not end in front of an address. */
+  private firstBehind(start: number): number {
+    const { end } = this.plan;
     let low = 0;
-    let high = paddr.length;
+    let high = end.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (paddr[middle]! < start) low = middle + 1;
+      if (end[middle]! <= start) low = middle + 1;
       else high = middle;
     }
     return low;
@@ -142,16 +150,34 @@ export class ErasingReader implements MemoryReader {
   close(): void {}
 }
 
-/** What a dump says of it: a line for each thing of which something is in the dump. Source: makedumpfile, write_eraseinfo(). */
+/**
+ * What a dump says of it: a line for each thing of which something is in the dump. `isKept` is asked in ascending order.
+ * Source: makedumpfile, write_eraseinfo().
+ */
 export function eraseInfo(
-  { paddr, length, erasure, pageSize }: ErasePlan,
-  erasures: readonly Erasure[],
+  plan: ErasePlan,
+  { ranges, erasures }: Pick<EraseRanges, 'ranges' | 'erasures'>,
   isKept: (pfn: number) => boolean,
 ): string {
-  const bytes = new Float64Array(erasures.length);
-  for (let i = 0; i < paddr.length; i++) {
-    if (isKept(Math.floor(paddr[i]! / pageSize))) bytes[erasure[i]!]! += length[i]!;
+  // Ranges overlap: each page is asked for once, and every range is what is kept below its end without what is below its start.
+  const points = new Float64Array(ranges.flatMap(({ paddr, length }) => [paddr, paddr + length])).sort();
+  const keptBelow = new Map<number, number>();
+  let kept = 0;
+  let next = 0;
+  for (const [run, start] of plan.paddr.entries()) {
+    const end = plan.end[run]!;
+    for (let at = start; at < end; ) {
+      for (; points[next]! <= at; next++) keptBelow.set(points[next]!, kept);
+      const pfn = Math.floor(at / plan.pageSize);
+      const stop = Math.min(end, (pfn + 1) * plan.pageSize, points[next]!);
+      if (isKept(pfn)) kept += stop - at;
+      at = stop;
+    }
   }
+  for (; next < points.length; next++) keptBelow.set(points[next]!, kept);
+  const bytes = new Float64Array(erasures.length);
+  for (const { paddr, length, erasure } of ranges)
+    bytes[erasure]! += keptBelow.get(paddr + length)! - keptBelow.get(paddr)!;
   return erasures
     .map(({ expression, nullify }, i) =>
       bytes[i] === 0 ? '' : `erase ${expression} ${nullify ? 'nullify' : `size ${bytes[i]}`}\n`,

@@ -103,6 +103,10 @@ function numberAt(data: KernelData, { vaddr, type }: Thing, text: string, miss: 
     miss(`the size "${text}" is not in the dump, and nothing was erased by it`);
     return undefined;
   }
+  if (type.isSigned && bytes.at(-1)! >= 0x80) {
+    miss(`the size "${text}" is negative, and nothing was erased by it`);
+    return undefined;
+  }
   return type.sizeBytes === 8 ? Number(bytes.readBigUInt64LE(0)) : bytes.readUIntLE(0, type.sizeBytes);
 }
 

@@ -56,7 +56,7 @@ export class KernelData {
     walker: PageTableWalker,
     look: Look,
   ): Promise<KernelData> {
-    const symbols = await vmlinux.symbols(new Set([...names.variables, '_stext']));
+    const symbols = await vmlinux.symbols(new Set([...names.variables, '_stext']), look);
     const [here, there] = [info.symbol('_stext'), symbols.get('_stext')?.[0]];
     const movedBy = here === undefined || there === undefined ? 0n : here - there;
     const found = await vmlinux.find({ ...names, typedefs: names.structures }, look);

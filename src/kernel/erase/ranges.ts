@@ -2,6 +2,7 @@
 
 import type { PageTableWalker } from '../../arch/page-table.ts';
 import { SmeltError } from '../../errors.ts';
+import { Turns } from '../../read/debug/turns.ts';
 import { comma } from '../../read/file.ts';
 import type { EraseCommand, EraseRule } from './config.ts';
 import { placeOf } from './expressions.ts';
@@ -32,15 +33,18 @@ export interface EraseRanges {
   readonly warnings: readonly string[];
 }
 
-/** Of a list, and of all that is erased: rules that come to more pages are refused. */
 const MAX_ELEMENTS = 2 ** 20;
-const MAX_PAGES = 2 ** 20;
-/** One rule: log_buf and the largest tables of the kernel are below. */
+/** How often a rule is followed, in all loops together. */
+const MAX_TURNS = 2 ** 22;
+const MAX_RANGES = 2 ** 20;
+/** One rule, and all of them: log_buf and the largest tables of the kernel are below. */
 const MAX_LENGTH = 2 ** 30;
-const PAGE_BYTES = 4096;
+const MAX_ERASED_BYTES = 2 ** 30;
+/** What rules name and is not mapped, all of them together: to find that out takes time too. */
+const MAX_MISSING_BYTES = 2 ** 34;
+const END_OF_MEMORY = 2n ** 64n;
 /** A page of page-table entries that is missing hides 2 MiB: where more than that is not mapped, a length was nonsense. */
 const LARGEST_HOLE = 2 ** 22;
-const ELEMENTS_A_LOOK = 256;
 
 /** @throws SmeltError for rules that no dump of this kernel can be erased by */
 export async function eraseRanges(
@@ -50,13 +54,18 @@ export async function eraseRanges(
   walker: PageTableWalker,
   look: () => Promise<void>,
 ): Promise<EraseRanges> {
-  const collector = new Collector(path, walker);
+  const turns = new Turns(look);
+  const collector = new Collector(path, walker, turns);
+  let rulesFollowed = 0;
   for (const { loop, rules } of commands) {
     let line = loop?.line ?? 0;
     const one = async (rule: EraseRule, element: Thing | undefined) => {
       line = rule.line;
+      await turns.take();
+      if (++rulesFollowed > MAX_TURNS)
+        throw tooMuch(path, line, `there are more than ${comma(MAX_TURNS)} things to erase in all`);
       const place = await placeOf(data, rule, loop, element, (what) => collector.miss(rule.line, what));
-      if (place !== undefined) collector.add(rule, place.vaddr, place.length);
+      if (place !== undefined) await collector.add(rule, place.vaddr, place.length);
     };
     try {
       if (loop === undefined) {
@@ -73,7 +82,8 @@ export async function eraseRanges(
           break;
         }
         for (const rule of rules) await one(rule, element);
-        if (elements % ELEMENTS_A_LOOK === 0) await look();
+        // A loop may have no rules.
+        await turns.take();
         line = loop.line;
       }
     } catch (error) {
@@ -86,23 +96,33 @@ export async function eraseRanges(
   return collector.result();
 }
 
+function tooMuch(path: string, line: number, what: string): SmeltError {
+  return new SmeltError('UNSUPPORTED', `${path}: line ${line}: ${what}`, {
+    hint: 'Erase less, or by fewer rules.',
+  });
+}
+
 class Collector {
   private readonly path: string;
   private readonly walker: PageTableWalker;
+  private readonly turns: Turns;
   private readonly ranges: EraseRange[] = [];
   private readonly erasures: Erasure[] = [];
-  /** Pages that the ranges touch, at most. */
-  private pages = 0;
+  /** Bytes of all ranges, and of what is not mapped. */
+  private erasedBytes = 0;
+  private missingBytes = 0;
   /** How often something was missed, by its sentence. */
   private readonly missed = new Map<string, number>();
 
-  constructor(path: string, walker: PageTableWalker) {
+  constructor(path: string, walker: PageTableWalker, turns: Turns) {
     this.path = path;
     this.walker = walker;
+    this.turns = turns;
   }
 
-  add({ line, target, nullify }: EraseRule, vaddr: bigint, length: number): void {
-    if (length <= 0) return;
+  async add({ line, target, nullify }: EraseRule, vaddr: bigint, size: number): Promise<void> {
+    let length = size;
+    if (!(length > 0)) return;
     if (length > MAX_LENGTH) {
       this.miss(line, `a size of ${comma(length)} bytes makes no sense, and nothing was erased by it`);
       return;
@@ -111,6 +131,10 @@ class Collector {
       this.miss(line, `"${target.text}" leads to no kernel memory, and nothing was erased there`);
       return;
     }
+    if (vaddr + BigInt(length) > END_OF_MEMORY) {
+      this.miss(line, `"${target.text}" goes on behind the end of memory, and nothing was erased there`);
+      length = Number(END_OF_MEMORY - vaddr);
+    }
     const erasure = this.erasures.length;
     this.erasures.push({ expression: target.text, nullify });
     for (let done = 0; done < length; done += LARGEST_HOLE) {
@@ -118,24 +142,32 @@ class Collector {
       let isWhole = true;
       const part = this.walker.stretches(vaddr + BigInt(done), Math.min(LARGEST_HOLE, length - done));
       for (const { paddr, sizeBytes } of part) {
-        if (paddr === undefined) isWhole = false;
-        else this.addRange({ paddr, length: sizeBytes, nullify, erasure }, line);
+        if (paddr !== undefined) {
+          this.addRange({ paddr, length: sizeBytes, nullify, erasure }, line);
+          continue;
+        }
+        isWhole = false;
+        this.missingBytes += sizeBytes;
+        if (this.missingBytes > MAX_MISSING_BYTES)
+          throw tooMuch(
+            this.path,
+            line,
+            `more than ${comma(MAX_MISSING_BYTES)} bytes that are to be erased are not mapped`,
+          );
       }
       if (!isWhole)
         this.miss(line, `an address of "${target.text}" is not mapped, and nothing was erased there`);
       if (this.ranges.length === before) return;
+      await this.turns.take();
     }
   }
 
   private addRange(range: EraseRange, line: number): void {
-    this.pages += 1 + Math.ceil(range.length / PAGE_BYTES);
-    if (this.pages > MAX_PAGES) {
-      throw new SmeltError(
-        'UNSUPPORTED',
-        `${this.path}: line ${line}: more than ${comma(MAX_PAGES)} pages are to be erased in all`,
-        { hint: 'Erase less, or by fewer rules.' },
-      );
-    }
+    this.erasedBytes += range.length;
+    if (this.erasedBytes > MAX_ERASED_BYTES)
+      throw tooMuch(this.path, line, `more than ${comma(MAX_ERASED_BYTES)} bytes are to be erased in all`);
+    if (this.ranges.length === MAX_RANGES)
+      throw tooMuch(this.path, line, `there are more than ${comma(MAX_RANGES)} places to erase in all`);
     this.ranges.push(range);
   }
 

@@ -5,6 +5,7 @@ import { SmeltError } from '../../errors.ts';
 import { ElfSections } from '../../read/debug/elf-sections.ts';
 import { type FoundNames, findNames, type WantedNames } from '../../read/debug/find.ts';
 import { findSymbols, type SymbolAddresses } from '../../read/debug/symbols.ts';
+import { Turns } from '../../read/debug/turns.ts';
 import { type Type, Types } from '../../read/debug/types.ts';
 import { DebugUnits } from '../../read/debug/units.ts';
 import {
@@ -23,7 +24,7 @@ export type Look = () => Promise<void>;
 
 /** The text of a VMCOREINFO that a file makes. @throws SmeltError */
 export async function vmcoreinfoOf(path: string, look: Look): Promise<string> {
-  const vmlinux = await Vmlinux.open(path);
+  const vmlinux = await Vmlinux.open(path, look);
   try {
     return await vmlinux.vmcoreinfo(look);
   } finally {
@@ -50,7 +51,7 @@ export class Vmlinux {
   }
 
   /** @throws SmeltError where it is no vmlinux with symbols and debug information */
-  static async open(path: string): Promise<Vmlinux> {
+  static async open(path: string, look: Look): Promise<Vmlinux> {
     const elf = ElfSections.open(path);
     try {
       if (archByName(elf.machine) === undefined || !elf.littleEndian) {
@@ -58,8 +59,8 @@ export class Vmlinux {
           hint: `smelt understands ${supportedArchitectures()}.`,
         });
       }
-      const release = await releaseOf(elf);
-      return new Vmlinux(elf, await DebugUnits.open(elf), release);
+      const release = await releaseOf(elf, look);
+      return new Vmlinux(elf, await DebugUnits.open(elf, look), release);
     } catch (error) {
       elf.close();
       throw error;
@@ -70,8 +71,8 @@ export class Vmlinux {
     this.elf.close();
   }
 
-  async symbols(names: ReadonlySet<string>): Promise<SymbolAddresses> {
-    return (await findSymbols(this.elf, names)) ?? new Map();
+  async symbols(names: ReadonlySet<string>, look: Look): Promise<SymbolAddresses> {
+    return (await findSymbols(this.elf, names, look)) ?? new Map();
   }
 
   /** One pass over all debug information: it takes its time. */
@@ -82,7 +83,7 @@ export class Vmlinux {
   /** The text of a VMCOREINFO: what the kernel and makedumpfile -g write, and the symbols that lead to a kernel moved by KASLR. */
   async vmcoreinfo(look: Look): Promise<string> {
     const lines = [`OSRELEASE=${this.release}`, `PAGESIZE=${archByName(this.elf.machine)!.pageSizes[0]}`];
-    const symbols = await this.symbols(new Set([...SYMBOLS, ...LOCATING_SYMBOLS]));
+    const symbols = await this.symbols(new Set([...SYMBOLS, ...LOCATING_SYMBOLS]), look);
     const vaddr = (name: string) => symbols.get(name)?.[0];
     const add = (kind: string, key: string, value: number | undefined) => {
       if (value !== undefined) lines.push(`${kind}(${key})=${value}`);
@@ -103,11 +104,22 @@ export class Vmlinux {
     if (nodeStates !== undefined && online !== undefined && mapBytes !== undefined)
       symbolLine('node_online_map', nodeStates + BigInt(online * mapBytes));
 
-    for (const name of SIZES) add('SIZE', name, layouts.size(name));
-    for (const name of OFFSETS) add('OFFSET', name, layouts.offset(name));
+    // A type of a damaged file may take long.
+    const turns = new Turns(look);
+    for (const name of SIZES) {
+      add('SIZE', name, layouts.size(name));
+      await turns.take();
+    }
+    for (const name of OFFSETS) {
+      add('OFFSET', name, layouts.offset(name));
+      await turns.take();
+    }
     for (const name of VARIABLE_LENGTHS)
       if (vaddr(name) !== undefined) add('LENGTH', name, layouts.variableLength(name));
-    for (const [key, member] of MEMBER_LENGTHS) add('LENGTH', key, layouts.memberLength(member));
+    for (const [key, member] of MEMBER_LENGTHS) {
+      add('LENGTH', key, layouts.memberLength(member));
+      await turns.take();
+    }
     for (const [enumeration, names] of ENUMERATORS) {
       if (enumeration === 'pagetype') continue;
       const constants = layouts.constants(enumeration);
@@ -203,8 +215,8 @@ class Layouts {
 }
 
 /** What the kernel calls itself, in the line that it begins its log with. */
-async function releaseOf(elf: ElfSections): Promise<string> {
-  const symbols = await findSymbols(elf, new Set(['linux_banner']));
+async function releaseOf(elf: ElfSections, look: Look): Promise<string> {
+  const symbols = await findSymbols(elf, new Set(['linux_banner']), look);
   if (symbols === undefined) {
     throw new SmeltError('UNSUPPORTED', `${elf.path}: has no symbols (.symtab)`, {
       hint: 'It was stripped: the package with the debug information has the whole vmlinux.',

@@ -17,15 +17,19 @@ export interface Abbrev {
   readonly hasSibling: boolean;
 }
 
-/** Numbers are counted up by every compiler; one that is far off is no number. */
-const MAX_CODE = 2 ** 20;
+/** Numbers are counted up by every compiler; one that is far off is no number. A unit of a kernel has some hundred. */
+const MAX_CODE = 2 ** 16;
 const MAX_ATTRIBUTES = 256;
+/** Of a table. */
+const MAX_ATTRIBUTES_IN_ALL = 2 ** 18;
+const NO_CONSTANTS: readonly number[] = [];
 
 /** The table from `at` on. `bytes` ends where the section ends. @throws DwarfError */
 export function readAbbrevs(bytes: Uint8Array, at: number, offsetBytes: number): (Abbrev | undefined)[] {
   const cursor = new Cursor(bytes, true);
   cursor.at = at;
   const table: (Abbrev | undefined)[] = [];
+  let inAll = 0;
   for (let code = cursor.uleb(); code !== 0; code = cursor.uleb()) {
     if (code > MAX_CODE) throw new DwarfError(`its table of abbreviations has the number ${code}`);
     const tag = cursor.uleb();
@@ -33,6 +37,7 @@ export function readAbbrevs(bytes: Uint8Array, at: number, offsetBytes: number):
     const names: number[] = [];
     const forms: number[] = [];
     const constants: number[] = [];
+    let hasConstants = false;
     let fixedBytes = 0;
     for (;;) {
       const name = cursor.uleb();
@@ -43,12 +48,25 @@ export function readAbbrevs(bytes: Uint8Array, at: number, offsetBytes: number):
       names.push(name);
       forms.push(form);
       constants.push(constant);
+      hasConstants ||= form === DW_FORM.implicit_const;
       const size = formBytes(form, offsetBytes);
       fixedBytes = size < 0 || fixedBytes < 0 ? -1 : fixedBytes + size;
     }
+    inAll += names.length;
+    if (inAll > MAX_ATTRIBUTES_IN_ALL)
+      throw new DwarfError(`its table of abbreviations has more than ${MAX_ATTRIBUTES_IN_ALL} attributes`);
     const hasSibling = names.includes(DW_AT.sibling);
     while (table.length < code) table.push(undefined);
-    table[code] = { tag, hasChildren, names, forms, constants, fixedBytes, hasSibling };
+    // Copies have no room to grow, which would be most of what they take.
+    table[code] = {
+      tag,
+      hasChildren,
+      names: names.slice(),
+      forms: forms.slice(),
+      constants: hasConstants ? constants.slice() : NO_CONSTANTS,
+      fixedBytes,
+      hasSibling,
+    };
   }
   return table;
 }

@@ -11,6 +11,7 @@ import { openZstdStream } from '../../native/zstd-stream.ts';
 import { size64, struct, u32 } from '../../struct.ts';
 import { comma, readPart } from '../file.ts';
 import type { SectionBytes } from './elf-sections.ts';
+import { Turns } from './turns.ts';
 
 /** Source: elf.h, Elf64_Chdr. */
 const Elf64Chdr = struct('Elf64_Chdr', {
@@ -22,12 +23,12 @@ const Elf64Chdr = struct('Elf64_Chdr', {
 
 const ELFCOMPRESS_ZLIB = 1;
 const ELFCOMPRESS_ZSTD = 2;
-/** The types of all of Linux with every driver take less than one. */
-const MAX_UNPACKED_BYTES = 2 ** 33;
+/** All sections together; a kernel with every driver has less. */
+const MAX_UNPACKED_BYTES = 2 ** 31;
 const PIECE_BYTES = 2 ** 20;
 
 /** Hands on what the pieces unpack to. */
-type Unpack = (pieces: Iterable<Buffer>, put: (bytes: Uint8Array) => void) => Promise<void>;
+type Unpack = (pieces: Iterable<Buffer>, put: (bytes: Uint8Array) => Promise<void>) => Promise<void>;
 
 /** @throws SmeltError where it does not unpack to what it says, or nothing here can unpack it */
 export async function unpackSection(
@@ -35,6 +36,9 @@ export async function unpackSection(
   name: string,
   packed: SectionBytes,
   littleEndian: boolean,
+  /** Bytes of other sections that are unpacked already. */
+  before: number,
+  look: () => Promise<void>,
 ): Promise<SectionBytes & { close(): void }> {
   const corrupt = (what: string, cause?: unknown) =>
     new SmeltError('CORRUPT', `${path}: section ${name} ${what}`, {
@@ -44,8 +48,11 @@ export async function unpackSection(
   const raw = packed.read(0, Elf64Chdr.size);
   if (raw.length < Elf64Chdr.size) throw corrupt('is said to be compressed and is too short for that');
   const { ch_type, ch_size } = Elf64Chdr.read(raw, 0, littleEndian);
-  if (ch_size > MAX_UNPACKED_BYTES)
-    throw corrupt(`is said to unpack to ${comma(ch_size)} bytes, more than ${comma(MAX_UNPACKED_BYTES)}`);
+  if (before + ch_size > MAX_UNPACKED_BYTES)
+    throw corrupt(
+      `is said to unpack to ${comma(ch_size)} bytes, and all sections together to more than ${comma(MAX_UNPACKED_BYTES)}`,
+    );
+  const turns = new Turns(look);
   const file = new NamelessFile(path, ch_size);
   try {
     let total = 0;
@@ -53,10 +60,11 @@ export async function unpackSection(
       ch_type,
       path,
       name,
-    )(piecesOf(packed, Elf64Chdr.size), (bytes) => {
+    )(piecesOf(packed, Elf64Chdr.size), async (bytes) => {
       total += bytes.length;
       if (total > ch_size) throw corrupt(`unpacks to more than the ${comma(ch_size)} bytes that it promises`);
       file.append(bytes);
+      await turns.take();
     });
     if (total !== ch_size) throw corrupt(`unpacks to ${comma(total)} bytes, and promises ${comma(ch_size)}`);
     return file;
@@ -87,16 +95,16 @@ function unpackerOf(type: number, path: string, name: string): Unpack {
     );
   return async (pieces, put) => {
     try {
-      for (const piece of pieces) for (const bytes of zstd.unpack(piece)) put(bytes);
+      for (const piece of pieces) for (const bytes of zstd.unpack(piece)) await put(bytes);
     } finally {
       zstd.close();
     }
   };
 }
 
-function inflate(pieces: Iterable<Buffer>, put: (bytes: Uint8Array) => void): Promise<void> {
+function inflate(pieces: Iterable<Buffer>, put: (bytes: Uint8Array) => Promise<void>): Promise<void> {
   return pipeline(pieces, createInflate({ chunkSize: PIECE_BYTES }), async (unpacked) => {
-    for await (const bytes of unpacked) put(bytes as Buffer);
+    for await (const bytes of unpacked) await put(bytes as Buffer);
   });
 }
 

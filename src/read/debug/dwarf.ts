@@ -29,6 +29,7 @@ export const DW_AT = {
   count: 0x37,
   data_member_location: 0x38,
   declaration: 0x3c,
+  encoding: 0x3e,
   specification: 0x47,
   type: 0x49,
   data_bit_offset: 0x6b,
@@ -93,6 +94,9 @@ export const DW_UT = {
   split_compile: 5,
   split_type: 6,
 } as const;
+
+/** Of base types: those with a sign. */
+export const DW_ATE = { signed: 0x05, signed_char: 0x06 } as const;
 
 export const DW_OP = { addr: 0x03, plus_uconst: 0x23 } as const;
 

@@ -74,12 +74,14 @@ export class ElfSections {
   }
 
   /** Its bytes; the first time a section that is compressed is unpacked. @throws SmeltError */
-  async bytes(section: Section): Promise<SectionBytes> {
+  async bytes(section: Section, look: () => Promise<void>): Promise<SectionBytes> {
     if (section.type === SHT_NOBITS) return { sizeBytes: 0, read: () => Buffer.alloc(0) };
     if (!section.compressed) return this.stored(section);
     let bytes = this.unpacked.get(section);
     if (bytes === undefined) {
-      bytes = await unpackSection(this.path, section.name, this.stored(section), this.littleEndian);
+      const before = [...this.unpacked.values()].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+      const { path, littleEndian } = this;
+      bytes = await unpackSection(path, section.name, this.stored(section), littleEndian, before, look);
       this.unpacked.set(section, bytes);
     }
     return bytes;

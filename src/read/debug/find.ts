@@ -5,6 +5,7 @@ import { comma } from '../file.ts';
 import { type Cursor, DwarfError } from './cursor.ts';
 import { DW_AT, DW_FORM, DW_OP, DW_TAG } from './dwarf.ts';
 import { findStrings } from './strings.ts';
+import { Turns } from './turns.ts';
 import type { DebugUnits, Unit } from './units.ts';
 
 export interface WantedNames {
@@ -39,8 +40,11 @@ const KIND_OF_TAG: Readonly<Record<number, Kind>> = {
   [DW_TAG.variable]: 'variables',
 };
 
-/** How often others have their turn. */
-const LOOK_MS = 50;
+/** Entries between two looks at the clock. */
+const ENTRIES_A_TURN = 2 ** 13;
+/** What an entry says in its abbreviation takes no bytes and yet time: attributes that a unit may have, and more for each byte. */
+const MIN_STEPS = 2 ** 20;
+const STEPS_A_BYTE = 4;
 /** A wanted variable may be defined in as many files. */
 const MAX_DEFINITIONS = 1000;
 
@@ -50,11 +54,13 @@ export async function findNames(
   wanted: WantedNames,
   look: () => Promise<void>,
 ): Promise<FoundNames> {
-  const finder = new Finder(units, wanted);
-  let looked = performance.now();
+  const names = new Set(Object.values(wanted).flatMap((some: Iterable<string>) => [...some]));
+  const finder = new Finder(units, wanted, await findStrings(units.elf.path, units.strings, names, look));
+  const turns = new Turns(look);
   for (const header of units.headers) {
     try {
-      finder.scan(units.load(header));
+      finder.begin(units.load(header));
+      while (!finder.scan()) await turns.take();
     } catch (error) {
       if (!(error instanceof DwarfError)) throw error;
       throw new SmeltError(
@@ -63,9 +69,7 @@ export async function findNames(
         { hint: 'The file is damaged: get it again from where it came.', cause: error },
       );
     }
-    if (performance.now() - looked < LOOK_MS) continue;
-    await look();
-    looked = performance.now();
+    await turns.take();
   }
   return finder.found;
 }
@@ -82,34 +86,51 @@ class Finder {
   private readonly strings: ReadonlyMap<number, string>;
   /** Declarations of wanted variables in this unit, which its definitions refer to. */
   private readonly declared = new Map<number, string>();
+  /** How far the unit is scanned. */
+  private unit!: Unit;
+  private at = 0;
+  private depth = 0;
+  private stepsLeft = 0;
 
-  constructor(units: DebugUnits, wanted: WantedNames) {
+  constructor(units: DebugUnits, wanted: WantedNames, strings: ReadonlyMap<number, string>) {
     this.units = units;
+    this.strings = strings;
     this.wanted = {
       structures: new Set(wanted.structures),
       typedefs: new Set(wanted.typedefs),
       enumerations: new Set(wanted.enumerations),
       variables: new Set(wanted.variables),
     };
-    this.strings = findStrings(
-      units.strings,
-      new Set(Object.values(this.wanted).flatMap((names) => [...names])),
-    );
   }
 
-  scan(unit: Unit): void {
+  begin(unit: Unit): void {
+    this.unit = unit;
+    this.at = unit.header.firstEntry - unit.header.offset;
+    // The unit's own entry has depth 0, and all that is looked for stands at 1.
+    this.depth = 0;
+    this.stepsLeft = MIN_STEPS + STEPS_A_BYTE * unit.bytes.length;
+    this.declared.clear();
+  }
+
+  /** Some entries more; true where those were the last ones. */
+  scan(): boolean {
+    const { unit } = this;
     const { header, bytes, abbrevs } = unit;
     const cursor = this.units.cursorOf(unit);
-    cursor.at = header.firstEntry - header.offset;
-    this.declared.clear();
-    // The unit's own entry has depth 0, and all that is looked for stands at 1.
-    let depth = 0;
-    while (cursor.at < bytes.length) {
+    cursor.at = this.at;
+    let { depth, stepsLeft } = this;
+    for (let entries = 0; cursor.at < bytes.length; entries++) {
+      if (entries === ENTRIES_A_TURN) {
+        this.at = cursor.at;
+        this.depth = depth;
+        this.stepsLeft = stepsLeft;
+        return false;
+      }
       const entry = cursor.at;
       const code = cursor.uleb();
       if (code === 0) {
         depth--;
-        if (depth <= 0) return;
+        if (depth <= 0) return true;
         continue;
       }
       const abbrev = abbrevs[code];
@@ -127,6 +148,8 @@ class Finder {
       let specification = 0;
       let locationAt = -1;
       const { names, forms } = abbrev;
+      stepsLeft -= forms.length;
+      if (stepsLeft < 0) throw new DwarfError('its entries have too many attributes without bytes');
       for (let i = 0; i < forms.length; i++) {
         const form = forms[i]!;
         const attribute = names[i]!;
@@ -154,6 +177,7 @@ class Finder {
       if (depth > 0 && sibling > entry) cursor.at = Math.max(sibling, cursor.at);
       else depth++;
     }
+    return true;
   }
 
   private add(kind: Kind, name: string, entry: number, vaddr: bigint | undefined): void {

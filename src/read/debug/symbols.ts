@@ -2,6 +2,7 @@
 
 import type { ElfSections } from './elf-sections.ts';
 import { findStrings } from './strings.ts';
+import { Turns } from './turns.ts';
 
 const SHT_SYMTAB = 2;
 /** Source: elf.h, Elf64_Sym: st_name, st_info, st_other, st_shndx, st_value, st_size. */
@@ -19,12 +20,14 @@ export type SymbolAddresses = ReadonlyMap<string, readonly bigint[]>;
 export async function findSymbols(
   elf: ElfSections,
   names: ReadonlySet<string>,
+  look: () => Promise<void>,
 ): Promise<SymbolAddresses | undefined> {
   const table = elf.sections.find(({ type }) => type === SHT_SYMTAB);
   const strings = table && elf.sections[table.link];
   if (table === undefined || strings === undefined) return undefined;
-  const wanted = findStrings(await elf.bytes(strings), names);
-  const symbols = await elf.bytes(table);
+  const wanted = await findStrings(elf.path, await elf.bytes(strings, look), names, look);
+  const symbols = await elf.bytes(table, look);
+  const turns = new Turns(look);
   const globals = new Map<string, bigint[]>();
   const locals = new Map<string, bigint[]>();
   for (let at = 0; at < symbols.sizeBytes; at += PIECE_SYMBOLS * SYM_BYTES) {
@@ -38,6 +41,7 @@ export async function findSymbols(
       const all = found.get(name) ?? [];
       if (all.length < MAX_NAMESAKES && !all.includes(value)) found.set(name, [...all, value]);
     }
+    await turns.take();
   }
   return new Map([...locals, ...globals]);
 }

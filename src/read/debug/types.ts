@@ -3,13 +3,19 @@
 import { SmeltError } from '../../errors.ts';
 import { comma } from '../file.ts';
 import { type Cursor, DwarfError } from './cursor.ts';
-import { DW_AT, DW_FORM, DW_OP, DW_TAG } from './dwarf.ts';
+import { DW_AT, DW_ATE, DW_FORM, DW_OP, DW_TAG } from './dwarf.ts';
 import { stringOffset } from './find.ts';
 import type { DebugUnits, Unit } from './units.ts';
 
 /** Places of other types are resolved when they are asked for: types refer to each other in circles. */
 export type Type =
-  | { readonly kind: 'base' | 'enumeration'; readonly name: string | undefined; readonly sizeBytes: number }
+  | {
+      readonly kind: 'base';
+      readonly name: string | undefined;
+      readonly sizeBytes: number;
+      readonly isSigned: boolean;
+    }
+  | { readonly kind: 'enumeration'; readonly name: string | undefined; readonly sizeBytes: number }
   /** `to` undefined: void. */
   | { readonly kind: 'pointer'; readonly to: number | undefined; readonly sizeBytes: number }
   /** Elements in all dimensions together; undefined where the type does not say (`x[]`). */
@@ -45,7 +51,12 @@ interface Entry {
 /** Typedefs and qualifiers around a type, dimensions of an array, structures within structures: no C file has as many. */
 const MAX_DEPTH = 64;
 const MAX_MEMBERS = 100_000;
+const MAX_ENUMERATORS = 100_000;
+/** Entries and their attributes that are read to answer one question: it takes less than a second. */
+const MAX_STEPS = 2 ** 19;
 const MAX_NAME_BYTES = 512;
+
+const SIGNED: readonly number[] = [DW_ATE.signed, DW_ATE.signed_char];
 
 const WRAPPERS: readonly number[] = [
   DW_TAG.typedef,
@@ -58,6 +69,7 @@ const WRAPPERS: readonly number[] = [
 /** All methods throw SmeltError CORRUPT for what makes no sense. */
 export class Types {
   private readonly units: DebugUnits;
+  private stepsLeft = MAX_STEPS;
 
   constructor(units: DebugUnits) {
     this.units = units;
@@ -110,7 +122,9 @@ export class Types {
       const values = new Map<string, number>();
       for (const { tag, name, numbers } of this.children(entry)) {
         const value = numbers.get(DW_AT.const_value);
-        if (tag === DW_TAG.enumerator && name !== undefined && value !== undefined) values.set(name, value);
+        if (tag !== DW_TAG.enumerator || name === undefined || value === undefined) continue;
+        if (values.size === MAX_ENUMERATORS) throw new DwarfError('an enumeration has too many constants');
+        values.set(name, value);
       }
       return values;
     });
@@ -129,7 +143,9 @@ export class Types {
       }
       switch (tag) {
         case DW_TAG.base_type:
-          return sizeBytes === undefined ? { kind: 'other' } : { kind: 'base', name, sizeBytes };
+          return sizeBytes === undefined
+            ? { kind: 'other' }
+            : { kind: 'base', name, sizeBytes, isSigned: SIGNED.includes(numbers.get(DW_AT.encoding) ?? 0) };
         case DW_TAG.enumeration_type:
           return sizeBytes === undefined ? { kind: 'other' } : { kind: 'enumeration', name, sizeBytes };
         case DW_TAG.pointer_type:
@@ -237,6 +253,8 @@ export class Types {
     if (code === 0) return undefined;
     const abbrev = abbrevs[code];
     if (abbrev === undefined) throw new DwarfError(`an entry has the number ${code}, which nothing explains`);
+    this.stepsLeft -= 1 + abbrev.names.length;
+    if (this.stepsLeft < 0) throw new DwarfError('a type has too many entries');
     let name: string | undefined;
     const numbers = new Map<number, number>();
     for (const [i, attribute] of abbrev.names.entries()) {
@@ -308,6 +326,7 @@ export class Types {
   }
 
   private checked<T>(entry: number, work: () => T): T {
+    this.stepsLeft = MAX_STEPS;
     try {
       return work();
     } catch (error) {

@@ -6,6 +6,7 @@ import { type Abbrev, readAbbrevs } from './abbrev.ts';
 import { Cursor, DwarfError } from './cursor.ts';
 import { DW_AT, DW_FORM, DW_UT } from './dwarf.ts';
 import type { ElfSections, SectionBytes } from './elf-sections.ts';
+import { Turns } from './turns.ts';
 
 export interface UnitHeader {
   /** Where it begins in .debug_info, its first entry, and what lies behind it. */
@@ -30,9 +31,12 @@ const MAX_UNIT_BYTES = 256 * 2 ** 20;
 const MAX_UNITS = 2 ** 20;
 /** The longest header: 64-bit format. */
 const MAX_HEADER_BYTES = 24;
-const MAX_ABBREV_BYTES = 2 ** 28;
+/** A kernel has some 6 MB. */
+const MAX_ABBREV_BYTES = 2 ** 26;
 /** Units whose bytes are held: the types of one thing are mostly in one unit. */
 const UNITS_HELD = 4;
+/** Tables of abbreviations that are held: units may share one, or take turns. */
+const TABLES_HELD = 2;
 
 export class DebugUnits {
   readonly elf: ElfSections;
@@ -42,9 +46,8 @@ export class DebugUnits {
   private readonly abbrevBytes: Buffer;
   private readonly offsets: SectionBytes | undefined;
   private readonly held = new Map<UnitHeader, Unit>();
-  private abbrevs:
-    | { offset: number; offsetBytes: number; table: readonly (Abbrev | undefined)[] }
-    | undefined;
+  /** By offset and size of offsets. */
+  private readonly tables = new Map<string, readonly (Abbrev | undefined)[]>();
 
   private constructor(
     elf: ElfSections,
@@ -52,21 +55,22 @@ export class DebugUnits {
     abbrevBytes: Buffer,
     strings: SectionBytes,
     offsets: SectionBytes | undefined,
+    headers: readonly UnitHeader[],
   ) {
     this.elf = elf;
     this.info = info;
     this.abbrevBytes = abbrevBytes;
     this.strings = strings;
     this.offsets = offsets;
-    this.headers = [...readHeaders(elf.path, info, elf.littleEndian)];
+    this.headers = headers;
   }
 
   /** @throws SmeltError where the file has no debug information, or it is in another file */
-  static async open(elf: ElfSections): Promise<DebugUnits> {
+  static async open(elf: ElfSections, look: () => Promise<void>): Promise<DebugUnits> {
     refuseElsewhere(elf);
     const bytesOf = async (name: string) => {
       const section = elf.find(name);
-      return section === undefined ? undefined : await elf.bytes(section);
+      return section === undefined ? undefined : await elf.bytes(section, look);
     };
     const info = await bytesOf('.debug_info');
     const abbrev = await bytesOf('.debug_abbrev');
@@ -77,10 +81,19 @@ export class DebugUnits {
       });
     }
     if (abbrev.sizeBytes > MAX_ABBREV_BYTES)
-      throw new SmeltError('CORRUPT', `${elf.path}: .debug_abbrev has ${comma(abbrev.sizeBytes)} bytes`);
+      throw new SmeltError(
+        'CORRUPT',
+        `${elf.path}: .debug_abbrev has ${comma(abbrev.sizeBytes)} bytes, more than ${comma(MAX_ABBREV_BYTES)}`,
+      );
     const none: SectionBytes = { sizeBytes: 0, read: () => Buffer.alloc(0) };
     const offsets = await bytesOf('.debug_str_offsets');
-    return new DebugUnits(elf, info, abbrev.read(0, abbrev.sizeBytes), strings ?? none, offsets);
+    const turns = new Turns(look);
+    const headers: UnitHeader[] = [];
+    for (const header of readHeaders(elf.path, info, elf.littleEndian)) {
+      headers.push(header);
+      await turns.take();
+    }
+    return new DebugUnits(elf, info, abbrev.read(0, abbrev.sizeBytes), strings ?? none, offsets, headers);
   }
 
   /** The unit with an entry. @throws DwarfError */
@@ -107,11 +120,13 @@ export class DebugUnits {
   load(header: UnitHeader): Unit {
     const { offset, end, offsetBytes, abbrevOffset } = header;
     const bytes = this.info.read(offset, end - offset);
-    if (this.abbrevs?.offset !== abbrevOffset || this.abbrevs.offsetBytes !== offsetBytes) {
-      const table = readAbbrevs(this.abbrevBytes, abbrevOffset, offsetBytes);
-      this.abbrevs = { offset: abbrevOffset, offsetBytes, table };
+    const key = `${abbrevOffset}/${offsetBytes}`;
+    let table = this.tables.get(key);
+    if (table === undefined) {
+      table = readAbbrevs(this.abbrevBytes, abbrevOffset, offsetBytes);
+      if (this.tables.size >= TABLES_HELD) this.tables.delete(this.tables.keys().next().value!);
+      this.tables.set(key, table);
     }
-    const { table } = this.abbrevs;
     const unit: Unit = { header, bytes, abbrevs: table, stringOffsets: undefined };
     return { ...unit, stringOffsets: this.stringOffsets(unit) };
   }

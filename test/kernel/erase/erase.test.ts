@@ -49,7 +49,7 @@ describe.skipIf(noCompiler !== undefined)(`rules that erase${noCompiler ? ` (${n
       levels: 4,
       encryptionMask: 0n,
     });
-    vmlinux = await Vmlinux.open(path);
+    vmlinux = await Vmlinux.open(path, look);
     const names = [
       'init_task',
       'second',
@@ -62,12 +62,12 @@ describe.skipIf(noCompiler !== undefined)(`rules that erase${noCompiler ? ` (${n
       'hidden',
       'truth',
     ];
-    const symbols = await vmlinux.symbols(new Set(names));
+    const symbols = await vmlinux.symbols(new Set(names), look);
     at = (symbol, offset = 0) => PADDR + Number(symbols.get(symbol)![0]! - LINKED_AT) + offset;
   });
   afterAll(() => vmlinux?.close());
 
-  async function resolve(text: string) {
+  async function resolve(text: string, through = walker, lookOnce = look) {
     const commands = parseEraseConfig('rules', text);
     const info = new Vmcoreinfo('');
     const structures = new Set(commands.flatMap(({ loop }) => loop?.within?.structure ?? []));
@@ -78,7 +78,7 @@ describe.skipIf(noCompiler !== undefined)(`rules that erase${noCompiler ? ` (${n
       walker,
       look,
     );
-    return eraseRanges('rules', commands, data, walker, look);
+    return eraseRanges('rules', commands, data, through, lookOnce);
   }
 
   /** The physical addresses that rules erase, with the lengths. */
@@ -88,8 +88,8 @@ describe.skipIf(noCompiler !== undefined)(`rules that erase${noCompiler ? ` (${n
     return ranges.map(({ paddr, length }) => [paddr, length]);
   }
 
-  async function refusal(text: string): Promise<string> {
-    const error = await resolve(text).catch((thrown: unknown) => thrown);
+  async function refusal(text: string, through = walker): Promise<string> {
+    const error = await resolve(text, through).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(SmeltError);
     expect((error as SmeltError).hint).toBeDefined();
     return (error as SmeltError).message;
@@ -168,6 +168,7 @@ describe.skipIf(noCompiler !== undefined)(`rules that erase${noCompiler ? ` (${n
     ['erase lost', 'an address of "lost" is not mapped'],
     ['erase lost.sibling.comm', 'a pointer on the way to "lost.sibling.comm" is not in the dump'],
     ['erase password size lost.length', 'the size "lost.length" is not in the dump'],
+    ['erase password size negative_length', 'the size "negative_length" is negative'],
   ])('end at broken data, and tell: %s', async (text, words) => {
     const { warnings } = await resolve(text);
     expect(warnings.join('\n')).toContain(words);
@@ -196,9 +197,50 @@ describe.skipIf(noCompiler !== undefined)(`rules that erase${noCompiler ? ` (${n
     expect(await refusal(text)).toContain(words);
   });
 
+  describe('that come to too much', () => {
+    /** Memory that is mapped everywhere, or nowhere. */
+    const everywhere = (paddr: number | undefined) =>
+      ({
+        *stretches(_: bigint, sizeBytes: number) {
+          yield { paddr, sizeBytes };
+        },
+      }) as unknown as PageTableWalker;
+    const some = 'erase password size 512M\n';
+
+    it('are refused by the rule that is too much', async () => {
+      await expect(resolve(some.repeat(2), everywhere(0))).resolves.toBeDefined();
+      expect(await refusal(`${some.repeat(2)}erase blob size 1`, everywhere(0))).toBe(
+        'rules: line 3: more than 1,073,741,824 bytes are to be erased in all',
+      );
+    });
+
+    it('are refused where nothing of it is mapped', async () => {
+      expect(await refusal(some.repeat(5000), everywhere(undefined))).toMatch(
+        /^rules: line 4097: .* not mapped/,
+      );
+    });
+
+    it('can be ended while they are followed', async () => {
+      const end = async () => {
+        throw new Error('ended');
+      };
+      const rules = 'erase password size 64\n'.repeat(9000);
+      await expect(resolve(rules, slow(), end)).rejects.toThrow('ended');
+    });
+
+    /** A millisecond for each stretch. */
+    const slow = () =>
+      ({
+        *stretches(_: bigint, sizeBytes: number) {
+          for (const from = performance.now(); performance.now() - from < 1; );
+          yield { paddr: 0, sizeBytes };
+        },
+      }) as unknown as PageTableWalker;
+  });
+
   it('move with a kernel that KASLR moved', async () => {
     const commands = parseEraseConfig('rules', 'erase init_task.comm');
-    const stext = (await vmlinux.symbols(new Set(['_stext']))).get('_stext')![0]!;
+    const stext = (await vmlinux.symbols(new Set(['_stext']), look)).get('_stext')![0]!;
     const info = new Vmcoreinfo(`SYMBOL(_stext)=${(stext + 0x200000n).toString(16)}`);
     const names = { variables: symbolsOf(commands), structures: new Set<string>() };
     const data = await KernelData.open(vmlinux, names, info, walker, look);
@@ -233,10 +275,10 @@ describe.skipIf(noCompiler !== undefined)(`rules that erase${noCompiler ? ` (${n
     expect(reader.read(at('init_task', 10), word)).toBe(true);
     expect(word.subarray(0, 6).toString()).toBe('XXXXXX');
     expect(word.subarray(6)).toEqual(Buffer.alloc(6));
-    expect(eraseInfo(plan, found.erasures, () => true)).toBe(
+    expect(eraseInfo(plan, found, () => true)).toBe(
       'erase init_task.comm size 16\nerase second.key nullify\nerase password size 24\n',
     );
-    expect(eraseInfo(plan, found.erasures, () => false)).toBe('');
+    expect(eraseInfo(plan, found, () => false)).toBe('');
   });
 });
 
@@ -273,5 +315,23 @@ describe('an erasing reader', () => {
     const reader = new ErasingReader(readerOf(pages), plan);
     reader.load(0, 1);
     expect([...reader.bytes.subarray(0, 7)]).toEqual([0x58, 0x58, 0x58, 0, 0, 0, 1]);
+  });
+
+  it('tells of each range how much of it is kept, also of what another one covers', () => {
+    const ranges = [
+      { paddr: 100, length: 3 * 4096, nullify: false, erasure: 0 },
+      { paddr: 4096, length: 10, nullify: false, erasure: 1 },
+      { paddr: 4096, length: 4096, nullify: true, erasure: 2 },
+      { paddr: 5 * 4096, length: 4096, nullify: false, erasure: 1 },
+    ];
+    const plan = erasePlan({ ranges }, 4096);
+    expect([...plan.paddr]).toEqual([100, 4096, 8192, 5 * 4096]);
+    const erasures = ['a', 'b', 'c'].map((expression, i) => ({ expression, nullify: i === 2 }));
+    const asked: number[] = [];
+    const isKept = (pfn: number) => asked.push(pfn) > 0 && pfn !== 2;
+    expect(eraseInfo(plan, { ranges, erasures }, isKept)).toBe(
+      `erase a size ${3 * 4096 - 4096}\nerase b size ${10 + 4096}\nerase c nullify\n`,
+    );
+    expect(asked).toEqual(asked.toSorted((a, b) => a - b));
   });
 });

@@ -36,7 +36,7 @@ async function failureOf(path: string): Promise<SmeltError> {
 /** The table `truth` of vmlinux.c: what sizeof, offsetof and the constants are to the compiler. */
 async function truthOf(path: string): Promise<Map<string, string>> {
   const elf = ElfSections.open(path);
-  const [vaddr] = (await findSymbols(elf, new Set(['truth'])))!.get('truth')!;
+  const [vaddr] = (await findSymbols(elf, new Set(['truth']), look))!.get('truth')!;
   const truth = new Map<string, string>();
   for (let at = vaddr!; ; at += 64n) {
     const row = elf.atAddress(at, 64)!;
