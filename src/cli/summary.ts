@@ -246,6 +246,9 @@ function workLines(report: DumpReport, askedThreads = 0): string[] {
   const rows: string[][] = [];
   const { log } = report;
   if (log !== undefined) rows.push(['log', `${printable(log.path ?? '')}: ${logSize(log)}`]);
+  const { erased } = report;
+  if (erased !== undefined)
+    rows.push(['erased', `${count(erased.bytes)} bytes in ${count(erased.places)} places, by --config`]);
   // Of one that is not encrypted there is a warning.
   const { targetProtection } = report;
   if (targetProtection?.encrypted === 'all legs')

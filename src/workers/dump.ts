@@ -7,7 +7,7 @@ import { usedLevel } from '../codec/levels.ts';
 import { asSmeltError, SmeltError } from '../errors.ts';
 import { DumpLevel } from '../filter/page-class.ts';
 import { urgencyOrder } from '../filter/plan.ts';
-import { ErasingReader } from '../kernel/erase/eraser.ts';
+import { ErasingReader, erasedBytes } from '../kernel/erase/eraser.ts';
 import type { FrameSet } from '../sme/census/frame-set.ts';
 import { fileSize } from '../units.ts';
 import type { Destination } from '../write/destination.ts';
@@ -413,6 +413,10 @@ class Dump {
       verdict: this.input.verdict,
       targetProtection: this.protection,
       log: this.log,
+      erased: this.erasing && {
+        places: this.erasing.found.erasures.length,
+        bytes: erasedBytes(this.erasing.plan),
+      },
       missingPages: compressed.missingPages,
       dataBytes: compressed.dataBytes,
       storedPages: compressed.storedPages,

@@ -89,7 +89,9 @@ export async function findErasures(
     const names = { variables: symbolsOf(commands), structures };
     const data = await KernelData.open(vmlinux, names, info, walker, look);
     const found = await eraseRanges(path, commands, data, walker, look);
-    return { plan: erasePlan(found, file.pageSize), found };
+    const plan = erasePlan(found, file.pageSize);
+    const nothing = plan.paddr.length === 0 ? [`${path}: its rules erase nothing of this dump`] : [];
+    return { plan, found: { ...found, warnings: [...found.warnings, ...nothing] } };
   } finally {
     vmlinux.close();
   }

@@ -419,6 +419,8 @@ export interface DumpReport {
   readonly targetProtection: TargetProtection | undefined;
   /** Of --save-dmesg; undefined without it, and where the log could not be saved: then there is a warning. */
   readonly log: LogReport | undefined;
+  /** Of --config: what the rules erase, and how many bytes of the memory that is. */
+  readonly erased?: { readonly places: number; readonly bytes: number } | undefined;
   /** Kept pages that could not be read: excluded from the data, marked as missing. */
   readonly missingPages: number;
   /** All that `onWarning` was told: one sentence each, with what to do where something can be done. */

@@ -61,6 +61,11 @@ export function erasePlan({ ranges }: Pick<EraseRanges, 'ranges'>, pageSize: num
   return plan;
 }
 
+/** Bytes of the memory that are overwritten. */
+export function erasedBytes({ paddr, end }: ErasePlan): number {
+  return paddr.reduce((sum, from, index) => sum + end[index]! - from, 0);
+}
+
 /** One thread's way to erase. */
 export class Eraser {
   private readonly plan: ErasePlan;
