@@ -248,7 +248,10 @@ function workLines(report: DumpReport, askedThreads = 0): string[] {
   if (log !== undefined) rows.push(['log', `${printable(log.path ?? '')}: ${logSize(log)}`]);
   const { erased } = report;
   if (erased !== undefined)
-    rows.push(['erased', `${count(erased.bytes)} bytes in ${count(erased.places)} ${erased.places === 1 ? 'place' : 'places'}, by --config`]);
+    rows.push([
+      'erased',
+      `${count(erased.bytes)} bytes in ${count(erased.places)} ${erased.places === 1 ? 'place' : 'places'}, by --config`,
+    ]);
   // Of one that is not encrypted there is a warning.
   const { targetProtection } = report;
   if (targetProtection?.encrypted === 'all legs')

@@ -13,11 +13,15 @@ export interface Load {
 export interface ParsedElf {
   readonly flags: number;
   readonly loads: readonly Load[];
+  /** Those of the kernel image, where it runs; the same memory is in `loads` too. */
+  readonly image: readonly Load[];
   /** Of the PT_NOTE. */
   readonly notes: Buffer;
   /** A page's bytes; undefined where the file has none. */
   page(pfn: number): Buffer | undefined;
 }
+
+const START_KERNEL_MAP = 0xffffffff80000000n;
 
 /** Throws where the headers are not those of a 64-bit core file of an x86_64 machine, or lead out of the file. */
 export function parseElf(file: Buffer): ParsedElf {
@@ -28,6 +32,7 @@ export function parseElf(file: Buffer): ParsedElf {
   let phnum = file.readUInt16LE(56);
   if (phnum === 0xffff) phnum = file.readUInt32LE(u64(40) + 44);
   const loads: Load[] = [];
+  const image: Load[] = [];
   let notes: Buffer = Buffer.alloc(0);
   for (let i = 0; i < phnum; i++) {
     const at = phoff + i * 56;
@@ -35,15 +40,17 @@ export function parseElf(file: Buffer): ParsedElf {
     const [offset, paddr, filesz, memsz] = [u64(at + 8), u64(at + 24), u64(at + 32), u64(at + 40)];
     if (offset + filesz > file.length) throw new Error(`program header ${i} leads out of the file`);
     if (type === 4) notes = file.subarray(offset, offset + filesz);
-    else if (type === 1) loads.push({ offset, vaddr: file.readBigUInt64LE(at + 16), paddr, filesz, memsz });
-    else throw new Error(`program header ${i} is of type ${type}`);
+    else if (type === 1) {
+      const vaddr = file.readBigUInt64LE(at + 16);
+      (vaddr >= START_KERNEL_MAP ? image : loads).push({ offset, vaddr, paddr, filesz, memsz });
+    } else throw new Error(`program header ${i} is of type ${type}`);
   }
   const page = (pfn: number): Buffer | undefined => {
     const address = pfn * PAGE;
     const load = loads.find(({ paddr, filesz }) => paddr <= address && address + PAGE <= paddr + filesz);
     return load && file.subarray(load.offset + address - load.paddr).subarray(0, PAGE);
   };
-  return { flags: file.readUInt32LE(48), loads, notes, page };
+  return { flags: file.readUInt32LE(48), loads, image, notes, page };
 }
 
 /** Runs of memory of a LiME file, with where their bytes begin. */

@@ -72,10 +72,18 @@ describe('ELF', () => {
 
   test('keeps the addresses of the direct map', async () => {
     await runDump({ input, output, overwrite: true, format: 'elf', dumpLevel: 31 });
-    const { loads } = parseElf(readFileSync(output));
+    const { loads, image } = parseElf(readFileSync(output));
     expect(new Set(loads.map(({ vaddr, paddr }) => vaddr - BigInt(paddr)))).toEqual(
       new Set([core.tables.pageOffset]),
     );
+    // And of the image, with the same bytes.
+    expect(new Set(image.map(({ vaddr, paddr }) => vaddr - BigInt(paddr)))).toEqual(
+      new Set([0xffffffff80000000n]),
+    );
+    for (const { offset, paddr, filesz } of image.filter((load) => load.filesz > 0)) {
+      const whole = loads.find((load) => load.paddr <= paddr && paddr + filesz <= load.paddr + load.filesz);
+      expect(offset).toBe(whole!.offset + paddr - whole!.paddr);
+    }
   });
 
   test('is filtered further like any other', async () => {
