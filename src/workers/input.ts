@@ -159,7 +159,7 @@ export function refuseInputAsOutput(
   for (const path of [output, incompleteName(output)]) {
     const input = read.find((each) => isSameFile(each, path));
     if (input === undefined) continue;
-    const what = input === request.input ? 'the input itself' : `${input}, which is read`;
+    const what = inputsOf(request).includes(input) ? 'the input itself' : `${input}, which is read`;
     throw new SmeltError('TARGET', `${path}: is ${what}, and would be written over`, {
       hint: 'Give another name for the output.',
     });
