@@ -265,7 +265,6 @@ describe('a wrong command line', () => {
     '-g',
     '-X',
     '-e',
-    '--reassemble',
     '--config',
     '--eppic',
     '--xen-syms',
