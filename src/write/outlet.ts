@@ -41,9 +41,14 @@ export function writeAt(outlet: Outlet, bytes: Uint8Array, byteOffset: number): 
 
 function writeRecord({ path, fd }: Outlet, stream: StreamState, bytes: Uint8Array, byteOffset: number): void {
   if (!take(stream)) return;
-  // After a failure the stream stays taken: half a record must not be followed by another one.
-  writeOn(path, fd, encodeRecord(byteOffset, bytes.length));
-  writeOn(path, fd, bytes);
+  try {
+    writeOn(path, fd, encodeRecord(byteOffset, bytes.length));
+    writeOn(path, fd, bytes);
+  } catch (error) {
+    // The stream stays taken: half a record must not be followed by another one. Who waits for it learns that here alone.
+    Atomics.store(stream.stop, 0, 1);
+    throw error;
+  }
   Atomics.store(stream.taken, 0, 0);
   Atomics.notify(stream.taken, 0, 1);
 }
