@@ -29,7 +29,7 @@ export function salvageText(report: SalvageReport): string[] {
   const size = `${path === undefined ? 'it would be ' : ''}${fileSize(sizeBytes)} of ${memory(input.ramBytes)} of RAM, ${duration(totalMs)}`;
   const share = claimedPages > 0 ? `${percent(savedPages, claimedPages)} of what the dump had` : '';
   const rows: (readonly [label: string, text: string])[] = [
-    ...damage.map((what, i) => [i === 0 ? 'damage' : '', what] as const),
+    ...damage.map((what, i) => [i === 0 ? 'damage' : '', printable(what)] as const),
     ['saved', `${pages(savedPages)}  ${memory(savedPages * input.pageSizeBytes)}  ${share}`],
     ['lost', lostPages === 0 ? 'nothing' : `${pages(lostPages)}  ${memory(lostPages * input.pageSizeBytes)}`],
     ...reasonRows(report),

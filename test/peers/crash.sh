@@ -158,10 +158,53 @@ check_formats() { # NAME
   check_format "$1" '--split, three parts' "$work/part1" "$work/part2" "$work/part3"
 }
 
+# A dump that was cut short and salvaged: the log with --minimal, and log and ps where little is missing.
+check_salvaged() { # NAME PERCENT OPTION COMMAND...
+  local name=$1 percent=$2 option=$3 dump whole=$work/whole part=$work/part saved=$work/saved
+  dump=$("$python" "$here/dump-path.py" "$name") || { failed=1; echo "FAIL crash $name: no such dump"; return; }
+  shift 3
+  local what="crash $option $name, $percent % of its dump salvaged"
+  # One thread: the order of pages, and so what is lost, is the same in each run.
+  if ! { "$smelt" -l -d 31 --num-threads 1 -f "$dump" "$whole" &&
+    head -c $(($(stat -c %s "$whole") * percent / 100)) "$whole" > "$part" &&
+    "$smelt" salvage -f "$part" "$saved"; } > "$work/smelt" 2>&1; then
+    failed=1
+    echo "FAIL $what: smelt: $(tail -n 2 "$work/smelt" | tr '\n' ' ')"
+    return
+  fi
+  printf '%s\n' "$@" quit > "$work/commands"
+  # shellcheck disable=SC2086
+  if ! timeout "$time_limit" "$crash" $option -s "$vmlinux" "$saved" -i "$work/commands" < /dev/null > "$work/salvaged" 2>&1; then
+    failed=1
+    echo "FAIL $what: crash ends with an error: $(tail -n 1 "$work/salvaged")"
+    return
+  fi
+  printf 'log\nquit\n' > "$work/commands"
+  timeout "$time_limit" "$crash" --minimal -s "$vmlinux" "$dump" -i "$work/commands" < /dev/null 2> /dev/null | grep '^\[' > "$work/log" || true
+  local messages lost
+  messages=$(wc -l < "$work/log")
+  lost=$(grep -cvFxf "$work/salvaged" "$work/log" || true)
+  if [ "$messages" = 0 ] || [ "$lost" != 0 ]; then
+    failed=1
+    echo "FAIL $what: $lost of $messages messages of the log are not shown"
+  elif ! grep -q 'This dumpfile is incomplete' "$work/salvaged"; then
+    failed=1
+    echo "FAIL $what: crash does not see that it is incomplete"
+  elif [ "$#" -gt 1 ] && ! grep -q '\[swapper/0\]' "$work/salvaged"; then
+    failed=1
+    echo "FAIL $what: ps shows no process"
+  else
+    echo "ok   $what: $messages messages, $(IFS=,; echo "$*")"
+  fi
+}
+
 check x86_64-6.1-4level sys log 'kmem -i' mod ps
 check_formats x86_64-6.1-4level
 check_vtop x86_64-6.1-4level
 SME_BIT=51 check x86_64-6.1-4level sys log 'kmem -i' mod ps
 check_walks x86_64-6.1-4level
 check x86_64-6.1-proc-vmcore sys log 'kmem -i' mod ps bt 'bt -a'
+check_salvaged x86_64-6.1-4level 60 --minimal log
+check_salvaged x86_64-6.1-4level 98 '' log ps
+check_salvaged x86_64-6.1-proc-vmcore 60 --minimal log
 exit $failed
