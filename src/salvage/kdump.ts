@@ -50,10 +50,19 @@ export function openBrokenKdump(source: Source): Broken {
   throw first ?? unknownFile(source);
 }
 
-function unknownFile({ path, fileBytes, flat }: Source): SmeltError {
+function unknownFile(source: Source): SmeltError {
+  const { path, fileBytes, flat } = source;
+  const { signature } = DiskDumpHeader.read(headerAt(source, 0, DiskDumpHeader.size));
+  if (signature === KDUMP_SIGNATURE) {
+    return new SmeltError(
+      'TRUNCATED',
+      `${path}: is a kdump-compressed dump whose page descriptors are nowhere in its ${comma(fileBytes)} bytes`,
+      { hint: 'It ends before them, or its headers are damaged. Copy it again from where it was made.' },
+    );
+  }
   const what = flat === undefined ? 'it' : 'what is in the stream';
   return new SmeltError(
-    fileBytes < 3 * 4096 ? 'TRUNCATED' : 'NOT_A_DUMP',
+    'NOT_A_DUMP',
     `${path}: ${what} does not begin as an ELF or kdump-compressed dump, and there are no page descriptors in its ${comma(fileBytes)} bytes`,
     { hint: 'Without its bitmaps and descriptors nothing says which page is which.' },
   );

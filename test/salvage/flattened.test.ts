@@ -1,0 +1,112 @@
+import { describe, expect, it } from 'vitest';
+import { encodeFlattened, recordsOf } from '../build/flattened.ts';
+import { pageContent, xorshift } from '../build/page-content.ts';
+import { build, compareWith, cuts, descriptorsOf, MANY, PAGES, save } from './broken-dumps.ts';
+
+describe('a flattened dump', () => {
+  const sizes = [700, 4096, 65536, 1000] as const;
+
+  it.each(['zlib', 'raw', 'zstd'] as const)(
+    'that is cut anywhere gives what is whole (%s)',
+    async (codec) => {
+      const { file, layout } = build(codec);
+      const records = recordsOf(file, ...sizes);
+      const flat = encodeFlattened(records);
+      const borders = [0, 4096];
+      let end = 4096;
+      for (const { bytes } of records) {
+        borders.push(end + 16, end + 16 + bytes.length);
+        end += 16 + bytes.length;
+      }
+      const step = MANY > 100 ? 3 : 19;
+      const some = [...borders.filter((_, i) => i < 12 || i % step === 0), flat.length];
+      let best = 0;
+      for (const cut of cuts(some, flat.length, MANY, 77)) {
+        const saved = await save(flat.subarray(0, cut));
+        if (saved === undefined) continue;
+        const { wrong, right } = compareWith(saved.output, PAGES);
+        expect(wrong, `cut at ${cut}`).toEqual([]);
+        expect(right).toBeGreaterThanOrEqual(best);
+        best = right;
+      }
+      expect(best).toBe(PAGES.size);
+      expect(layout.size).toBe(file.length);
+    },
+  );
+
+  it('with its records in another order and the last ones missing has no page made of holes', async () => {
+    const { file, layout } = build('raw');
+    const records = recordsOf(file, 4096);
+    const heads = records.filter(({ offset }) => Number(offset) < layout.data);
+    const data = records.filter(({ offset }) => Number(offset) >= layout.data);
+    // As threads write them: every other one first.
+    const mixed = [...heads, ...data.filter((_, i) => i % 2 === 1), ...data.filter((_, i) => i % 2 === 0)];
+    const flat = encodeFlattened(mixed.slice(0, heads.length + data.length * 0.7), { endMark: false });
+    const saved = (await save(flat))!;
+    const { wrong, right } = compareWith(saved.output, PAGES);
+    expect(wrong).toEqual([]);
+    expect(right).toBeGreaterThan(100);
+    expect(saved.report.lost.cutOff).toBe(PAGES.size - right);
+  });
+
+  it('with junk between its records goes on behind it', async () => {
+    const { file } = build('zlib');
+    const next = xorshift(5);
+    const flat = encodeFlattened(recordsOf(file, 3000));
+    for (let run = 0; run < 30; run++) {
+      const place = 4096 + 3016 * (next() % Math.floor((flat.length - 4096) / 3016));
+      const junk = Buffer.from(pageContent('random', run)).subarray(0, 1 + (next() % 4000));
+      const saved = (await save(Buffer.concat([flat.subarray(0, place), junk, flat.subarray(place)])))!;
+      expect(compareWith(saved.output, PAGES), `run ${run}`).toEqual({ wrong: [], right: PAGES.size });
+      expect(saved.report.damage.join()).toContain(`${junk.length.toLocaleString('en-US')} bytes`);
+    }
+  });
+
+  it('with a record header that is damaged loses that record alone', async () => {
+    const { file, layout } = build('zlib');
+    const flat = encodeFlattened(recordsOf(file, 3000));
+    const record = Math.ceil((layout.data + 8192) / 3000);
+    const header = 4096 + record * 3016;
+    for (const change of [
+      (f: Buffer) => f.fill(0xff, header, header + 8),
+      (f: Buffer) => f.writeBigInt64BE(2n ** 40n, header + 8),
+      (f: Buffer) => f.writeBigInt64BE(17n, header + 8),
+      (f: Buffer) => f.fill(0, header, header + 16),
+    ]) {
+      const broken = Buffer.from(flat);
+      change(broken);
+      const saved = (await save(broken))!;
+      const { wrong, right } = compareWith(saved.output, PAGES);
+      expect(wrong).toEqual([]);
+      expect(right).toBeGreaterThan(PAGES.size - 60);
+      expect(right).toBeLessThan(PAGES.size);
+    }
+  });
+
+  it('with changed bytes anywhere gives no page that is not true (zlib)', async () => {
+    const { file, layout } = build('zlib');
+    const flat = encodeFlattened(recordsOf(file, 3000));
+    const descriptors = descriptorsOf(file, layout);
+    const next = xorshift(99);
+    for (let run = 0; run < MANY; run++) {
+      const broken = Buffer.from(flat);
+      for (let n = 1 + (next() % 8); n > 0; n--)
+        broken[4096 + (next() % (flat.length - 4096))]! ^= 1 << (next() % 8);
+      const result = await save(broken);
+      if (result === undefined) continue;
+      // Of raw pages nothing proves the bytes, nor that a record is where it says; the same of descriptors.
+      const unknowable = (pfn: number) => {
+        const { where, flags } = descriptors.get(pfn)!;
+        const record = (place: number) => 4096 + Math.floor(place / 3000) * 3016;
+        const changed = [where, where + 23].some(
+          (place) =>
+            !flat
+              .subarray(record(place), record(place) + 3016)
+              .equals(broken.subarray(record(place), record(place) + 3016)),
+        );
+        return flags !== 1 || changed;
+      };
+      expect(compareWith(result.output, PAGES, unknowable).wrong, `run ${run}`).toEqual([]);
+    }
+  });
+});
