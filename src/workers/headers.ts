@@ -58,6 +58,18 @@ function physBaseOf(file: DumpFile, machine: Machine): bigint {
   return archByName(machine.arch)?.physBaseByMappings(file.mappings) ?? machine.physBase;
 }
 
+/** libkdumpfile believes in no utsname without a release and a version. */
+const UNKNOWN = '(unknown)';
+
+/** Where the kernel's own cannot be read: libkdumpfile, and so drgn, knows the architecture by it. */
+function knownUtsname({ arch, release }: Machine): Uint8Array {
+  const out = Buffer.alloc(UTS_LENGTH * UTS_FIELDS.length);
+  const known = { sysname: 'Linux', release: release ?? UNKNOWN, version: UNKNOWN, machine: arch } as const;
+  for (const [field, text] of Object.entries(known))
+    out.write(text.slice(0, UTS_LENGTH - 1), UTS_LENGTH * UTS_FIELDS.indexOf(field as 'release'), 'latin1');
+  return out;
+}
+
 /** The header as it is while the dump grows and when it is done. */
 export function headerOf(
   file: DumpFile,
@@ -68,10 +80,7 @@ export function headerOf(
 ): HeaderOf {
   const old = file.format === 'kdump' ? file : undefined;
   return ({ incomplete, dumpLevel, eraseInfo, split }) => ({
-    utsname:
-      old?.machine === undefined
-        ? (machine.utsname ?? new Uint8Array(UTS_LENGTH * UTS_FIELDS.length))
-        : old.utsname,
+    utsname: old?.machine === undefined ? (machine.utsname ?? knownUtsname(machine)) : old.utsname,
     timestamp: old?.timestamp ?? { sec: 0n, usec: 0n },
     codec,
     incomplete: incomplete || old?.incomplete === true,

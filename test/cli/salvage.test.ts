@@ -142,7 +142,7 @@ describe('smelt salvage', () => {
         firstLost: undefined,
         lastLost: undefined,
       },
-      /dump complete: out[\s\S]*lost {6}nothing\n/,
+      /dump complete: out\n(.*\n)+ {2}lost {6}nothing\n/,
     ],
     [
       { output: { ...report.output, path: undefined } },
