@@ -24,7 +24,7 @@ const REASONS: Readonly<Record<keyof LostPages, string>> = {
 export function salvageText(report: SalvageReport): string[] {
   const { output, input, savedPages, lostPages, claimedPages, totalMs, damage } = report;
   const { path, sizeBytes } = output;
-  const whole = lostPages === 0 ? 'complete' : 'incomplete';
+  const whole = output.incomplete ? 'incomplete' : 'complete';
   const head = path === undefined ? 'dry run: nothing was written' : `dump ${whole}: ${printable(path)}`;
   const size = `${path === undefined ? 'it would be ' : ''}${fileSize(sizeBytes)} of ${memory(input.ramBytes)} of RAM, ${duration(totalMs)}`;
   const share = claimedPages > 0 ? `${percent(savedPages, claimedPages)} of what the dump had` : '';

@@ -16,7 +16,8 @@ export function joinBroken(all: readonly Broken[]): Broken {
   parts.sort((a, b) => a.parts[0]!.startPfn - b.parts[0]!.startPfn);
   const [first, ...others] = parts as [KdumpDumpFile, ...KdumpDumpFile[]];
   for (const [i, other] of others.entries()) {
-    if (!isOfSameDump(first, other)) {
+    const intact = all.every(({ damage }) => damage.length === 0);
+    if (!isOfSameDump(first, other) || (intact && !hasSameHeader(first, other))) {
       throw new SmeltError(
         'PARTS',
         `${other.path}: is of another dump than ${first.path}, or its bitmaps are damaged`,
@@ -48,6 +49,16 @@ function asPart(file: Broken['file']): KdumpDumpFile {
   throw new SmeltError('PARTS', `${file.path}: is no part of a split dump, or its header no longer says so`, {
     hint: 'Several inputs are parts of one split dump; give any other dump alone.',
   });
+}
+
+/** Two dumps of one machine may have the same bitmap; a header that is damaged says nothing of it. */
+function hasSameHeader(a: KdumpDumpFile, b: KdumpDumpFile): boolean {
+  return (
+    a.timestamp.sec === b.timestamp.sec &&
+    a.timestamp.usec === b.timestamp.usec &&
+    Buffer.from(a.utsname).equals(b.utsname) &&
+    Buffer.from(a.notes).equals(b.notes)
+  );
 }
 
 /** Which page is which depends on the bitmap alone. */

@@ -321,6 +321,8 @@ export interface SalvageReport {
     /** Undefined: nothing was written. */
     readonly path: string | undefined;
     readonly sizeBytes: number;
+    /** Whether it says of itself that it is not whole: pages are lost, or the input said so. */
+    readonly incomplete: boolean;
     readonly codec: CodecName | undefined;
     /** "libzstd 1.5.4 (native)"; undefined where pages stay packed as they were. */
     readonly codecMaker: string | undefined;

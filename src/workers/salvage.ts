@@ -92,6 +92,7 @@ export async function salvage(
       output: {
         path,
         sizeBytes,
+        incomplete: lostPages > 0 || (file.format === 'kdump' && file.incomplete),
         codec: request.codec,
         codecMaker: codec && `${codec.maker} (${codec.kind})`,
       },

@@ -62,7 +62,7 @@ describe('the command line of smelt salvage', () => {
 const report: SalvageReport = {
   input: sampleInput(),
   damage: ['it has no notes, or they are damaged'],
-  output: { path: 'out', sizeBytes: 12_345_678, codec: undefined, codecMaker: undefined },
+  output: { path: 'out', sizeBytes: 12_345_678, incomplete: true, codec: undefined, codecMaker: undefined },
   claimedPages: 20_000,
   savedPages: 15_000,
   lostPages: 5000,
@@ -137,6 +137,7 @@ describe('smelt salvage', () => {
   test.each([
     [
       {
+        output: { ...report.output, incomplete: false },
         lostPages: 0,
         lost: { ...report.lost, cutOff: 0, notWhole: 0 },
         firstLost: undefined,
