@@ -21,7 +21,7 @@ export function splitOperands(
   operands: readonly string[],
 ): { readonly operands: readonly string[]; readonly moreOutputs: readonly string[] } {
   const last = operands.at(-1);
-  if (values.F && operands.length > 1 && last !== undefined && !existsSync(last)) {
+  if (values.F && !values.split && operands.length > 1 && last !== undefined && !existsSync(last)) {
     throw usage(
       `-F writes the dump to standard output, and ${last} is not there to be read`,
       `Leave out -F, or redirect the output: smelt -F ${operands[0]} > ${last}.`,
