@@ -161,6 +161,22 @@ export interface Progress {
   readonly elapsedMs: number;
 }
 
+/** What every run tells of itself. */
+export interface RunReport {
+  readonly totalMs: number;
+  /** Peak resident memory of the process. */
+  readonly peakRssBytes: number;
+  /** All that `onWarning` was told: one sentence each, with what to do where something can be done. */
+  readonly warnings: readonly string[];
+}
+
+/** And one that threads share. */
+export interface TeamReport extends RunReport {
+  /** Threads that worked, the main thread among them. */
+  readonly threads: number;
+  readonly phases: readonly PhaseReport[];
+}
+
 /** What the input is: known before the work starts, the first line a person sees. */
 export interface InputReport {
   readonly path: string;
@@ -214,18 +230,13 @@ export interface CensusReport extends Omit<Census, 'frames'> {
 }
 
 /** What `smelt sme` tells. */
-export interface SmeReport {
+export interface SmeReport extends TeamReport {
   readonly input: InputReport;
   readonly verdict: Verdict;
   /** Undefined where no page tables can be found; then the field below says why, and what to do. */
   readonly census: CensusReport | undefined;
   readonly noCensus: { readonly why: string; readonly hint: string | undefined } | undefined;
   readonly pagesFile: string | undefined;
-  readonly threads: number;
-  readonly phases: readonly PhaseReport[];
-  readonly totalMs: number;
-  readonly peakRssBytes: number;
-  readonly warnings: readonly string[];
 }
 
 /** Whether what is written to the output's path is encrypted on its way to the disk, and a sentence that says why. */
@@ -247,16 +258,13 @@ export interface LogReport {
 }
 
 /** What `smelt --dump-dmesg` tells. */
-export interface DmesgReport {
+export interface DmesgReport extends RunReport {
   readonly input: InputReport;
   readonly log: LogReport;
-  readonly totalMs: number;
-  readonly peakRssBytes: number;
-  readonly warnings: readonly string[];
 }
 
 /** What `smelt --mem-usage` tells. */
-export interface UsageReport {
+export interface UsageReport extends TeamReport {
   readonly input: InputReport;
   /** Page frames that the input describes. */
   readonly totalPages: number;
@@ -267,23 +275,15 @@ export interface UsageReport {
   /** Of those that would stay: they could not be read, and may be pages of zeros. They are among `kernel`. */
   readonly missingPages: number;
   readonly kernelFreePages: number | undefined;
-  readonly threads: number;
-  readonly phases: readonly PhaseReport[];
-  readonly totalMs: number;
-  readonly peakRssBytes: number;
-  readonly warnings: readonly string[];
 }
 
 /** What `smelt -R` tells. */
-export interface RearrangeReport {
+export interface RearrangeReport extends RunReport {
   readonly output: { readonly path: string; readonly sizeBytes: number };
   /** What was read, up to the end mark. */
   readonly input: { readonly records: number; readonly sizeBytes: number };
   /** Looked at for --require-encrypted-target. */
   readonly targetProtection: TargetProtection | undefined;
-  readonly totalMs: number;
-  readonly peakRssBytes: number;
-  readonly warnings: readonly string[];
 }
 
 /** A validated command line of `smelt salvage`; without an output nothing is written. */
@@ -313,7 +313,7 @@ export interface LostPages {
 }
 
 /** What `smelt salvage` tells. */
-export interface SalvageReport {
+export interface SalvageReport extends TeamReport {
   readonly input: InputReport;
   /** What was seen to be wrong with the file as a whole: sentences. */
   readonly damage: readonly string[];
@@ -342,26 +342,16 @@ export interface SalvageReport {
   readonly log: { readonly records: number; readonly lostRecords: number } | undefined;
   readonly noLog: string | undefined;
   readonly targetProtection: TargetProtection | undefined;
-  readonly threads: number;
-  readonly phases: readonly PhaseReport[];
-  readonly totalMs: number;
-  readonly peakRssBytes: number;
-  readonly warnings: readonly string[];
 }
 
 /** What `smelt --reassemble` tells. */
-export interface ReassembleReport {
+export interface ReassembleReport extends TeamReport {
   readonly input: InputReport;
   readonly output: { readonly path: string; readonly sizeBytes: number };
   /** Page frames in the output, pages of zeros among them, and those of them that the parts have no bytes of. */
   readonly pages: number;
   readonly missingPages: number;
   readonly targetProtection: TargetProtection | undefined;
-  readonly threads: number;
-  readonly phases: readonly PhaseReport[];
-  readonly totalMs: number;
-  readonly peakRssBytes: number;
-  readonly warnings: readonly string[];
 }
 
 export interface PhaseReport {
