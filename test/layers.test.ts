@@ -9,7 +9,7 @@ const root = resolve(import.meta.dirname, '../src');
 /** From the top down; rooms in one row may not import each other. */
 const ROWS: readonly (readonly string[])[] = [
   ['cli'],
-  ['bench'],
+  ['bench', 'inspect'],
   ['workers'],
   ['salvage'],
   ['filter', 'write', 'luks'],

@@ -2,7 +2,7 @@
 
 import type { MemoryReader } from '../read/dump-file.ts';
 
-/** Pages held: the tables of a walk and the data that it leads to. */
+/** Pages held where nothing else is said: the tables of a walk and the data that it leads to. */
 const CACHED_PAGES = 64;
 
 export class CachedMemory {
@@ -11,8 +11,11 @@ export class CachedMemory {
   /** In order of use; undefined marks a page that the dump does not have. */
   private readonly pages = new Map<number, Buffer | undefined>();
 
-  constructor(reader: MemoryReader) {
+  private readonly mostPages: number;
+
+  constructor(reader: MemoryReader, mostPages = CACHED_PAGES) {
     this.reader = reader;
+    this.mostPages = mostPages;
     this.pageSize = reader.pageSize;
   }
 
@@ -24,7 +27,7 @@ export class CachedMemory {
       this.pages.set(pfn, page);
       return page;
     }
-    const evicted = this.pages.size >= CACHED_PAGES ? this.evict() : undefined;
+    const evicted = this.pages.size >= this.mostPages ? this.evict() : undefined;
     const fresh = evicted ?? Buffer.alloc(this.pageSize);
     const page = this.reader.read(pfn * this.pageSize, fresh) ? fresh : undefined;
     this.pages.set(pfn, page);

@@ -27,23 +27,23 @@ export interface KnownSymbol {
 }
 
 /** The address of a symbol from its place in the table and its entry in `kallsyms_offsets`, as unsigned 32 bits. */
-type Encoding = (index: number, entry: number) => bigint;
+export type Encoding = (index: number, entry: number) => bigint;
 
 /** A name that was looked for, and where in the table it is. */
-interface Match {
+export interface Match {
   readonly name: string;
   readonly index: number;
 }
 
 /** The 256 pieces of text that names are made of. */
-interface Tokens {
+export interface Tokens {
   readonly texts: readonly string[];
   readonly lengths: Uint16Array;
 }
 
 /** Claims of the dump that bound loops: a distribution kernel has 0.1 to 0.3 million symbols, with 10 to 20 bytes each. */
-const MAX_SYMBOLS = 4_000_000;
-const MAX_NAMES_BYTES = 64 * 1024 * 1024;
+export const MAX_SYMBOLS = 4_000_000;
+export const MAX_NAMES_BYTES = 64 * 1024 * 1024;
 const MAX_MATCHES = 10_000;
 /** KSYM_NAME_LEN since Linux commit b8a94bfb3395 ("kallsyms: increase maximum kernel symbol length to 512"), v6.1. */
 const MAX_NAME_LENGTH = 512;
@@ -103,7 +103,7 @@ export function findSymbols(
  *   -1 - the distance from the base.
  * - Linux commit 01157ddc58dc ("kallsyms: Remove KALLSYMS_ABSOLUTE_PERCPU"), v6.15: the unsigned way only.
  */
-function encodings(memory: Memory, offsets: bigint, relativeBase: bigint | undefined): Encoding[] {
+export function encodings(memory: Memory, offsets: bigint, relativeBase: bigint | undefined): Encoding[] {
   if (relativeBase === undefined) return [(index, entry) => offsets + 4n * BigInt(index) + BigInt(entry | 0)];
   const base = memory.u64(relativeBase);
   if (base === undefined) return [];
@@ -119,7 +119,7 @@ function isSorted(vaddrs: readonly bigint[]): boolean {
 }
 
 /** Whether every known symbol that was found has its address, a static namesake aside, and there are enough of them. */
-function fitsKnown(
+export function fitsKnown(
   matches: readonly Match[],
   vaddrs: readonly bigint[],
   known: readonly KnownSymbol[],
@@ -146,7 +146,7 @@ function unambiguous(matches: readonly Match[], vaddrs: readonly bigint[], names
  * Reads the token table: 256 NUL-terminated texts one behind the other, and the index, where each of them starts. That
  * the two agree, to the byte, is what shows that they are what VMCOREINFO says. Source: scripts/kallsyms.c.
  */
-function readTokens(memory: Memory, symbols: KallsymsLocation): Tokens | undefined {
+export function readTokens(memory: Memory, symbols: KallsymsLocation): Tokens | undefined {
   const index = memory.view(symbols.kallsyms_token_index, 2 * 256);
   if (!index) return undefined;
   const starts = Array.from({ length: 256 }, (_, i) => index.getUint16(2 * i, memory.littleEndian));
@@ -175,7 +175,7 @@ const Lead = { reject: 0, accept: 1, askSecond: 2 } as const;
  *
  * @returns undefined if the table ends early or has an empty entry, which no kernel makes
  */
-function matchNames(
+export function matchNames(
   stream: ByteStream,
   count: number,
   tokens: Tokens,
@@ -226,7 +226,7 @@ function matchNames(
 }
 
 /** The bytes from an address on, through one buffer that is refilled in large aligned chunks. */
-class ByteStream {
+export class ByteStream {
   readonly buffer = new Uint8Array(MAX_ENTRY_BYTES + CHUNK_BYTES);
   #end = 0;
   readonly #read: ReadVirtual;
@@ -263,7 +263,7 @@ class ByteStream {
 }
 
 /** Single values of the dumped memory, in its byte order. */
-class Memory {
+export class Memory {
   readonly #read: ReadVirtual;
   readonly littleEndian: boolean;
 

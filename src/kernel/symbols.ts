@@ -2,7 +2,7 @@
 
 import type { PageTableWalker } from '../arch/page-table.ts';
 import { IMAGE_SYMBOLS } from './image.ts';
-import { findSymbols, type KernelSymbols } from './kallsyms.ts';
+import { findSymbols, type KallsymsLocation, type KernelSymbols, type KnownSymbol } from './kallsyms.ts';
 import type { Vmcoreinfo } from './vmcoreinfo.ts';
 
 /** What memory encryption is used for: see src/sme/census/shared-uses.ts and technology.ts. */
@@ -22,8 +22,17 @@ const KNOWN = ['_stext', 'init_top_pgt', 'init_uts_ns', 'node_online_map', 'prb'
 
 /** Undefined where VMCOREINFO does not say where the table is (before v6.0), or it cannot be read or is not believed. */
 export function kernelSymbols(info: Vmcoreinfo, walker: PageTableWalker): KernelSymbols | undefined {
+  const location = kallsymsLocation(info);
+  if (location.kallsyms_names === undefined) return undefined;
+  return findSymbols((vaddr, length) => walker.read(vaddr, length), location, knownSymbols(info), [
+    ...IMAGE_SYMBOLS,
+    ...ENCRYPTION,
+  ]);
+}
+
+export function kallsymsLocation(info: Vmcoreinfo): KallsymsLocation {
   const at = (name: string) => info.symbol(name);
-  const location = {
+  return {
     kallsyms_names: at('kallsyms_names'),
     kallsyms_num_syms: at('kallsyms_num_syms'),
     kallsyms_token_table: at('kallsyms_token_table'),
@@ -31,13 +40,12 @@ export function kernelSymbols(info: Vmcoreinfo, walker: PageTableWalker): Kernel
     kallsyms_offsets: at('kallsyms_offsets'),
     kallsyms_relative_base: at('kallsyms_relative_base'),
   };
-  if (location.kallsyms_names === undefined) return undefined;
-  const known = KNOWN.flatMap((name) => {
-    const vaddr = at(name);
+}
+
+/** Those that VMCOREINFO gives too. */
+export function knownSymbols(info: Vmcoreinfo): KnownSymbol[] {
+  return KNOWN.flatMap((name) => {
+    const vaddr = info.symbol(name);
     return vaddr === undefined ? [] : [{ name, vaddr }];
   });
-  return findSymbols((vaddr, length) => walker.read(vaddr, length), location, known, [
-    ...IMAGE_SYMBOLS,
-    ...ENCRYPTION,
-  ]);
 }

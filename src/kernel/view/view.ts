@@ -1,0 +1,207 @@
+/** A kernel as it lies in a dump: its memory by virtual addresses, its symbols, and where the members of its structures are. */
+
+import type { Arch } from '../../arch/arch.ts';
+import { CachedMemory } from '../../arch/memory.ts';
+import { type PageTables, PageTableWalker } from '../../arch/page-table.ts';
+import type { MemoryReader } from '../../read/dump-file.ts';
+import { kallsymsLocation, knownSymbols } from '../symbols.ts';
+import type { Vmcoreinfo } from '../vmcoreinfo.ts';
+import { Btf, MAX_BTF_BYTES } from './btf.ts';
+import type { Field, Layouts } from './layouts.ts';
+import { SymbolTable } from './symbol-table.ts';
+
+/** Pages held: stacks, tables and structures are near each other. */
+const CACHED_PAGES = 2048;
+/** Of one value or string here; what is larger is asked for in pieces. */
+const MAX_STRING_BYTES = 4096;
+
+export interface Kernel {
+  readonly arch: Arch;
+  readonly info: Vmcoreinfo;
+  readonly tables: PageTables;
+}
+
+/** Reads give undefined where the memory is not mapped or not in the dump. Never throws for what it reads. */
+export class KernelView {
+  readonly arch: Arch;
+  readonly info: Vmcoreinfo;
+  readonly tables: PageTables;
+  readonly walker: PageTableWalker;
+  readonly memory: CachedMemory;
+  private table: SymbolTable | undefined | null = null;
+  private known: Layouts | undefined | null = null;
+
+  /** `layouts`: from elsewhere (a vmlinux), asked before the kernel's own. */
+  constructor(reader: MemoryReader, { arch, info, tables }: Kernel, layouts?: Layouts) {
+    this.arch = arch;
+    this.info = info;
+    this.tables = tables;
+    this.memory = new CachedMemory(reader, CACHED_PAGES);
+    this.walker = new PageTableWalker(this.memory, arch.tableFormat, tables);
+    this.known = layouts ?? null;
+  }
+
+  /** Undefined where the kernel's symbol table cannot be had. Read when it is asked for. */
+  get symbols(): SymbolTable | undefined {
+    if (this.table === null)
+      this.table = SymbolTable.read(
+        (vaddr, length) => this.walker.read(vaddr, length),
+        kallsymsLocation(this.info),
+        knownSymbols(this.info),
+      );
+    return this.table;
+  }
+
+  /** Undefined where there is no BTF in the dump. Read when it is asked for. */
+  get layouts(): Layouts | undefined {
+    if (this.known === null) this.known = this.readBtf();
+    return this.known;
+  }
+
+  /** Address of a symbol; undefined where there is none, or more than one. */
+  symbol(name: string): bigint | undefined {
+    const given = this.info.symbol(name);
+    if (given !== undefined) return given;
+    const found = this.symbols?.find(name) ?? [];
+    return found.length === 1 ? found[0] : undefined;
+  }
+
+  /** What VMCOREINFO says, else the layouts. */
+  sizeOf(struct: string): number | undefined {
+    return this.layouts?.sizeOf(struct) ?? this.info.size(struct);
+  }
+
+  field(struct: string, path: string): Field | undefined {
+    return this.layouts?.field(struct, path);
+  }
+
+  read(vaddr: bigint, length: number): Buffer | undefined {
+    const { memory, walker } = this;
+    const inPage = Number(BigInt.asUintN(32, vaddr)) % memory.pageSize;
+    // Most reads are of a few bytes in one page, and that is held.
+    if (inPage + length > memory.pageSize) return walker.read(vaddr, length);
+    const paddr = walker.translate(vaddr)?.paddr;
+    const page = paddr === undefined ? undefined : memory.page(Math.floor(paddr / memory.pageSize));
+    return page === undefined ? undefined : Buffer.from(page.subarray(inPage, inPage + length));
+  }
+
+  u8(vaddr: bigint): number | undefined {
+    return this.read(vaddr, 1)?.[0];
+  }
+
+  u32(vaddr: bigint): number | undefined {
+    return this.read(vaddr, 4)?.readUInt32LE(0);
+  }
+
+  i32(vaddr: bigint): number | undefined {
+    return this.read(vaddr, 4)?.readInt32LE(0);
+  }
+
+  u64(vaddr: bigint): bigint | undefined {
+    return this.read(vaddr, 8)?.readBigUInt64LE(0);
+  }
+
+  /** Up to its NUL, or `most` bytes, or as far as the memory is there; undefined where its first byte is not. */
+  text(vaddr: bigint, most: number): string | undefined {
+    const pieces: Buffer[] = [];
+    for (let done = 0; done < Math.min(most, MAX_STRING_BYTES); ) {
+      const at = vaddr + BigInt(done);
+      const inPage = Number(BigInt.asUintN(32, at)) % this.memory.pageSize;
+      const piece = this.read(at, Math.min(most - done, this.memory.pageSize - inPage));
+      if (piece === undefined) break;
+      const end = piece.indexOf(0);
+      pieces.push(end < 0 ? piece : piece.subarray(0, end));
+      if (end >= 0) break;
+      done += piece.length;
+    }
+    return pieces.length === 0 ? undefined : Buffer.concat(pieces).toString('latin1');
+  }
+
+  /** A structure's bytes, all at once; undefined where its size is not known or its memory is not there. */
+  struct(vaddr: bigint, name: string): StructView | undefined {
+    const sizeBytes = this.sizeOf(name);
+    const bytes = sizeBytes === undefined ? undefined : this.walker.read(vaddr, sizeBytes);
+    return bytes === undefined ? undefined : new StructView(this, name, vaddr, bytes);
+  }
+
+  private readBtf(): Btf | undefined {
+    const start = this.symbol('__start_BTF');
+    const end = this.symbol('__stop_BTF');
+    if (start === undefined || end === undefined || end <= start) return undefined;
+    const length = Number(end - start);
+    if (length > MAX_BTF_BYTES) return undefined;
+    const bytes = this.walker.read(start, length);
+    return bytes === undefined ? undefined : Btf.parse(bytes);
+  }
+}
+
+/** One structure of the kernel; a member that it does not have is undefined. */
+export class StructView {
+  readonly vaddr: bigint;
+  readonly bytes: Buffer;
+  private readonly view: KernelView;
+  private readonly name: string;
+
+  constructor(view: KernelView, name: string, vaddr: bigint, bytes: Buffer) {
+    this.view = view;
+    this.name = name;
+    this.vaddr = vaddr;
+    this.bytes = bytes;
+  }
+
+  /** Of any width up to 8 bytes, bit fields too; unsigned. */
+  unsigned(path: string): bigint | undefined {
+    const field = this.field(path);
+    if (field === undefined) return undefined;
+    const { byteOffset, bits, sizeBytes } = field;
+    if (bits !== undefined) {
+      const bytes = Math.ceil((bits.first + bits.count) / 8);
+      return bytes > 8
+        ? undefined
+        : BigInt.asUintN(bits.count, this.raw(byteOffset, bytes) >> BigInt(bits.first));
+    }
+    return sizeBytes === undefined || sizeBytes > 8 ? undefined : this.raw(byteOffset, sizeBytes);
+  }
+
+  /** The same as a number; exact to 2^53. */
+  number(path: string): number | undefined {
+    const value = this.unsigned(path);
+    return value === undefined ? undefined : Number(value);
+  }
+
+  signed(path: string): number | undefined {
+    const value = this.unsigned(path);
+    const sizeBytes = this.field(path)?.sizeBytes;
+    return value === undefined || sizeBytes === undefined
+      ? undefined
+      : Number(BigInt.asIntN(sizeBytes * 8, value));
+  }
+
+  /** An array of characters up to its NUL. */
+  text(path: string): string | undefined {
+    const field = this.field(path);
+    if (field?.sizeBytes === undefined) return undefined;
+    const bytes = this.bytes.subarray(field.byteOffset, field.byteOffset + field.sizeBytes);
+    const end = bytes.indexOf(0);
+    return bytes.toString('latin1', 0, end < 0 ? bytes.length : end);
+  }
+
+  /** Where the member itself is. */
+  addressOf(path: string): bigint | undefined {
+    const field = this.field(path);
+    return field === undefined ? undefined : this.vaddr + BigInt(field.byteOffset);
+  }
+
+  private field(path: string): Field | undefined {
+    const field = this.view.field(this.name, path);
+    if (field === undefined) return undefined;
+    return field.byteOffset + (field.sizeBytes ?? 0) <= this.bytes.length ? field : undefined;
+  }
+
+  private raw(byteOffset: number, sizeBytes: number): bigint {
+    let value = 0n;
+    for (let i = Math.min(sizeBytes, this.bytes.length - byteOffset) - 1; i >= 0; i--)
+      value = (value << 8n) | BigInt(this.bytes[byteOffset + i]!);
+    return value;
+  }
+}
