@@ -17,6 +17,8 @@ export type ErrorCode =
   | 'CANNOT_LOWER' // the asked-for dump level keeps what the input no longer has
   | 'WRONG_RELEASE' // -i is of another kernel
   | 'UNDECIDABLE' // --strict: the memory map cannot be read
+  | 'NO_SYMBOLS' // the kernel's symbol table is not in the input, or cannot be found
+  | 'NO_SYMBOL' // it has none of the name, or more than one
   | 'NO_LOG' // the kernel log cannot be found, or nothing of it can be read
   | 'CIPHERTEXT' // the memory in the input was not read through the right mapping, or is not in it
   | 'TARGET' // the target may not be written (exists, is a link, is no regular file)

@@ -3,6 +3,7 @@
 import { existsSync } from 'node:fs';
 import type { DisplayOptions } from './display.ts';
 import type { Host } from './host.ts';
+import { LOOK_COMMANDS } from './look/commands.ts';
 import type { CommandName } from './option.ts';
 import type { Token } from './tokens.ts';
 
@@ -10,6 +11,8 @@ export interface Command {
   readonly name: CommandName;
   /** One line of `smelt --help`, without a full stop. */
   readonly doc: string;
+  /** Stands in the short `smelt --help` with its doc; the others by name. */
+  readonly common?: true;
   /** What it takes besides options, in the order of the command line. */
   readonly operands: readonly string[];
   /** What its first operand is one of, where it is no file. */
@@ -45,6 +48,7 @@ export const COMMANDS: readonly Command[] = [
   {
     name: 'dump',
     doc: 'filter and compress a dump; the default',
+    common: true,
     operands: ['VMCORE', 'DUMPFILE'],
     help: {
       usage: 'smelt [dump] [OPTIONS] VMCORE DUMPFILE',
@@ -84,6 +88,7 @@ export const COMMANDS: readonly Command[] = [
   {
     name: 'salvage',
     doc: 'what is whole of a dump that is cut or damaged',
+    common: true,
     operands: ['BROKEN', 'DUMPFILE'],
     help: {
       usage: 'smelt salvage [OPTIONS] BROKEN DUMPFILE',
@@ -102,9 +107,11 @@ export const COMMANDS: readonly Command[] = [
     run: async (tokens, display, host) =>
       (await import('./salvage-command.ts')).runSalvage(tokens, display, host),
   },
+  ...LOOK_COMMANDS,
   {
     name: 'sme',
     doc: 'which pages were encrypted; --live: this machine',
+    common: true,
     operands: ['VMCORE'],
     help: {
       usage: 'smelt sme [OPTIONS] VMCORE, or smelt sme --live',

@@ -2,7 +2,7 @@
 
 import { CODEC_NAMES, MAKER_KINDS } from '../codec/codec.ts';
 import { levelRange } from '../codec/levels.ts';
-import type { Option } from './option.ts';
+import { LOOK_NAMES, type Option } from './option.ts';
 import { readDumpLevels, readMakerKind, readName, readSmeMask, readThreads, wholeNumber } from './values.ts';
 
 /** Of any codec; whether this one has it is asked when the codec is known. */
@@ -65,7 +65,7 @@ export const DUMP_OPTIONS = [
     short: 'i',
     valueName: 'VMCOREINFO',
     category: 'keep',
-    of: ['dump', 'convert', 'salvage', 'sme', 'bench'],
+    of: ['dump', 'convert', 'salvage', 'sme', 'bench', ...LOOK_NAMES],
     doc: 'read VMCOREINFO from this file (text lines)',
     longDoc:
       'For dumps that have no VMCOREINFO of their own. Exit code 2 says that the file belongs to another kernel.',
@@ -76,7 +76,7 @@ export const DUMP_OPTIONS = [
     short: 'x',
     valueName: 'VMLINUX',
     category: 'keep',
-    of: ['dump', 'convert', 'sme'],
+    of: ['dump', 'convert', 'sme', ...LOOK_NAMES],
     doc: 'the same from a vmlinux with debug information',
     longDoc:
       'Symbols and structures are read from a vmlinux with debug information (DWARF 4 or 5). What the dump says of itself counts more. Exit code 2 says that it belongs to another kernel.',
@@ -98,7 +98,7 @@ export const DUMP_OPTIONS = [
     long: 'sme-mask',
     valueName: 'MASK',
     category: 'keep',
-    of: ['dump', 'convert', 'salvage', 'sme', 'bench'],
+    of: ['dump', 'convert', 'salvage', 'sme', 'bench', ...LOOK_NAMES],
     doc: 'encryption bit of page-table entries, 0x or decimal',
     longDoc:
       'Overrides what VMCOREINFO says (sme_mask) and what the top-level page table shows. Hexadecimal with 0x or decimal; exactly one bit, 32 to 51.',
@@ -246,7 +246,7 @@ export const DUMP_OPTIONS = [
     long: 'num-threads',
     valueName: 'N',
     category: 'run',
-    of: ['dump', 'convert', 'salvage', 'sme', 'bench'],
+    of: ['dump', 'convert', 'salvage', 'sme', 'bench', ...LOOK_NAMES],
     doc: 'threads that work; 0 is 1 (default: one a CPU)',
     docs: { bench: 'runs with N threads only (default: 1, 2 .. CPUs)' },
     longDoc:
@@ -257,7 +257,7 @@ export const DUMP_OPTIONS = [
     key: 'mmap',
     long: 'mmap',
     category: 'run',
-    of: ['dump', 'convert', 'salvage', 'sme'],
+    of: ['dump', 'convert', 'salvage', 'sme', ...LOOK_NAMES],
     group: 'access',
     doc: 'map VMCORE into memory (default)',
     longDoc: 'Of --mmap and --non-mmap the last one given counts. Where VMCORE cannot be mapped it is read.',
@@ -266,7 +266,7 @@ export const DUMP_OPTIONS = [
     key: 'non-mmap',
     long: 'non-mmap',
     category: 'run',
-    of: ['dump', 'convert', 'salvage', 'sme'],
+    of: ['dump', 'convert', 'salvage', 'sme', ...LOOK_NAMES],
     group: 'access',
     doc: 'read VMCORE instead of mapping it',
     longDoc: 'Of --mmap and --non-mmap the last one given counts.',

@@ -31,7 +31,12 @@ export function shortHelp(version: string): string {
     'Usage: smelt [OPTIONS] VMCORE DUMPFILE',
     '',
     'Commands',
-    ...COMMANDS.map(({ name, doc }) => `  ${name.padEnd(SPELLING_WIDTH - 2)} ${doc}`),
+    ...COMMANDS.filter(({ common }) => common).map(
+      ({ name, doc }) => `  ${name.padEnd(SPELLING_WIDTH - 2)} ${doc}`,
+    ),
+    `  ${COMMANDS.filter(({ common }) => !common)
+      .map(({ name }) => name)
+      .join(', ')}`,
     '',
     'Options used most',
     ...ALL_OPTIONS.filter(({ common }) => common).map((option) => row(option)),

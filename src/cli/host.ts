@@ -34,7 +34,7 @@ export interface Sink {
    * The same for what is the result itself and may be much: resolves when it is taken, so that no more than this waits for a slow reader.
    * @throws SmeltError WRITE when it cannot be written, a reader that is gone among the reasons
    */
-  pass(text: string): Promise<void>;
+  pass(text: string | Uint8Array): Promise<void>;
 }
 
 /**
@@ -121,6 +121,8 @@ export interface Host {
   /** What `smelt luks` does. */
   loadLuks(): Promise<typeof import('../luks/actions.ts')>;
   loadBench(): Promise<BenchEngine>;
+  /** What looks into a dump. */
+  loadLooks(): Promise<typeof import('../inspect/looks.ts')>;
   /** The command that starts this program once more, without arguments. */
   readonly program: readonly string[];
   /** Calls `listener` with "SIGINT" … until the returned function is called. */

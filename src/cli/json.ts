@@ -2,6 +2,9 @@
 
 import type { BenchReport } from '../bench/report.ts';
 import type { SmeltError } from '../errors.ts';
+import type { ReadReport } from '../inspect/read.ts';
+import type { SymbolsReport } from '../inspect/symbols.ts';
+import type { VtopReport } from '../inspect/vtop.ts';
 import type { LuksReport } from '../luks/actions.ts';
 import type { LiveReport } from '../sme/live/report.ts';
 import type {
@@ -47,6 +50,9 @@ export interface Reports {
   readonly sme: SmeReport | LiveReport;
   readonly luks: LuksReport;
   readonly bench: BenchReport;
+  readonly read: ReadReport;
+  readonly vtop: VtopReport;
+  readonly symbols: SymbolsReport;
 }
 
 /** What a command that fails prints. `code` is one of ErrorCode and stays; the sentences may get better. */

@@ -1,7 +1,11 @@
 /** What the table of options says of each. */
 
+/** What looks into a dump. */
+export const LOOK_NAMES = ['read', 'vtop', 'symbols'] as const;
+export type LookName = (typeof LOOK_NAMES)[number];
+
 /** The first one is what smelt does when no command is named. */
-export const COMMAND_NAMES = ['dump', 'convert', 'salvage', 'sme', 'luks', 'bench'] as const;
+export const COMMAND_NAMES = ['dump', 'convert', 'salvage', ...LOOK_NAMES, 'sme', 'luks', 'bench'] as const;
 export type CommandName = (typeof COMMAND_NAMES)[number];
 
 export const CATEGORIES = {

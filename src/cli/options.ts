@@ -3,6 +3,7 @@
 import { CODEC_NAMES, type CodecName } from '../codec/codec.ts';
 import { BENCH_OPTIONS } from './bench-options.ts';
 import { DUMP_OPTIONS } from './dump-options.ts';
+import { LOOK_OPTIONS } from './look/options.ts';
 import { LUKS_OPTIONS } from './luks-options.ts';
 import { MAKEDUMPFILE_OPTIONS } from './makedumpfile-options.ts';
 import type { CommandName, Option } from './option.ts';
@@ -16,6 +17,7 @@ export const OPTIONS = [
   ...MAKEDUMPFILE_OPTIONS,
   ...SME_OPTIONS,
   ...LUKS_OPTIONS,
+  ...LOOK_OPTIONS,
   ...BENCH_OPTIONS,
   ...TELL_OPTIONS,
 ] as const satisfies readonly Option[];

@@ -25,6 +25,7 @@ export function processHost(): Host {
     loadLive: async () => (await import('../sme/live/live.ts')).lookAtMachine,
     loadLuks: () => import('../luks/actions.ts'),
     loadBench: async () => (await import('../bench/bench.ts')).bench,
+    loadLooks: () => import('../inspect/looks.ts'),
     program: [process.execPath, ...process.execArgv, process.argv[1]],
     onSignal: (listener) => {
       for (const name of ENDING_SIGNALS) process.on(name, listener);
@@ -43,7 +44,7 @@ export interface OutputStream {
   readonly isTTY?: boolean;
   readonly columns?: number;
   on(event: 'error', listener: (error: Error) => void): unknown;
-  write(text: string, done?: (error?: Error | null) => void): unknown;
+  write(text: string | Uint8Array, done?: (error?: Error | null) => void): unknown;
 }
 
 /**

@@ -44,7 +44,12 @@ export function hang(
 
 export const Style = { error: '1;31', warning: '1;33' } as const;
 
-/** The start of a line in colour where there is a terminal that has some and nobody forbids it (https://no-color.org). */
+/** Whether there is a terminal that has colours, and nobody forbids them (https://no-color.org). */
+export function hasColours(sink: Sink, env: Readonly<Record<string, string | undefined>>): boolean {
+  return sink.isTTY && !env.NO_COLOR && env.TERM !== undefined && env.TERM !== 'dumb';
+}
+
+/** The start of a line in colour where there are some. */
 export function coloured(
   line: string,
   length: number,
@@ -52,6 +57,9 @@ export function coloured(
   sink: Sink,
   env: Readonly<Record<string, string | undefined>>,
 ): string {
-  const plain = !sink.isTTY || Boolean(env.NO_COLOR) || env.TERM === undefined || env.TERM === 'dumb';
-  return plain ? line : `\x1b[${style}m${line.slice(0, length)}\x1b[0m${line.slice(length)}`;
+  return hasColours(sink, env) ? painted(line.slice(0, length), style) + line.slice(length) : line;
+}
+
+export function painted(text: string, style: string): string {
+  return `\x1b[${style}m${text}\x1b[0m`;
 }

@@ -87,12 +87,17 @@ export function readSize(label: string, least: string, most: string): (text: str
 /** A number of bytes, with or without a suffix. */
 export function readLimit(label: string): (text: string) => number {
   return (text) => {
-    const bytes = /^[0-9]{1,15}$/.test(text) ? Number(text) : sizeOf(text);
+    const bytes = bytesOf(text);
     if (bytes !== undefined && bytes > 0) return bytes;
     throw new SmeltError('USAGE', `${label} ${quoted(text)}: a limit is a number of bytes`, {
       hint: `It may have a K, M, G or T behind it: ${label} 500M.`,
     });
   };
+}
+
+/** "4096", "4K". */
+export function bytesOf(text: string): number | undefined {
+  return /^[0-9]{1,15}$/.test(text) ? Number(text) : sizeOf(text);
 }
 
 function sizeOf(text: string): number | undefined {

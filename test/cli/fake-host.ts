@@ -32,8 +32,8 @@ export class RecordingSink implements Sink {
     this.text += text;
   }
 
-  async pass(text: string): Promise<void> {
-    this.write(text);
+  async pass(data: string | Uint8Array): Promise<void> {
+    this.write(typeof data === 'string' ? data : Buffer.from(data).toString('latin1'));
   }
 
   /** What a terminal shows in the end: a carriage return starts the line again. */
@@ -64,6 +64,7 @@ export interface FakeHostOptions {
   rearrange?: RearrangeEngine;
   reassemble?: ReassembleEngine;
   salvage?: SalvageEngine;
+  looks?: Awaited<ReturnType<Host['loadLooks']>>;
   /** Without it standard input is a terminal. */
   stdin?: Stdin;
   luks?: Awaited<ReturnType<Host['loadLuks']>>;
@@ -106,6 +107,8 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
       (() => {
         throw new Error('no machine in this test');
       }),
+    loadLooks: async () =>
+      options.looks ?? (await Promise.reject(new Error('nothing is looked into in this test'))),
     program: ['node', 'smelt'],
     onSignal: (listener) => {
       listeners.add(listener);

@@ -1,0 +1,126 @@
+/** One way to look into a dump: its command line, its engine, and how its answer is shown. One file each beside this one. */
+
+import { ExitCode, errnoName, SmeltError } from '../../errors.ts';
+import type { DumpObserver, InputRequest, RunReport } from '../../workers/report.ts';
+import { accessOf, inputsOf, parseRaw, type RawArgs, readValues } from '../args.ts';
+import type { Command } from '../commands.ts';
+import { type DisplayOptions, MessageLevel } from '../display.ts';
+import { reportFailure, reportWarnings } from '../errors-out.ts';
+import { withInputHint } from '../hints.ts';
+import type { Host } from '../host.ts';
+import { jsonReport, type Reports } from '../json.ts';
+import { TerminalObserver } from '../observer.ts';
+import type { LookName } from '../option.ts';
+import type { OptionValues } from '../options.ts';
+import { NO_PROGRESS, progressView } from '../progress.ts';
+import { failureAfter, interruptible } from '../signals.ts';
+import { hasColours, widthOf } from '../text.ts';
+import type { Token } from '../tokens.ts';
+
+/** What every look has in common. */
+export interface LookArgs {
+  readonly values: OptionValues;
+  /** Behind the file, or files, that are looked at. */
+  readonly operands: readonly string[];
+  readonly request: InputRequest;
+}
+
+/** Where an answer is shown. */
+export interface Screen {
+  readonly width: number;
+  /** Whether colours are wanted. */
+  readonly coloured: boolean;
+}
+
+export type Looks = typeof import('../../inspect/looks.ts');
+
+export interface Look<Request extends InputRequest, Name extends keyof Reports & LookName> {
+  readonly name: Name;
+  /** @throws SmeltError USAGE */
+  readonly parse: (args: LookArgs) => Request;
+  readonly run: (
+    looks: Looks,
+    request: Request,
+    observer: DumpObserver,
+    signal: AbortSignal,
+    /** Takes what is the answer itself and may be much; with --json nobody does. */
+    pass: Host['stdout']['pass'],
+  ) => Promise<Reports[Name]>;
+  /** Lines; undefined: all was passed already. */
+  readonly text: (report: Reports[Name], screen: Screen) => readonly string[] | undefined;
+  readonly exitCode?: (report: Reports[Name]) => ExitCode;
+}
+
+/** @throws SmeltError USAGE */
+export function lookArgs(
+  tokens: readonly Token[],
+  { name, operands: wanted }: Pick<Command, 'name' | 'operands'>,
+): LookArgs {
+  const raw: RawArgs = parseRaw(tokens, name);
+  const values = readValues(raw);
+  const [first] = raw.operands;
+  const hint = `\`smelt ${name} ${wanted.join(' ')}\`; \`smelt ${name} --help\` has examples.`;
+  if (first === undefined) throw new SmeltError('USAGE', 'VMCORE is missing', { hint });
+  if (first === '') throw new SmeltError('USAGE', 'the name of VMCORE is empty', { hint });
+  // Who asks for no more than a file may give all parts of one.
+  const isAlone = wanted.length === 1;
+  const operands = isAlone ? [] : raw.operands.slice(1);
+  if (operands.length >= wanted.length && !isAlone) {
+    const extra = operands[wanted.length - 1]!;
+    throw new SmeltError('USAGE', `${extra} is one operand too many`, { hint });
+  }
+  return {
+    values,
+    operands,
+    request: { ...inputsOf(isAlone ? raw.operands : [first]), ...accessOf(values) },
+  };
+}
+
+/** @throws SmeltError USAGE; what fails later is reported here, with the warnings that came before. */
+export async function runLook<Request extends InputRequest, Name extends keyof Reports & LookName>(
+  look: Look<Request, Name>,
+  command: Pick<Command, 'name' | 'operands'>,
+  tokens: readonly Token[],
+  asked: DisplayOptions,
+  host: Host,
+): Promise<number> {
+  const request = look.parse(lookArgs(tokens, command));
+  // The answer is on standard output, perhaps in a pager: of the input it says itself what matters.
+  const display = { ...asked, level: asked.level & ~MessageLevel.common };
+  const progress = display.level & MessageLevel.progress ? await progressView(host) : NO_PROGRESS;
+  const observer = new TerminalObserver(progress, display, host);
+  using interruption = interruptible(host, () => {
+    progress.end();
+    host.stderr.write('smelt: stopped at once\n');
+  });
+  try {
+    const looks = await host.loadLooks();
+    const pass = display.json ? async () => {} : host.stdout.pass.bind(host.stdout);
+    const report = await look.run(looks, request, observer, interruption.signal, async (data) => {
+      progress.end();
+      await pass(data);
+    });
+    progress.end();
+    if (display.json) await host.stdout.pass(jsonReport(look.name, report));
+    else {
+      const lines = look.text(report, {
+        width: widthOf(host.stdout),
+        coloured: hasColours(host.stdout, host.env),
+      });
+      if (lines !== undefined && lines.length > 0) await host.stdout.pass(`${lines.join('\n')}\n`);
+    }
+    reportWarnings((report as RunReport).warnings, display, host);
+    return look.exitCode?.(report) ?? ExitCode.ok;
+  } catch (thrown) {
+    progress.end();
+    const error = withInputHint(failureAfter(thrown, interruption.signal), request.input);
+    // Who closed the pager has seen enough.
+    if (isClosedPipe(error)) return ExitCode.ok;
+    reportFailure(error, observer.warnings, display, host);
+    return error.exitCode;
+  }
+}
+
+function isClosedPipe({ code, cause }: SmeltError): boolean {
+  return code === 'WRITE' && errnoName(cause) === 'EPIPE';
+}

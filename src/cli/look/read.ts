@@ -1,0 +1,68 @@
+/** `smelt read` */
+
+import { SmeltError } from '../../errors.ts';
+import type { Piece, ReadRequest } from '../../inspect/read.ts';
+import type { DisplayOptions } from '../display.ts';
+import type { Host } from '../host.ts';
+import type { Token } from '../tokens.ts';
+import { lookCommand } from './commands.ts';
+import { type Look, type LookArgs, runLook } from './look.ts';
+import { readLength, readWhere } from './where.ts';
+
+const DEFAULT_BYTES = 256;
+const BYTES_A_LINE = 16;
+
+export const runRead = (tokens: readonly Token[], display: DisplayOptions, host: Host) =>
+  runLook(look, lookCommand('read'), tokens, display, host);
+
+interface Request extends ReadRequest {
+  readonly raw: boolean;
+}
+
+const look: Look<Request, 'read'> = {
+  name: 'read',
+  parse,
+  run: (looks, request, observer, signal, pass) =>
+    looks.read(request, observer, signal, (piece) => pass(request.raw ? rawOf(piece) : hexdump(piece))),
+  text: () => undefined,
+};
+
+function parse({ values, operands, request }: LookArgs): Request {
+  const [where, length] = operands;
+  if (where === undefined) {
+    throw new SmeltError('USAGE', 'ADDR is missing: nothing says what is to be read', {
+      hint: '`smelt read VMCORE ADDR [LEN]`; `smelt read --help` has examples.',
+    });
+  }
+  return {
+    ...request,
+    where: readWhere(where),
+    length: length === undefined ? DEFAULT_BYTES : readLength(length),
+    raw: values.raw ?? false,
+  };
+}
+
+/** What is not there is zeros, so that all else is in its place. */
+function rawOf({ bytes, length }: Piece): Uint8Array {
+  return bytes ?? new Uint8Array(length);
+}
+
+/** "ffffffff81000000  00 11 …  |..|", as `hexdump -C` has it; what is not there is one line. */
+function hexdump({ address, bytes, length, paddr }: Piece): string {
+  const at = (byteOffset: number) => (address + BigInt(byteOffset)).toString(16).padStart(16, '0');
+  if (bytes === undefined) {
+    const why = paddr === undefined ? 'not mapped' : 'not in the dump';
+    return `${at(0)}  ${length} bytes are ${why}\n`;
+  }
+  let text = '';
+  for (let from = 0; from < length; from += BYTES_A_LINE) {
+    const line = bytes.subarray(from, from + BYTES_A_LINE);
+    const hex = Array.from(line, (byte) => byte.toString(16).padStart(2, '0'));
+    const halves = [hex.slice(0, BYTES_A_LINE / 2), hex.slice(BYTES_A_LINE / 2)].map((half) =>
+      half.join(' '),
+    );
+    const plain = Array.from(line, (byte) => (byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : '.'));
+    text += `${at(from)}  ${halves.join('  ').padEnd(BYTES_A_LINE * 3 + 1)} |${plain.join('')}|\n`;
+  }
+  return text;
+}

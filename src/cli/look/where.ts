@@ -1,0 +1,34 @@
+/** From what was typed to what is looked at. */
+
+import { SmeltError } from '../../errors.ts';
+import type { Where } from '../../inspect/address.ts';
+import { bytesOf, quoted } from '../values.ts';
+
+/** `text`: "0x1000", "ffffffff81000000", "init_task", "init_task+0x10". Numbers are hexadecimal, as crash has them. @throws SmeltError USAGE */
+export function readWhere(text: string): Where {
+  const address = readAddress(text);
+  if (address !== undefined) return { kind: 'address', value: address };
+  const match = /^([A-Za-z_.$][\w.$]*)(?:\+(0x[0-9a-f]+|\d+))?$/i.exec(text);
+  const offset = Number(match?.[2] ?? 0);
+  if (match === null || offset > 2 ** 40) {
+    throw new SmeltError('USAGE', `${quoted(text)}: is no address and no symbol`, {
+      hint: 'An address is hexadecimal (0x1000, ffffffff81000000); a symbol may have an offset (init_task+0x10).',
+    });
+  }
+  return { kind: 'symbol', name: match[1]!, offset };
+}
+
+/** With 0x, or beginning with a digit, or as long as an address is. */
+export function readAddress(text: string): bigint | undefined {
+  const digits = /^(?:0x([0-9a-f]{1,16})|(\d[0-9a-f]{0,15})|([0-9a-f]{16}))$/i.exec(text);
+  return digits === null ? undefined : BigInt(`0x${digits[1] ?? digits[2] ?? digits[3]}`);
+}
+
+/** "64", "0x40", "4K". @throws SmeltError USAGE */
+export function readLength(text: string): number {
+  const bytes = /^0x[0-9a-f]{1,13}$/i.test(text) ? Number(text) : bytesOf(text);
+  if (bytes !== undefined && bytes > 0 && bytes <= Number.MAX_SAFE_INTEGER) return bytes;
+  throw new SmeltError('USAGE', `LEN ${quoted(text)}: is no number of bytes`, {
+    hint: 'It is decimal, or hexadecimal with 0x, and may have a K, M or G behind it: 64, 0x40, 4K.',
+  });
+}

@@ -1,0 +1,5 @@
+/** All that looks into a dump: what the command line loads when there is something to look at. */
+
+export { read } from './read.ts';
+export { symbols } from './symbols.ts';
+export { vtop } from './vtop.ts';

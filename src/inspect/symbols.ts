@@ -1,0 +1,79 @@
+/** `smelt symbols`: the kernel's symbols by name, or what is at an address. */
+
+import { setImmediate as breathe } from 'node:timers/promises';
+import type { Place } from '../kernel/view/symbol-table.ts';
+import { inputReport, stopIfAborted } from '../workers/input.ts';
+import type { DumpObserver, InputReport, InputRequest, RunReport } from '../workers/report.ts';
+import { peakRssBytes } from '../workers/resources.ts';
+import { noSymbols, noTables } from './address.ts';
+import { withKernel } from './looking.ts';
+
+export interface SymbolsRequest extends InputRequest {
+  readonly what:
+    | { readonly kind: 'all' }
+    | { readonly kind: 'pattern'; readonly pattern: string }
+    | { readonly kind: 'address'; readonly vaddr: bigint };
+}
+
+export interface SymbolReport {
+  readonly name: string;
+  readonly vaddr: bigint;
+  readonly type: string;
+}
+
+export interface SymbolsReport extends RunReport {
+  readonly input: InputReport;
+  /** Of the kernel's table. */
+  readonly total: number;
+  readonly symbols: readonly SymbolReport[];
+  /** What is at the address that was asked for. */
+  readonly at: Place | undefined;
+}
+
+const SYMBOLS_A_BREATH = 50_000;
+
+/** @throws SmeltError NO_SYMBOLS, UNDECIDABLE; INTERRUPTED when the signal was aborted */
+export function symbols(
+  request: SymbolsRequest,
+  observer: DumpObserver,
+  signal: AbortSignal,
+): Promise<SymbolsReport> {
+  const began = performance.now();
+  return withKernel(request, observer, signal, async ({ file, description, view }) => {
+    if (view === undefined) throw noTables(file.path);
+    const table = view.symbols;
+    if (table === undefined) throw noSymbols(file.path);
+    const { what } = request;
+    const found: SymbolReport[] = [];
+    if (what.kind !== 'address') {
+      const fits = what.kind === 'all' ? () => true : matcher(what.pattern);
+      for (let i = 0; i < table.count; i++) {
+        const symbol = table.symbol(i);
+        if (fits(symbol.name)) found.push(symbol);
+        if (i % SYMBOLS_A_BREATH !== 0) continue;
+        await breathe();
+        stopIfAborted(signal);
+      }
+    }
+    return {
+      input: inputReport(file, request, description),
+      total: table.count,
+      symbols: found,
+      at: what.kind === 'address' ? table.at(what.vaddr) : undefined,
+      totalMs: performance.now() - began,
+      peakRssBytes: peakRssBytes(),
+      warnings: [],
+    };
+  });
+}
+
+/** `*` is any text, `?` any character; nothing else is special. */
+function matcher(pattern: string): (name: string) => boolean {
+  const parts = pattern.split(/([*?])/);
+  const source = parts.map((part) =>
+    part === '*' ? '.*' : part === '?' ? '.' : part.replace(/\W/g, '\\$&'),
+  );
+  // Several stars in a row would make it slow.
+  const expression = new RegExp(`^${source.join('').replace(/(\.\*)+/g, '.*')}$`);
+  return (name) => expression.test(name);
+}
