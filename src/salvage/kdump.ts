@@ -83,6 +83,12 @@ function unknownFile(source: Source): SmeltError {
   );
 }
 
+const FOUND = 'its headers are damaged: where its parts are was found by their contents';
+const FIRST_FOR_BOTH =
+  'its second bitmap is damaged: everything was dumped, and the first one has what it should have';
+
+const isFirstForBoth = ({ bitmapOffset, bitmap2Offset }: KdumpPlaces) => bitmapOffset === bitmap2Offset;
+
 function* tryOpen(source: Source, guess: Guess): Generator<void, Broken | SmeltError> {
   const { places, main, asStated } = guess;
   let file: KdumpDumpFile;
@@ -98,7 +104,7 @@ function* tryOpen(source: Source, guess: Guess): Generator<void, Broken | SmeltE
     throw error;
   }
   const damage = [
-    ...(asStated ? [] : ['its headers are damaged: where its parts are was found by their contents']),
+    ...(asStated ? [] : [isFirstForBoth(places) ? FIRST_FOR_BOTH : FOUND]),
     ...(file.notes.length === 0 ? ['it has no notes, or they are damaged'] : []),
   ];
   const codec = file.codec ?? codecOfFirst(file);
