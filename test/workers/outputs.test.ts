@@ -366,9 +366,9 @@ describe('pages that the input lacks', () => {
     // e_flags.
     bytes.writeUInt32LE(1, 48);
     writeFileSync(path, bytes);
-    await runDump({ input: path, output, dumpLevel: 31 });
+    await runDump({ input: path, output, overwrite: true, dumpLevel: 31 });
     expect(parseKdump(output).status & INCOMPLETE).toBe(INCOMPLETE);
-    await runDump({ input: path, output, dumpLevel: 31, format: 'elf' });
+    await runDump({ input: path, output, overwrite: true, dumpLevel: 31, format: 'elf' });
     expect(parseElf(readFileSync(output)).flags).toBe(1);
   });
 });
