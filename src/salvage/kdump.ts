@@ -96,7 +96,9 @@ function* tryOpen(source: Source, guess: Guess): Generator<void, Broken | SmeltE
     // Memory that one bitmap has lost may be in the other.
     const bitmaps = [...new Set([places.bitmapOffset, places.bitmap2Offset])];
     file = yield* kdumpFile(source, places, NOTHING_SAID, bitmaps);
-    const why = yield* whyNotTogether(file);
+    // Where there are fewer pages than parts, some have none.
+    const isEmptyPart = asStated && file.split && file.parts[0]!.pages === 0;
+    const why = isEmptyPart ? undefined : yield* whyNotTogether(file);
     if (why !== undefined) return why;
     file = withHead(file, guess, headOf(source, guess));
   } catch (error) {
@@ -127,7 +129,7 @@ function* guesses(source: Source): Generator<Guess | undefined> {
       if (sizes === undefined) continue;
       const { blocks, subBlocks, maxMapnr } = sizes;
       const base = placesOf(main, blockSize, subBlocks, blocks, maxMapnr);
-      if (base === undefined || base.descOffset >= fileBytes) continue;
+      if (base === undefined || base.descOffset > fileBytes) continue;
       const asStated =
         main.signature === KDUMP_SIGNATURE &&
         blockSize === stated &&

@@ -31,7 +31,7 @@ export function* joinBroken(all: readonly Broken[]): Generator<void, Broken> {
       );
     }
     const before = parts[i]!.parts[0]!;
-    if (other.parts[0]!.startPfn < before.endPfn) {
+    if (other.parts[0]!.startPfn < before.endPfn && other.parts[0]!.pages > 0 && before.pages > 0) {
       throw new SmeltError('PARTS', `${other.path}: has page frames that ${before.path} has too`, {
         hint: 'Give each part of the dump once.',
       });

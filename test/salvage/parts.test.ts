@@ -38,6 +38,15 @@ describe('a split dump', () => {
     expect(parseKdump(at('some')).split).toBe(0);
   });
 
+  it('with a part that has no pages is whole', async () => {
+    const [one, two, three] = buildParts(options, [END_PFN, END_PFN + 20]);
+    const report = await runSalvage({ input: two!, moreParts: [three!, one!], output: at('some') });
+    expect(report).toMatchObject({ savedPages: PAGES.size, lostPages: 0, damage: [] });
+    expect(compareWith(at('some'), PAGES)).toEqual({ wrong: [], right: PAGES.size });
+    const alone = await salvageOrWhy({ input: two!, output: at('none') });
+    expect(alone).toMatchObject({ code: 'CORRUPT', message: expect.stringContaining('is there and whole') });
+  });
+
   it('of which one part is cut gives the rest', async () => {
     const [one, two] = buildParts(options, [650]);
     const whole = readFileSync(two!);
@@ -99,7 +108,7 @@ describe('a split dump', () => {
   it.each([
     ['the time', of(1), withoutNotes, false],
     ['the notes', of(1), inMainHeader, false],
-    ['nothing', of(1), (part: Buffer) => part.fill(0, 0, 8192), true],
+    ['nothing', of(1), (part: Buffer) => part.fill(0, 0, 4096).fill(0, 4096 + 104, 8192), true],
   ] as const)('whose header is damaged is known by %s', async (_, head, damage, isUnknown) => {
     const [one, two] = twoDumps(head, head, damage);
     const report = await runSalvage({ input: one, moreParts: [two], output: at('known') });
