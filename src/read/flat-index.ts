@@ -189,6 +189,14 @@ export function* flatHoles(
   }
 }
 
+/** The first byte from `from` on that a record has; Infinity behind the last one. */
+export function nextFlatData({ place, byteOffset }: FlatIndex, from: number): number {
+  const last = place.length - 1;
+  for (let entry = Math.max(0, entryAt(place, from)); entry < last; entry++)
+    if (byteOffset[entry]! >= 0) return Math.max(from, place[entry]!);
+  return Infinity;
+}
+
 /** Whether records have all of these bytes of the rearranged file. */
 export function flatHas({ place, byteOffset }: FlatIndex, from: number, length: number): boolean {
   const end = from + length;

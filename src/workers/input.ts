@@ -7,7 +7,7 @@ import { SmeltError } from '../errors.ts';
 import { type Plan, planWindows } from '../filter/plan.ts';
 import type { DumpFile, MemoryReader } from '../read/dump-file.ts';
 import { isInMemory } from '../read/live.ts';
-import { closeDump, openDump } from '../read/open.ts';
+import { closeDump, openingDump } from '../read/open.ts';
 import { maskBit } from '../sme/mask-bits.ts';
 import { captureEncryption } from '../sme/verdict/capture.ts';
 import { judge, type Verdict } from '../sme/verdict/verdict.ts';
@@ -17,6 +17,7 @@ import { type Helpers, startHelpers } from './helpers.ts';
 import type { DumpObserver, DumpRequest, InputReport, InputRequest } from './report.ts';
 import { defaultThreads } from './resources.ts';
 import { searchWith } from './search.ts';
+import { takeSteps } from './steps.ts';
 import { openReader } from './thread.ts';
 
 export interface Input {
@@ -52,7 +53,7 @@ export async function withInput<T>(
   work: (input: Input) => Promise<T>,
   first: (described: Described) => Promise<void> = async () => {},
 ): Promise<T> {
-  const file = openDump(...inputsOf(request));
+  const file = await takeSteps(openingDump(...inputsOf(request)), () => stopIfAborted(signal));
   const mmap = request.mmap ?? !isInMemory(file);
   return withHelpers(file, request, async (planned) => {
     const known = await describing(file, mmap, request, observer, signal, async (described) => {
@@ -92,7 +93,7 @@ export async function withDescription<T>(
   signal: AbortSignal,
   work: (described: Described) => Promise<T>,
 ): Promise<T> {
-  const file = openDump(...inputsOf(request));
+  const file = await takeSteps(openingDump(...inputsOf(request)), () => stopIfAborted(signal));
   try {
     return await describing(file, request.mmap ?? false, request, observer, signal, work);
   } finally {

@@ -2,6 +2,8 @@
 
 import { setImmediate as breathe } from 'node:timers/promises';
 
+export { drain } from '../read/drain.ts';
+
 /** How long it works before timers, signals and helpers that come up are served. */
 const BREATH_MS = 5;
 
@@ -12,21 +14,18 @@ export async function takeSteps<T>(
 ): Promise<T> {
   const all = await steps;
   let looked = performance.now();
-  for (;;) {
-    const { done, value } = all.next();
-    if (performance.now() - looked >= BREATH_MS) {
-      await breathe();
-      look();
-      looked = performance.now();
+  try {
+    for (;;) {
+      const { done, value } = all.next();
+      if (performance.now() - looked >= BREATH_MS) {
+        await breathe();
+        if (!done) look();
+        looked = performance.now();
+      }
+      if (done) return value as T;
     }
-    if (done) return value as T;
-  }
-}
-
-/** Takes all steps at once: of a thread that has nothing else to do, or of work that needs no other. */
-export function drain<T>(steps: Generator<void, T>): T {
-  for (;;) {
-    const { done, value } = steps.next();
-    if (done) return value as T;
+  } finally {
+    // What is open in the midst of them is closed.
+    all.return(undefined as T);
   }
 }

@@ -3,6 +3,7 @@ import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { SmeltError } from '../../src/errors.ts';
+import { drain } from '../../src/read/drain.ts';
 import type { ElfDumpFile } from '../../src/read/dump-file.ts';
 import { indexFlattened } from '../../src/read/flattened.ts';
 import { createReader, openDump } from '../../src/read/open.ts';
@@ -19,7 +20,7 @@ function withSource<T>(bytes: Uint8Array, work: (source: Source) => T): T {
   const path = files.write(bytes);
   const fd = openSync(path, 'r');
   try {
-    const flat = indexFlattened(path, fd, fstatSync(fd).size);
+    const flat = drain(indexFlattened(path, fd, fstatSync(fd).size));
     return work({ path, fd, fileBytes: flat.place.at(-1)!, flat });
   } finally {
     closeSync(fd);
@@ -104,7 +105,7 @@ describe('a flattened file', () => {
     const path = files.write(encodeFlattened(recordsOf(Buffer.alloc(100), 10)));
     const fd = openSync(path, 'r');
     const open = (limits: { records: number; entries: number }) =>
-      indexFlattened(path, fd, fstatSync(fd).size, limits);
+      drain(indexFlattened(path, fd, fstatSync(fd).size, limits));
     expect(open({ records: 10, entries: 1 }).place.at(-1)).toBe(100);
     for (const limits of [
       { records: 9, entries: 10 },

@@ -3,6 +3,7 @@
 import { archByName } from '../../arch/architectures.ts';
 import { windowOf, windowSpan } from '../../filter/plan.ts';
 import { runsOf, testBit } from '../../read/bitmap.ts';
+import { EM_X86_64 } from '../../read/elf.ts';
 import { pfnRuns } from '../../read/extents.ts';
 import { findTables } from '../../sme/mask-of-tables.ts';
 import type { Destination } from '../../write/destination.ts';
@@ -20,8 +21,6 @@ import type { Thread } from '../thread.ts';
 import type { LastTask } from '../worker.ts';
 import type { Output, OutputInput, Settled, WrittenFile } from './output.ts';
 
-/** In every one of them. Source: elf.h. */
-const EM_X86_64 = 62;
 /** Where the kernel itself is mapped; the direct map lies below. */
 const START_KERNEL_MAP = 0xffffffff80000000n;
 
@@ -141,7 +140,7 @@ export class ImageOutput implements Output {
         memory,
         notes: this.notes.blob,
         eraseInfo: this.eraseInfoOf(kept),
-        incomplete: file.format === 'kdump' && file.incomplete,
+        incomplete: file.incomplete,
         vaddrOffset: await this.directMap(thread),
         image: this.image(),
       },
