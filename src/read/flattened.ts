@@ -3,7 +3,7 @@
 import { readSync } from 'node:fs';
 import { SmeltError, systemReason } from '../errors.ts';
 import { comma, preadFully } from './file.ts';
-import { FlatEntries, type FlatIndex, orderEntries } from './flat-index.ts';
+import { FlatEntries, type FlatIndex, ordering } from './flat-index.ts';
 import {
   FLAT_END,
   FLAT_HEADER_BYTES,
@@ -25,13 +25,16 @@ export function isFlattened(head: Uint8Array): boolean {
   );
 }
 
-/** @throws SmeltError for a file that is cut short, and for records that cannot be */
-export function indexFlattened(
+/** Records that are read in one step. */
+const STEP = 2 ** 12;
+
+/** In steps: there may be millions of records. @throws SmeltError for a file that is cut short, and for records that cannot be */
+export function* indexFlattened(
   path: string,
   fd: number,
   flatBytes: number,
   limits: { readonly records: number; readonly entries: number } = FLAT_LIMITS,
-): FlatIndex {
+): Generator<void, FlatIndex> {
   const header = new Uint8Array(FLAT_HEADER_BYTES);
   checkFlatHeader(path, header.subarray(0, readAt(path, fd, header, 0)));
   const entries = new FlatEntries();
@@ -48,8 +51,9 @@ export function indexFlattened(
     if (at > flatBytes) throw cutRecord(path, begins - raw.length, at, flatBytes);
     entries.addRecord(record.offset, record.size, begins);
     if (records >= limits.records || entries.count > limits.entries) throw tooMany(path, records);
+    if (records % STEP === STEP - 1) yield;
   }
-  return orderEntries(entries);
+  return yield* ordering(entries);
 }
 
 /** `header`: what there is of the first FLAT_HEADER_BYTES bytes. @throws SmeltError */

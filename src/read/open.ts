@@ -13,6 +13,7 @@ import { kdump } from './kdump.ts';
 import { createKdumpReader } from './kdump-reader.ts';
 import { partOf, type Source } from './source.ts';
 import { joinParts } from './split-set.ts';
+import { drain } from './steps.ts';
 
 const FORMATS = [elf, kdump];
 
@@ -30,12 +31,17 @@ const OTHER_FILES: readonly { magic: string; what: string; hint: string }[] = [
 
 /** `more`: the other parts, where `path` is one of a split dump (makedumpfile --split). */
 export function openDump(path: string, ...more: readonly string[]): DumpFile {
+  return drain(openingDump(path, ...more));
+}
+
+/** The same in steps, of which a flattened dump, or a split one, may need thousands. */
+export function* openingDump(path: string, ...more: readonly string[]): Generator<void, DumpFile> {
   const files: DumpFile[] = [];
   try {
-    for (const each of [path, ...more]) files.push(openOne(each));
+    for (const each of [path, ...more]) files.push(yield* openOne(each));
     const [file] = files;
     if (files.length === 1 && !(file!.format === 'kdump' && file!.split)) return file!;
-    return joinParts(files);
+    return yield* joinParts(files);
   } catch (error) {
     for (const file of files) closeDump(file);
     throw error;
@@ -47,12 +53,12 @@ export function closeDump(file: DumpFile): void {
   for (const { fd } of file.format === 'kdump' ? file.parts : [file]) closeSync(fd);
 }
 
-function openOne(path: string): DumpFile {
+function* openOne(path: string): Generator<void, DumpFile> {
   const { fd, fileBytes } = openForReading(path);
   try {
     const plain: Source = { path, fd, fileBytes, flat: undefined };
     const head = readHead(plain);
-    const source = isFlattened(head) ? flattenedSource(plain) : plain;
+    const source = isFlattened(head) ? yield* flattenedSource(plain) : plain;
     const file = openFormat(source, source === plain ? head : readHead(source));
     return file.format === 'elf' && isKcore(path) ? withoutCrashKernel(file) : file;
   } catch (error) {
@@ -61,8 +67,8 @@ function openOne(path: string): DumpFile {
   }
 }
 
-function flattenedSource({ path, fd, fileBytes }: Source): Source {
-  const flat = indexFlattened(path, fd, fileBytes);
+function* flattenedSource({ path, fd, fileBytes }: Source): Generator<void, Source> {
+  const flat = yield* indexFlattened(path, fd, fileBytes);
   return { path, fd, fileBytes: flat.place.at(-1)!, flat };
 }
 

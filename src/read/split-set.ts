@@ -21,13 +21,13 @@ const CHUNK = 2 ** 20;
 /** What is listed of many. */
 const MOST_RANGES = 3;
 
-/** In any order. @throws SmeltError PARTS where they are not the parts of one dump, or not all of them */
-export function joinParts(files: readonly DumpFile[]): KdumpDumpFile {
+/** In any order, and in steps: bitmaps may be long. @throws SmeltError PARTS where they are not the parts of one dump, or not all of them */
+export function* joinParts(files: readonly DumpFile[]): Generator<void, KdumpDumpFile> {
   const parts = files
     .map(asPart)
     .sort((a, b) => a.parts[0]!.startPfn - b.parts[0]!.startPfn || endOf(a) - endOf(b));
   const [first, ...others] = parts as [KdumpDumpFile, ...KdumpDumpFile[]];
-  for (const other of others) refuseForeign(other, first);
+  for (const other of others) yield* refuseForeign(other, first);
   refuseWrongRanges(parts);
   const eraseInfos = parts.map(({ eraseInfo }) => Buffer.from(eraseInfo));
   return {
@@ -52,8 +52,8 @@ function asPart(file: DumpFile): KdumpDumpFile {
   });
 }
 
-function refuseForeign(file: KdumpDumpFile, first: KdumpDumpFile): void {
-  const differs = differenceOf(file, first);
+function* refuseForeign(file: KdumpDumpFile, first: KdumpDumpFile): Generator<void> {
+  const differs = yield* differenceOf(file, first);
   if (differs === undefined) return;
   throw new SmeltError('PARTS', `${file.path}: is of another dump than ${first.path}: ${differs}`, {
     hint: 'Give the parts of one dump.',
@@ -61,7 +61,7 @@ function refuseForeign(file: KdumpDumpFile, first: KdumpDumpFile): void {
 }
 
 /** What is not the same in both, though it is in all parts of a dump. */
-function differenceOf(a: KdumpDumpFile, b: KdumpDumpFile): string | undefined {
+function* differenceOf(a: KdumpDumpFile, b: KdumpDumpFile): Generator<void, string | undefined> {
   const fields = headerFields(b);
   for (const [name, value] of headerFields(a)) {
     if (value !== fields.get(name)) return `${name} differs`;
@@ -72,6 +72,7 @@ function differenceOf(a: KdumpDumpFile, b: KdumpDumpFile): string | undefined {
   for (let at = begin; at < end; at += CHUNK) {
     const [mine, theirs] = [a, b].map((file) => partOf(file, 'a bitmap', at, Math.min(CHUNK, end - at)));
     if (!mine!.equals(theirs!)) return 'the bitmaps differ';
+    yield;
   }
   return undefined;
 }

@@ -1,13 +1,14 @@
 /** A kdump-compressed output: one file, a set of files (--split), or a flattened stream (-F). */
 
 import { readPart } from '../../read/file.ts';
+import { drain } from '../../read/steps.ts';
 import type { Destination } from '../../write/destination.ts';
 import { dataOffset, encodeKdumpHeader, type KdumpLayout } from '../../write/kdump.ts';
 import { checkLimit, type Outlet, outletOf, writeAt } from '../../write/outlet.ts';
 import type { Scratch } from '../../write/scratch.ts';
 import type { HeaderOf } from '../headers.ts';
 import type { JobTarget, Part, Shared } from '../job.ts';
-import { drain, takeSteps } from '../steps.ts';
+import { takeSteps } from '../steps.ts';
 import type { KeptBits } from '../sums.ts';
 import type { LastTask } from '../worker.ts';
 import type { Output, Settled, WrittenFile } from './output.ts';
