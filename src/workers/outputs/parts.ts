@@ -32,8 +32,11 @@ export async function partsOf(
     borderAt(job, kept, Math.round(shareOf(sizes, (i + 1) / count) * keptPages)),
   );
   const end: Border = { pfn: job.plan.maxMapnr, keptBefore: keptPages };
-  return [...borders, end].map(({ pfn, keptBefore }, i) => {
-    const start = borders[i - 1] ?? { pfn: 0, keptBefore: 0 };
+  // Parts without pages come last: makedumpfile refuses a set in which one begins where another one does.
+  const distinct = borders.filter(({ pfn }, i) => pfn > (borders[i - 1]?.pfn ?? 0));
+  const ends = Array.from({ length: count }, (_, i) => distinct[i] ?? end);
+  return ends.map(({ pfn, keptBefore }, i) => {
+    const start = ends[i - 1] ?? { pfn: 0, keptBefore: 0 };
     return {
       startPfn: start.pfn,
       endPfn: pfn,
