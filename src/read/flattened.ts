@@ -3,7 +3,7 @@
 import { readSync } from 'node:fs';
 import { SmeltError, systemReason } from '../errors.ts';
 import { comma, preadFully } from './file.ts';
-import { FlatEntries, type FlatIndex, orderEntries } from './flat-index.ts';
+import { FlatEntries, type FlatIndex, ordering } from './flat-index.ts';
 import {
   FLAT_END,
   FLAT_HEADER_BYTES,
@@ -28,7 +28,7 @@ export function isFlattened(head: Uint8Array): boolean {
   );
 }
 
-/** @throws SmeltError for a file that is cut short, and for records that cannot be */
+/** In steps: there may be millions of records. @throws SmeltError for a file that is cut short, and for records that cannot be */
 export function* indexFlattened(
   path: string,
   fd: number,
@@ -53,7 +53,7 @@ export function* indexFlattened(
     entries.addRecord(record.offset, record.size, begins);
     if (records >= limits.records || entries.count > limits.entries) throw tooMany(path, records);
   }
-  return orderEntries(entries);
+  return yield* ordering(entries);
 }
 
 /** `header`: what there is of the first FLAT_HEADER_BYTES bytes. @throws SmeltError */

@@ -3,6 +3,7 @@ import {
   closeSync,
   constants,
   cpSync,
+  existsSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -329,6 +330,10 @@ describe('--require-encrypted-target', () => {
     const parts = [path, `/dev/shm/smelt-${process.pid}`];
     checkFailure(smelt('--require-encrypted-target', '-z', '--split', input, ...parts));
     checkFailure(smelt('--require-encrypted-target', '-E', input, parts[1]));
+    const rearranged = `"$0" "$1" -R --require-encrypted-target "$2" < "$3"`;
+    const shell = ['bash', '-c', rearranged, process.execPath, SMELT, parts[1]!];
+    expect(checkFailure(run([...shell, '/dev/null']))).toContain('the dump would not be encrypted');
+    expect(existsSync(parts[1]!)).toBe(false);
     expect(namesIn(out)).toEqual([]);
   });
 });

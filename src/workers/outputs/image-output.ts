@@ -3,6 +3,7 @@
 import { archByName } from '../../arch/architectures.ts';
 import { windowOf, windowSpan } from '../../filter/plan.ts';
 import { runsOf, testBit } from '../../read/bitmap.ts';
+import { drain } from '../../read/drain.ts';
 import { EM_X86_64 } from '../../read/elf.ts';
 import { pfnRuns } from '../../read/extents.ts';
 import { findTables } from '../../sme/mask-of-tables.ts';
@@ -15,7 +16,7 @@ import { layoutLime, layoutRaw } from '../../write/raw.ts';
 import type { Scratch } from '../../write/scratch.ts';
 import type { OutputNotes } from '../headers.ts';
 import { bitmapsIn, type JobTarget } from '../job.ts';
-import { drain, takeSteps } from '../steps.ts';
+import { takeSteps } from '../steps.ts';
 import type { KeptBits } from '../sums.ts';
 import type { Thread } from '../thread.ts';
 import type { LastTask } from '../worker.ts';
