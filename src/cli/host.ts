@@ -121,6 +121,8 @@ export interface Host {
   /** What `smelt luks` does. */
   loadLuks(): Promise<typeof import('../luks/actions.ts')>;
   loadBench(): Promise<BenchEngine>;
+  /** The name that this program was started by: "smelt", "makedumpfile" through a link. */
+  readonly calledAs: string;
   /** The command that starts this program once more, without arguments. */
   readonly program: readonly string[];
   /** Calls `listener` with "SIGINT" … until the returned function is called. */

@@ -141,7 +141,7 @@ function refuseWrongRanges(parts: readonly KdumpDumpFile[]): void {
     'PARTS',
     `${path}: ${who} page frames ${listed} are in ${parts.length === 1 ? 'others' : 'none of the parts given'}`,
     {
-      hint: 'Name all parts, in any order: smelt [OPTIONS] PART1 PART2 … DUMPFILE.',
+      hint: 'Give all parts of the dump, in any order, where this one was given: PART1 PART2 …',
     },
   );
 }

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import type { PageCodec } from '../codec/codec.ts';
 import { usedLevel } from '../codec/levels.ts';
 import { asSmeltError, SmeltError } from '../errors.ts';
@@ -5,7 +6,7 @@ import { DumpLevel } from '../filter/page-class.ts';
 import { urgencyOrder } from '../filter/plan.ts';
 import { erasedBytes } from '../kernel/erase/eraser.ts';
 import type { FrameSet } from '../sme/census/frame-set.ts';
-import { fileSize } from '../units.ts';
+import { fileSize, limit } from '../units.ts';
 import type { Destination } from '../write/destination.ts';
 import { FORMAT_NAMES } from '../write/formats.ts';
 import { hasNoRoom } from '../write/target-file.ts';
@@ -28,7 +29,7 @@ import { createShared, type Job, placeWindows } from './job.ts';
 import { outputLevel } from './level.ts';
 import type { Means } from './means.ts';
 import { expectedBytes, openOutput } from './outputs/open-output.ts';
-import type { Output, WrittenFile } from './outputs/output.ts';
+import type { Output, Settled, WrittenFile } from './outputs/output.ts';
 import {
   type CensusReport,
   type DumpObserver,
@@ -179,11 +180,24 @@ export class DumpRun {
       if (team.fallback !== undefined) this.warn(team.fallback);
       const missing = missingPagesWarning(this.input.file, compressed);
       if (missing !== undefined) this.warn(missing);
-      const sizeBytes = expectedBytes(this.request, this.input, { ...compressed, keptPages });
+      // At level 0 pages of zeros have their places, as holes.
+      const zeroPages = this.leavesOutZeros() ? compressed.zeroPages : 0;
+      const sizeBytes = expectedBytes(this.request, this.input, { ...compressed, keptPages, zeroPages });
       const tooLarge = this.whyTooLarge(sizeBytes);
       if (tooLarge !== undefined && !this.isLast) throw new SmeltError('TOO_LARGE', tooLarge);
       if (tooLarge !== undefined) this.warn(tooLarge);
-      return this.report(job, classified, compressed, keptPages, sizeBytes, [], team);
+      const paths = outputPaths(this.request);
+      const files = paths.map((path) => ({ path, sizeBytes: Math.round(sizeBytes / paths.length) }));
+      const written = {
+        sizeBytes,
+        storedBytes:
+          this.request.format === undefined || this.request.format === 'kdump'
+            ? sizeBytes
+            : Math.min(sizeBytes, compressed.dataBytes),
+        files,
+        estimated: true,
+      };
+      return this.report(job, classified, compressed, keptPages, written, team);
     } finally {
       team.close();
     }
@@ -194,7 +208,7 @@ export class DumpRun {
     const { mostBytes } = this.request;
     const files = Math.max(1, outputPaths(this.request).length);
     if (mostBytes === undefined || sizeBytes / files <= mostBytes) return undefined;
-    return `about ${fileSize(sizeBytes / files)} would not fit into the ${fileSize(mostBytes)} of -L`;
+    return `about ${fileSize(sizeBytes / files)} would not fit into the ${limit(mostBytes)} of -L`;
   }
 
   /** What the page tables say of encryption, where it says something; gives the page frames that are left out for it. */
@@ -248,6 +262,7 @@ export class DumpRun {
 
   private async write(job: Job, output: Output, assemble: (job: Job) => Promise<Team>): Promise<DumpReport> {
     let team: Team | undefined;
+    let settled: Settled | undefined;
     try {
       await this.checkTargets(output.to);
       output.begin();
@@ -261,7 +276,8 @@ export class DumpRun {
       stopIfAborted(this.signal);
       const stored = keptPages - zero.zeroPages;
       const { thread } = team;
-      const task = await output.lay({ kept, keptPages: stored, dumpLevel: this.level, thread });
+      settled = { kept, keptPages: stored, dumpLevel: this.level, thread };
+      const task = await output.lay(settled);
       stopIfAborted(this.signal);
       const compressed = withZeroPages(sumCompressed(await team.finish(task, stored)), zero);
       stopIfAborted(this.signal);
@@ -271,13 +287,16 @@ export class DumpRun {
       if (missing !== undefined) this.warn(missing);
       const files = await output.seal(compressed.missingPages > 0);
       const sizeBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
-      const report = this.report(job, classified, compressed, keptPages, sizeBytes, files, team);
+      const onDisk = files.reduce((sum, file) => sum + storedOf(file), 0);
+      const written = { sizeBytes, storedBytes: onDisk, files, estimated: false };
+      const report = this.report(job, classified, compressed, keptPages, written, team);
       team.close();
       return report;
     } catch (error) {
-      team?.close();
       const failure = failureOf(error, this.signal);
-      throw cleanUp(output, failure, {
+      const sized = settled && (await this.sized(failure, settled));
+      team?.close();
+      throw cleanUp(output, sized ?? failure, {
         interrupted: this.signal.aborted && !this.request.keepIncomplete,
         again: !this.isLast && hasNoRoom(failure),
       });
@@ -286,9 +305,38 @@ export class DumpRun {
     }
   }
 
+  /** The same error with what the dump takes, by a sample, where -L allows less; undefined: another error, or nobody can say. */
+  private async sized(
+    failure: SmeltError,
+    { kept, keptPages, thread }: Settled,
+  ): Promise<SmeltError | undefined> {
+    if (failure.code !== 'TOO_LARGE' || !this.isLast) return undefined;
+    try {
+      const sample = await estimate(thread, kept, { keptPages, undecided: 0 }, () =>
+        stopIfAborted(this.signal),
+      );
+      const sizeBytes = expectedBytes(this.request, this.input, { ...sample, keptPages, zeroPages: 0 });
+      const { message, hint, exitCode, cause } = failure;
+      const files = Math.max(1, outputPaths(this.request).length);
+      const size = `${files > 1 ? 'each of its files' : 'it'} takes about ${fileSize(sizeBytes / files)}`;
+      return new SmeltError('TOO_LARGE', `${message}: ${size}`, {
+        ...(hint === undefined ? {} : { hint }),
+        exitCode,
+        cause,
+      });
+    } catch {
+      // What went wrong first is what is told.
+      return undefined;
+    }
+  }
+
+  private leavesOutZeros(): boolean {
+    return (this.level & DumpLevel.zero) !== 0;
+  }
+
   /** Where the output wants them gone. */
   private async dropZeroPages(output: Output, team: Team, keptPages: number): Promise<ZeroResult> {
-    if (!output.zeroFirst || (this.level & DumpLevel.zero) === 0) return sumZero([]);
+    if (!output.zeroFirst || !this.leavesOutZeros()) return sumZero([]);
     return sumZero(await team.dropZeroPages(keptPages));
   }
 
@@ -297,8 +345,7 @@ export class DumpRun {
     classified: Classified,
     compressed: ReturnType<typeof sumCompressed>,
     keptPages: number,
-    sizeBytes: number,
-    files: readonly WrittenFile[],
+    { sizeBytes, storedBytes, files, estimated }: Written,
     team: Team,
   ): DumpReport {
     const { request } = this;
@@ -314,8 +361,9 @@ export class DumpRun {
         path: request.output ?? request.stream?.path,
         format: FORMAT_NAMES[request.format ?? 'kdump'],
         sizeBytes,
+        storedBytes,
         files,
-        estimated: files.length === 0,
+        estimated,
         dumpLevel: this.level,
         codec: request.codec,
         compressionLevel: request.codec && usedLevel(request.codec, request.compressionLevel),
@@ -370,6 +418,28 @@ export class DumpRun {
     const old = file.format === 'kdump' ? file.dumpLevel : 0;
     this.level = old | (this.level & DumpLevel.zero);
     this.warn(cannotFilter(this.request, reason, this.level));
+  }
+}
+
+/** What it came to, or would. */
+interface Written {
+  readonly sizeBytes: number;
+  readonly storedBytes: number;
+  readonly files: readonly WrittenFile[];
+  readonly estimated: boolean;
+}
+
+/** Unit of st_blocks, whatever the file system's blocks are. Source: stat(2). */
+const BLOCK_BYTES = 512;
+
+/** No more than its length: blocks are larger than what is in them. */
+function storedOf({ path, sizeBytes }: WrittenFile): number {
+  try {
+    const stat = statSync(path);
+    return stat.isFile() ? Math.min(sizeBytes, stat.blocks * BLOCK_BYTES) : sizeBytes;
+  } catch {
+    // A stream has no path.
+    return sizeBytes;
   }
 }
 

@@ -74,6 +74,7 @@ export interface FakeHostOptions {
   stdoutColumns?: number;
   env?: Record<string, string>;
   stderrDevice?: string;
+  calledAs?: string;
 }
 
 export function fakeHost(options: FakeHostOptions = {}): FakeHost {
@@ -106,6 +107,7 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
       (() => {
         throw new Error('no machine in this test');
       }),
+    calledAs: options.calledAs ?? 'smelt',
     program: ['node', 'smelt'],
     onSignal: (listener) => {
       listeners.add(listener);
@@ -177,6 +179,7 @@ export function sampleReport(change: Partial<DumpReport> = {}): DumpReport {
       path: 'dump',
       format: 'kdump-compressed',
       sizeBytes: 31_200_000,
+      storedBytes: 31_200_000,
       files: [{ path: 'dump', sizeBytes: 31_200_000 }],
       estimated: false,
       dumpLevel: 31,

@@ -89,7 +89,7 @@ describe('a stream', () => {
     drain(writeAt(stream, Buffer.alloc(10, 1), 990));
     expect(failureOf(() => drain(writeAt(stream, Buffer.alloc(10, 1), 991)))).toMatchObject({
       code: 'TOO_LARGE',
-      message: 'the stream: the dump does not fit into the 1.0 kB of -L',
+      message: 'the stream: the dump does not fit into the 1000 bytes of -L',
     });
     drain(endStream(stream, stream.stream));
     expect(rearrange(readFileSync(path)).file.length).toBe(1000);

@@ -84,8 +84,10 @@ export class ImageOutput implements Output {
     return [{ path: this.outlet.path, sizeBytes: this.layout!.fileBytes }];
   }
 
-  markIncomplete(): void {
-    if (this.hasPages) drain(this.mark(true));
+  markIncomplete(): boolean {
+    if (!this.hasPages) return false;
+    drain(this.mark(true));
+    return this.layout?.flags !== undefined;
   }
 
   close(): void {
@@ -95,11 +97,11 @@ export class ImageOutput implements Output {
   private *writeAround({ pieces, fileBytes }: ImageLayout): Generator<void, void> {
     const { to, outlet } = this;
     yield* to.begin();
-    // What is not written is a hole, at the end of the file too. Where that is not allowed, there is what comes before.
-    to.files[0]?.resize(Math.min(fileBytes, outlet.mostBytes ?? Infinity));
     for (const { bytes, byteOffset } of pieces) yield* writeAt(outlet, bytes, byteOffset);
     // A stream says it when it is known, and a file until it is known.
     if (!to.isStream) yield* this.mark(true);
+    // What is not written is a hole, at the end of the file too. Where that is not allowed, there is what comes before.
+    to.files[0]?.resize(Math.min(fileBytes, outlet.mostBytes ?? Infinity));
   }
 
   private *makeWhole(missing: boolean): Generator<void, void> {

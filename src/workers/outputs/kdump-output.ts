@@ -105,9 +105,10 @@ export class KdumpOutput implements Output {
     yield* to.seal();
   }
 
-  markIncomplete(): void {
+  markIncomplete(): boolean {
     for (const [index, file] of this.to.files.entries())
       if (file.isOpen) drain(this.writeHeader(file, true, this.hasPages ? index : undefined));
+    return true;
   }
 
   close(): void {
