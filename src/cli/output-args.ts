@@ -23,9 +23,11 @@ export function splitOperands(
 ): { readonly operands: readonly string[]; readonly moreOutputs: readonly string[] } {
   const last = operands.at(-1);
   if (values.F && !values.split && operands.length > 1 && last !== undefined && !existsSync(last)) {
+    const isLast = line.endsWith(` ${last}`);
+    const redirected = isLast ? `${line.slice(0, -last.length)}> ${last}` : 'smelt -F VMCORE > DUMPFILE';
     throw usage(
       `-F writes the dump to standard output, and ${last} is not there to be read`,
-      'Leave out -F, or redirect the output in place of naming it: smelt -F VMCORE > DUMPFILE.',
+      `Leave out -F, or redirect the output: ${redirected}`,
     );
   }
   if (!values.split) return { operands, moreOutputs: [] };

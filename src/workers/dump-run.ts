@@ -1,4 +1,3 @@
-import { statSync } from 'node:fs';
 import type { PageCodec } from '../codec/codec.ts';
 import { usedLevel } from '../codec/levels.ts';
 import { asSmeltError, SmeltError } from '../errors.ts';
@@ -6,7 +5,6 @@ import { DumpLevel } from '../filter/page-class.ts';
 import { urgencyOrder } from '../filter/plan.ts';
 import { erasedBytes } from '../kernel/erase/eraser.ts';
 import type { FrameSet } from '../sme/census/frame-set.ts';
-import { fileSize, limit } from '../units.ts';
 import type { Destination } from '../write/destination.ts';
 import { FORMAT_NAMES } from '../write/formats.ts';
 import { hasNoRoom } from '../write/target-file.ts';
@@ -29,7 +27,7 @@ import { createShared, type Job, placeWindows } from './job.ts';
 import { outputLevel } from './level.ts';
 import type { Means } from './means.ts';
 import { expectedBytes, openOutput } from './outputs/open-output.ts';
-import type { Output, Settled, WrittenFile } from './outputs/output.ts';
+import type { Output, Settled } from './outputs/output.ts';
 import {
   type CensusReport,
   type DumpObserver,
@@ -40,6 +38,7 @@ import {
   type TargetProtection,
 } from './report.ts';
 import { peakRssBytes, whyTooLarge } from './resources.ts';
+import { expectedSizes, type Sizes, whyOverLimit, withSize, writtenSizes } from './sizes.ts';
 import { takeSteps } from './steps.ts';
 import {
   type Classified,
@@ -183,32 +182,14 @@ export class DumpRun {
       // At level 0 pages of zeros have their places, as holes.
       const zeroPages = this.leavesOutZeros() ? compressed.zeroPages : 0;
       const sizeBytes = expectedBytes(this.request, this.input, { ...compressed, keptPages, zeroPages });
-      const tooLarge = this.whyTooLarge(sizeBytes);
+      const tooLarge = whyOverLimit(this.request, sizeBytes);
       if (tooLarge !== undefined && !this.isLast) throw new SmeltError('TOO_LARGE', tooLarge);
       if (tooLarge !== undefined) this.warn(tooLarge);
-      const paths = outputPaths(this.request);
-      const files = paths.map((path) => ({ path, sizeBytes: Math.round(sizeBytes / paths.length) }));
-      const written = {
-        sizeBytes,
-        storedBytes:
-          this.request.format === undefined || this.request.format === 'kdump'
-            ? sizeBytes
-            : Math.min(sizeBytes, compressed.dataBytes),
-        files,
-        estimated: true,
-      };
+      const written = expectedSizes(this.request, sizeBytes, compressed.dataBytes);
       return this.report(job, classified, compressed, keptPages, written, team);
     } finally {
       team.close();
     }
-  }
-
-  /** Of a dry run: -L is for each of the files. */
-  private whyTooLarge(sizeBytes: number): string | undefined {
-    const { mostBytes } = this.request;
-    const files = Math.max(1, outputPaths(this.request).length);
-    if (mostBytes === undefined || sizeBytes / files <= mostBytes) return undefined;
-    return `about ${fileSize(sizeBytes / files)} would not fit into the ${limit(mostBytes)} of -L`;
   }
 
   /** What the page tables say of encryption, where it says something; gives the page frames that are left out for it. */
@@ -286,47 +267,23 @@ export class DumpRun {
       const missing = missingPagesWarning(this.input.file, compressed);
       if (missing !== undefined) this.warn(missing);
       const files = await output.seal(compressed.missingPages > 0);
-      const sizeBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
-      const onDisk = files.reduce((sum, file) => sum + storedOf(file), 0);
-      const written = { sizeBytes, storedBytes: onDisk, files, estimated: false };
+      const written = writtenSizes(files, output.to.isStream);
       const report = this.report(job, classified, compressed, keptPages, written, team);
       team.close();
       return report;
     } catch (error) {
       const failure = failureOf(error, this.signal);
-      const sized = settled && (await this.sized(failure, settled));
+      const sized =
+        failure.code === 'TOO_LARGE' && this.isLast && settled !== undefined
+          ? await withSize(failure, this.request, this.input, settled, () => stopIfAborted(this.signal))
+          : failure;
       team?.close();
-      throw cleanUp(output, sized ?? failure, {
+      throw cleanUp(output, sized, {
         interrupted: this.signal.aborted && !this.request.keepIncomplete,
         again: !this.isLast && hasNoRoom(failure),
       });
     } finally {
       output.close();
-    }
-  }
-
-  /** The same error with what the dump takes, by a sample, where -L allows less; undefined: another error, or nobody can say. */
-  private async sized(
-    failure: SmeltError,
-    { kept, keptPages, thread }: Settled,
-  ): Promise<SmeltError | undefined> {
-    if (failure.code !== 'TOO_LARGE' || !this.isLast) return undefined;
-    try {
-      const sample = await estimate(thread, kept, { keptPages, undecided: 0 }, () =>
-        stopIfAborted(this.signal),
-      );
-      const sizeBytes = expectedBytes(this.request, this.input, { ...sample, keptPages, zeroPages: 0 });
-      const { message, hint, exitCode, cause } = failure;
-      const files = Math.max(1, outputPaths(this.request).length);
-      const size = `${files > 1 ? 'each of its files' : 'it'} takes about ${fileSize(sizeBytes / files)}`;
-      return new SmeltError('TOO_LARGE', `${message}: ${size}`, {
-        ...(hint === undefined ? {} : { hint }),
-        exitCode,
-        cause,
-      });
-    } catch {
-      // What went wrong first is what is told.
-      return undefined;
     }
   }
 
@@ -345,7 +302,7 @@ export class DumpRun {
     classified: Classified,
     compressed: ReturnType<typeof sumCompressed>,
     keptPages: number,
-    { sizeBytes, storedBytes, files, estimated }: Written,
+    sizes: Sizes,
     team: Team,
   ): DumpReport {
     const { request } = this;
@@ -360,10 +317,7 @@ export class DumpRun {
       output: {
         path: request.output ?? request.stream?.path,
         format: FORMAT_NAMES[request.format ?? 'kdump'],
-        sizeBytes,
-        storedBytes,
-        files,
-        estimated,
+        ...sizes,
         dumpLevel: this.level,
         codec: request.codec,
         compressionLevel: request.codec && usedLevel(request.codec, request.compressionLevel),
@@ -418,28 +372,6 @@ export class DumpRun {
     const old = file.format === 'kdump' ? file.dumpLevel : 0;
     this.level = old | (this.level & DumpLevel.zero);
     this.warn(cannotFilter(this.request, reason, this.level));
-  }
-}
-
-/** What it came to, or would. */
-interface Written {
-  readonly sizeBytes: number;
-  readonly storedBytes: number;
-  readonly files: readonly WrittenFile[];
-  readonly estimated: boolean;
-}
-
-/** Unit of st_blocks, whatever the file system's blocks are. Source: stat(2). */
-const BLOCK_BYTES = 512;
-
-/** No more than its length: blocks are larger than what is in them. */
-function storedOf({ path, sizeBytes }: WrittenFile): number {
-  try {
-    const stat = statSync(path);
-    return stat.isFile() ? Math.min(sizeBytes, stat.blocks * BLOCK_BYTES) : sizeBytes;
-  } catch {
-    // A stream has no path.
-    return sizeBytes;
   }
 }
 

@@ -115,6 +115,7 @@ describe('smelt', () => {
     ['--split p1', 'smelt --split p1 DUMPFILE1 DUMPFILE2'],
     ['--split', 'smelt --split VMCORE DUMPFILE1 DUMPFILE2'],
     ['--split -d 31 vmcore p1', 'smelt --split -d 31 vmcore p1 DUMPFILE2'],
+    ['-F -d 31 a b', 'smelt -F -d 31 a > b'],
     ["-- it's", "smelt -- 'it'\\''s' DUMPFILE"],
   ])('answers `%s`, which lacks a file, with all that was typed and the file', async (line, command) => {
     const { code, stderr } = await smelt(line);
