@@ -34,6 +34,7 @@ export interface JsonReport<C extends keyof Reports = 'dump'> {
 /** The report of each command. */
 export interface Reports {
   readonly dump: DumpReport;
+  readonly convert: DumpReport;
   /** Of `smelt --dump-dmesg`. */
   readonly dmesg: DmesgReport;
   /** Of `smelt -g`. */
