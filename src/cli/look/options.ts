@@ -1,8 +1,27 @@
 /** Options of the commands that look into a dump. */
 
 import type { Option } from '../option.ts';
+import { readCpu } from './where.ts';
 
 export const LOOK_OPTIONS = [
+  {
+    key: 'all',
+    long: 'all',
+    category: 'look',
+    of: ['bt'],
+    doc: 'what each CPU ran',
+    longDoc: 'The stack of the task that each CPU ran when the dump was made.',
+  },
+  {
+    key: 'cpu',
+    long: 'cpu',
+    valueName: 'N',
+    category: 'look',
+    of: ['bt'],
+    doc: 'what CPU N ran; cpuN in place of a PID says the same',
+    longDoc: 'The stack of the task that CPU N ran when the dump was made.',
+    read: readCpu,
+  },
   {
     key: 'raw',
     long: 'raw',

@@ -4,11 +4,13 @@ import type { Arch } from '../../arch/arch.ts';
 import { CachedMemory } from '../../arch/memory.ts';
 import { type PageTables, PageTableWalker } from '../../arch/page-table.ts';
 import type { MemoryReader } from '../../read/dump-file.ts';
+import { listModules, type ModuleList } from '../modules/module-list.ts';
+import { ModuleSymbols } from '../modules/module-symbols.ts';
 import { kallsymsLocation, knownSymbols } from '../symbols.ts';
 import type { Vmcoreinfo } from '../vmcoreinfo.ts';
 import { Btf, MAX_BTF_BYTES } from './btf.ts';
 import type { Field, Layouts } from './layouts.ts';
-import { SymbolTable } from './symbol-table.ts';
+import { type Place, SymbolTable } from './symbol-table.ts';
 
 /** Pages held: stacks, tables and structures are near each other. */
 const CACHED_PAGES = 2048;
@@ -30,6 +32,8 @@ export class KernelView {
   readonly memory: CachedMemory;
   private table: SymbolTable | undefined | null = null;
   private known: Layouts | undefined | null = null;
+  private moduleList: ModuleList | undefined | null = null;
+  private symbolsOfModules: ModuleSymbols | undefined;
 
   /** `layouts`: from elsewhere (a vmlinux), asked before the kernel's own. */
   constructor(reader: MemoryReader, { arch, info, tables }: Kernel, layouts?: Layouts) {
@@ -56,6 +60,25 @@ export class KernelView {
   get layouts(): Layouts | undefined {
     if (this.known === null) this.known = this.readBtf();
     return this.known;
+  }
+
+  /** Undefined where the list or the layout of its entries cannot be had. Read when it is asked for. */
+  get modules(): ModuleList | undefined {
+    if (this.moduleList === null) this.moduleList = listModules(this);
+    return this.moduleList;
+  }
+
+  /** None where there is no list of modules. */
+  get moduleSymbols(): ModuleSymbols {
+    this.symbolsOfModules ??= new ModuleSymbols(this, this.modules?.modules ?? []);
+    return this.symbolsOfModules;
+  }
+
+  /** The function or variable that an address lies in, of the kernel or of a module. */
+  placeOf(vaddr: bigint): (Place & { readonly module?: string }) | undefined {
+    const place = this.moduleSymbols.at(vaddr) ?? this.symbols?.at(vaddr);
+    // Behind the last symbol there is no end to what would be in it.
+    return place?.sizeBytes === undefined && place?.offset !== 0 ? undefined : place;
   }
 
   /** Address of a symbol; undefined where there is none, or more than one. */
