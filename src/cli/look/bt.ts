@@ -77,6 +77,7 @@ function frameText({ slot, ip, name, module, offset }: FrameReport): string {
   return `${at} ${place} at ${hex(ip)}`;
 }
 
+/** As crash has them. */
 const ORDER = [
   ['rip', 'rsp', 'rflags'],
   ['rax', 'rbx', 'rcx'],
@@ -86,15 +87,19 @@ const ORDER = [
   ['r13', 'r14', 'r15'],
   ['orig_rax', 'cs', 'ss'],
 ];
+const DIGITS: Readonly<Record<string, number>> = { rflags: 8, cs: 4, ss: 4 };
 
 function registerLines(registers: NonNullable<FrameReport['registers']>): string[] {
   const values = registers as Readonly<Record<string, bigint | undefined>>;
   return ORDER.flatMap((row) => {
     const cells = row.flatMap((name) => {
       const value = values[name];
-      return value === undefined ? [] : [`${name.toUpperCase().padStart(6)} ${hex(value)}`];
+      const digits = DIGITS[name] ?? 16;
+      return value === undefined
+        ? []
+        : [`${name.toUpperCase().padStart(3)}: ${value.toString(16).padStart(digits, '0')}`];
     });
-    return cells.length === 0 ? [] : [`    ${cells.join(' ')}`];
+    return cells.length === 0 ? [] : [`    ${cells.join('  ')}`];
   });
 }
 

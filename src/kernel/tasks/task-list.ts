@@ -116,7 +116,8 @@ export function readTask(
     vaddr,
     pid,
     tgid: task.signed('tgid') ?? pid,
-    ppid: parent === undefined ? undefined : i32At(view, parent, 'tgid'),
+    // Idle tasks are nobody's children, whatever forked them.
+    ppid: pid === 0 ? 0 : parent === undefined ? undefined : i32At(view, parent, 'tgid'),
     // Linux commit bcf9033e5449 ("sched: move CPU field back into thread_info if THREAD_INFO_IN_TASK=y"), v5.16.
     cpu: task.number('thread_info.cpu') ?? task.number('cpu') ?? 0,
     state: stateLetters(stateOf(task), task.number('exit_state') ?? 0),

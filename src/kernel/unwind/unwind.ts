@@ -2,6 +2,7 @@
 
 import type { KernelView } from '../view/view.ts';
 import { type OrcEntry, OrcRegister, type OrcTables } from './orc.ts';
+import { frameByPrologue } from './prologue.ts';
 import {
   type InterruptFrame,
   isUserMode,
@@ -71,8 +72,12 @@ export function unwind(view: KernelView, tables: OrcTables, start: Start): Unwou
     seen.add(key);
     // A call may be the last instruction of its function: what it returns to is the next one's.
     const entry = ip === 0n ? CALLED_NULL : tables.find(isInterrupted ? ip : ip - 1n);
-    if (entry === undefined || entry.type === 'unknown')
-      return lost(`the unwind tables say nothing of ${hex(ip)}`);
+    if (entry === undefined || isSilent(entry)) {
+      const found = frameByPrologue(view, isInterrupted ? ip : ip - 1n, sp);
+      if (found === undefined) return lost(`the unwind tables say nothing of ${hex(ip)}`);
+      leave(view, state, found.slot, (found.savedBp && view.u64(found.savedBp)) ?? state.bp);
+      continue;
+    }
     if (entry.type === 'end') return { frames, ended: 'end' };
     const next = stackPointer(view, entry, state);
     if (next === undefined) return lost('the stack is not in the dump');
@@ -92,11 +97,20 @@ interface Step {
 }
 
 function returned(view: KernelView, state: State, entry: OrcEntry, sp: bigint): Step | undefined {
-  const ip = view.u64(sp - 8n);
-  if (ip === undefined) return undefined;
-  const bp = framePointer(view, entry, state, sp);
-  Object.assign(state, { ip, slot: sp - 8n, sp, bp, isInterrupted: false, registers: undefined });
-  return {};
+  return leave(view, state, sp - 8n, framePointer(view, entry, state, sp)) ? {} : undefined;
+}
+
+/** To the caller; false where its address is not in the dump. */
+function leave(view: KernelView, state: State, slot: bigint, bp: bigint): boolean {
+  const ip = view.u64(slot);
+  if (ip === undefined) return false;
+  Object.assign(state, { ip, slot, sp: slot + 8n, bp, isInterrupted: false, registers: undefined });
+  return true;
+}
+
+/** What is left out of the tables has an entry that says nothing, of whatever type. */
+function isSilent({ type, spRegister }: OrcEntry): boolean {
+  return type === 'unknown' || (type !== 'end' && spRegister === OrcRegister.UNDEFINED);
 }
 
 function interrupted(view: KernelView, state: State, entry: OrcEntry, sp: bigint): Step | undefined {
