@@ -2,24 +2,37 @@
 
 import type { KernelView } from '../view/view.ts';
 
-/** What a frame's stack pointer, or its caller's RBP, is reckoned from. Source: arch/x86/include/asm/orc_types.h, ORC_REG_*. */
-export const OrcRegister = {
-  UNDEFINED: 0,
-  PREV_SP: 1,
-  DX: 2,
-  DI: 3,
-  BP: 4,
-  SP: 5,
-  R10: 6,
-  R13: 7,
-  BP_INDIRECT: 8,
-  SP_INDIRECT: 9,
-} as const;
+/** What a frame's stack pointer, or its caller's RBP, is reckoned from: ORC_REG_* of arch/x86/include/asm/orc_types.h. */
+export type OrcRegister =
+  | 'undefined'
+  | 'prev-sp'
+  | 'ax'
+  | 'dx'
+  | 'di'
+  | 'bp'
+  | 'sp'
+  | 'r10'
+  | 'r13'
+  | 'bp-indirect'
+  | 'sp-indirect';
+
+/** By their numbers, v4.14 on. */
+const REGISTERS: readonly OrcRegister[] = [
+  ...(['undefined', 'prev-sp', 'dx', 'di', 'bp', 'sp'] as const),
+  ...(['r10', 'r13', 'bp-indirect', 'sp-indirect'] as const),
+];
+/** Since v7.0 they have others. */
+const NEW_REGISTERS: readonly OrcRegister[] = [
+  ...(['undefined', 'ax', 'dx', 'sp', 'bp', 'di'] as const),
+  ...(['r10', 'r13', 'prev-sp', 'sp-indirect', 'bp-indirect'] as const),
+];
+/** Entries that are looked at to tell which numbers a kernel has. */
+const SAMPLED_ENTRIES = 4096;
 
 export interface OrcEntry {
-  readonly spRegister: number;
+  readonly spRegister: OrcRegister;
   readonly spOffset: number;
-  readonly bpRegister: number;
+  readonly bpRegister: OrcRegister;
   readonly bpOffset: number;
   /** `end`: this is the last frame. `regs`: struct pt_regs is there; `interrupt`: only what the CPU pushes. `unknown`: nothing is said. */
   readonly type: 'unknown' | 'end' | 'call' | 'regs' | 'interrupt';
@@ -52,7 +65,7 @@ export class OrcTables {
   private constructor(view: KernelView, kernel: Table | undefined) {
     this.view = view;
     this.kernel = kernel;
-    this.readEntry = entryReader(view);
+    this.readEntry = entryReader(view, kernel);
   }
 
   static of(view: KernelView): OrcTables {
@@ -115,10 +128,11 @@ export class OrcTables {
 }
 
 /** By the kernel's own layout of struct orc_entry, or else by its release. */
-function entryReader(view: KernelView): (vaddr: bigint) => OrcEntry | undefined {
+function entryReader(view: KernelView, kernel: Table | undefined): (vaddr: bigint) => OrcEntry | undefined {
   const typeBits = view.field('orc_entry', 'type')?.bits?.count ?? (isFrom(view, 6, 4) ? 3 : 2);
   const endBit = view.field('orc_entry', 'end')?.bits?.first ?? (isFrom(view, 6, 3) ? 3 : 2);
   const types = TYPES[typeBits] ?? [];
+  const names = registersOf(view, kernel);
   return (vaddr) => {
     const bytes = view.read(vaddr, ENTRY_BYTES);
     if (bytes === undefined) return undefined;
@@ -127,11 +141,24 @@ function entryReader(view: KernelView): (vaddr: bigint) => OrcEntry | undefined 
     return {
       spOffset: bytes.readInt16LE(0),
       bpOffset: bytes.readInt16LE(2),
-      spRegister: registers & 0xf,
-      bpRegister: registers >> 4,
+      spRegister: names[registers & 0xf] ?? 'undefined',
+      bpRegister: names[registers >> 4] ?? 'undefined',
       type: isEnd ? 'end' : (types[kind & ((1 << typeBits) - 1)] ?? 'unknown'),
     };
   };
+}
+
+/** Nearly all frames are reckoned from SP, which is 5 or 3; hardly any from DI, which is the other. */
+function registersOf(view: KernelView, kernel: Table | undefined): readonly OrcRegister[] {
+  if (kernel === undefined) return REGISTERS;
+  const bytes = view.walker.read(kernel.entries, Math.min(SAMPLED_ENTRIES, kernel.count) * ENTRY_BYTES);
+  let [old, renumbered] = [0, 0];
+  for (let at = 4; bytes !== undefined && at < bytes.length; at += ENTRY_BYTES) {
+    const register = bytes[at]! & 0xf;
+    if (register === REGISTERS.indexOf('sp')) old++;
+    else if (register === NEW_REGISTERS.indexOf('sp')) renumbered++;
+  }
+  return renumbered > old ? NEW_REGISTERS : REGISTERS;
 }
 
 function isFrom({ info }: KernelView, major: number, minor: number): boolean {

@@ -1,7 +1,7 @@
 /** From frame to frame up a stack, by the kernel's unwind tables. */
 
 import type { KernelView } from '../view/view.ts';
-import { type OrcEntry, OrcRegister, type OrcTables } from './orc.ts';
+import type { OrcEntry, OrcTables } from './orc.ts';
 import { frameByPrologue } from './prologue.ts';
 import {
   type InterruptFrame,
@@ -41,9 +41,9 @@ const MAX_FRAMES = 512;
 const FIRST_KERNEL_ADDRESS = 1n << 63n;
 /** A call to address 0 left its return address on top of the stack. */
 const CALLED_NULL: OrcEntry = {
-  spRegister: OrcRegister.SP,
+  spRegister: 'sp',
   spOffset: 8,
-  bpRegister: OrcRegister.UNDEFINED,
+  bpRegister: 'undefined',
   bpOffset: 0,
   type: 'call',
 };
@@ -110,7 +110,7 @@ function leave(view: KernelView, state: State, slot: bigint, bp: bigint): boolea
 
 /** What is left out of the tables has an entry that says nothing, of whatever type. */
 function isSilent({ type, spRegister }: OrcEntry): boolean {
-  return type === 'unknown' || (type !== 'end' && spRegister === OrcRegister.UNDEFINED);
+  return type === 'unknown' || (type !== 'end' && spRegister === 'undefined');
 }
 
 function interrupted(view: KernelView, state: State, entry: OrcEntry, sp: bigint): Step | undefined {
@@ -131,24 +131,26 @@ function interrupted(view: KernelView, state: State, entry: OrcEntry, sp: bigint
 function stackPointer(view: KernelView, entry: OrcEntry, { sp, bp, registers }: State): bigint | undefined {
   const offset = BigInt(entry.spOffset);
   switch (entry.spRegister) {
-    case OrcRegister.SP:
+    case 'sp':
       return wrapped(sp + offset);
-    case OrcRegister.BP:
+    case 'bp':
       return wrapped(bp + offset);
-    case OrcRegister.BP_INDIRECT:
+    case 'bp-indirect':
       return view.u64(wrapped(bp + offset));
-    case OrcRegister.SP_INDIRECT: {
+    case 'sp-indirect': {
       // Linux commit 87ccc826bf1c ("x86/unwind/orc: Change REG_SP_INDIRECT"), v5.12: the offset is added behind the look.
       const target = view.u64(sp);
       return target === undefined ? undefined : wrapped(target + offset);
     }
-    case OrcRegister.R10:
+    case 'r10':
       return plus(registers?.r10, offset);
-    case OrcRegister.R13:
+    case 'r13':
       return plus(registers?.r13, offset);
-    case OrcRegister.DI:
+    case 'di':
       return plus(registers?.rdi, offset);
-    case OrcRegister.DX:
+    case 'ax':
+      return plus(registers?.rax, offset);
+    case 'dx':
       return plus(registers?.rdx, offset);
     default:
       return undefined;
@@ -157,12 +159,7 @@ function stackPointer(view: KernelView, entry: OrcEntry, { sp, bp, registers }: 
 
 /** RBP of the caller. `callerSp`: its stack pointer. */
 function framePointer(view: KernelView, entry: OrcEntry, { bp }: State, callerSp: bigint): bigint {
-  const base =
-    entry.bpRegister === OrcRegister.PREV_SP
-      ? callerSp
-      : entry.bpRegister === OrcRegister.BP
-        ? bp
-        : undefined;
+  const base = entry.bpRegister === 'prev-sp' ? callerSp : entry.bpRegister === 'bp' ? bp : undefined;
   return (base === undefined ? undefined : view.u64(wrapped(base + BigInt(entry.bpOffset)))) ?? bp;
 }
 
