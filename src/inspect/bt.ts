@@ -21,7 +21,8 @@ export interface BtRequest extends InputRequest {
     | { readonly kind: 'crashed' }
     | { readonly kind: 'pid'; readonly pid: number }
     | { readonly kind: 'cpu'; readonly cpu: number }
-    | { readonly kind: 'every CPU' };
+    | { readonly kind: 'every CPU' }
+    | { readonly kind: 'every task' };
 }
 
 export interface FrameReport {
@@ -105,9 +106,10 @@ async function wantedTasks(
   look: () => Promise<void>,
 ): Promise<Task[]> {
   const all = `\`smelt ps ${path}\` lists them.`;
-  if (which.kind === 'pid') {
+  if (which.kind === 'pid' || which.kind === 'every task') {
     const list = await listTasks(view, look);
     if (list === undefined) throw noLayouts(path, 'tasks');
+    if (which.kind === 'every task') return [...list.tasks];
     // PID 0 stands for the idle task of each CPU.
     const found = list.tasks.filter(({ pid }) => pid === which.pid);
     if (found.length > 0) return found;

@@ -24,13 +24,14 @@ const look: Look<BtRequest, 'bt'> = {
 /** @throws SmeltError USAGE */
 function parse({ values, operands, request }: LookArgs): BtRequest {
   const [which] = operands;
-  const ways = [which, values.cpu, values.all].filter((way) => way !== undefined);
+  const ways = [which, values.cpu, values.all, values.tasks].filter((way) => way !== undefined);
   if (ways.length > 1) {
-    throw new SmeltError('USAGE', 'a PID, --cpu and --all ask for different stacks', {
+    throw new SmeltError('USAGE', 'a PID, --cpu, --all and --tasks ask for different stacks', {
       hint: 'Give one of them.',
     });
   }
   if (values.all) return { ...request, which: { kind: 'every CPU' } };
+  if (values.tasks) return { ...request, which: { kind: 'every task' } };
   if (values.cpu !== undefined) return { ...request, which: { kind: 'cpu', cpu: values.cpu } };
   if (which === undefined) return { ...request, which: { kind: 'crashed' } };
   const cpu = /^cpu(.*)$/i.exec(which);

@@ -13,6 +13,14 @@ export const LOOK_OPTIONS = [
     longDoc: 'The stack of the task that each CPU ran when the dump was made.',
   },
   {
+    key: 'tasks',
+    long: 'tasks',
+    category: 'look',
+    of: ['bt'],
+    doc: 'all tasks, one after the other',
+    longDoc: 'The stack of every task, those that slept too: as long as the machine had many.',
+  },
+  {
     key: 'cpu',
     long: 'cpu',
     valueName: 'N',

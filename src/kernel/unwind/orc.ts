@@ -16,12 +16,12 @@ export type OrcRegister =
   | 'bp-indirect'
   | 'sp-indirect';
 
-/** By their numbers, v4.14 on. */
+/** By their numbers, v4.14 on; `ax` came late and behind the others. */
 const REGISTERS: readonly OrcRegister[] = [
   ...(['undefined', 'prev-sp', 'dx', 'di', 'bp', 'sp'] as const),
-  ...(['r10', 'r13', 'bp-indirect', 'sp-indirect'] as const),
+  ...(['r10', 'r13', 'bp-indirect', 'sp-indirect', 'ax'] as const),
 ];
-/** Since v7.0 they have others. */
+/** Those of v7.3. */
 const NEW_REGISTERS: readonly OrcRegister[] = [
   ...(['undefined', 'ax', 'dx', 'sp', 'bp', 'di'] as const),
   ...(['r10', 'r13', 'prev-sp', 'sp-indirect', 'bp-indirect'] as const),
