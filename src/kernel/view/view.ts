@@ -4,6 +4,8 @@ import type { Arch } from '../../arch/arch.ts';
 import { CachedMemory } from '../../arch/memory.ts';
 import { type PageTables, PageTableWalker } from '../../arch/page-table.ts';
 import type { MemoryReader } from '../../read/dump-file.ts';
+import { findKallsyms } from '../find-kallsyms.ts';
+import type { ReadVirtual } from '../kallsyms.ts';
 import { listModules, type ModuleList } from '../modules/module-list.ts';
 import { ModuleSymbols } from '../modules/module-symbols.ts';
 import { kallsymsLocation, knownSymbols } from '../symbols.ts';
@@ -31,6 +33,7 @@ export class KernelView {
   readonly walker: PageTableWalker;
   readonly memory: CachedMemory;
   private table: SymbolTable | undefined | null = null;
+  private wereSearched = false;
   private known: Layouts | undefined | null = null;
   private moduleList: ModuleList | undefined | null = null;
   private symbolsOfModules: ModuleSymbols | undefined;
@@ -47,13 +50,13 @@ export class KernelView {
 
   /** Undefined where the kernel's symbol table cannot be had. Read when it is asked for. */
   get symbols(): SymbolTable | undefined {
-    if (this.table === null)
-      this.table = SymbolTable.read(
-        (vaddr, length) => this.walker.read(vaddr, length),
-        kallsymsLocation(this.info),
-        knownSymbols(this.info),
-      );
+    if (this.table === null) this.table = this.readSymbols();
     return this.table;
+  }
+
+  /** Whether VMCOREINFO did not say where they are, so that they were searched for. */
+  get symbolsWereSearched(): boolean {
+    return this.symbols !== undefined && this.wereSearched;
   }
 
   /** Undefined where there is no BTF in the dump. Read when it is asked for. */
@@ -145,6 +148,15 @@ export class KernelView {
     const sizeBytes = this.sizeOf(name);
     const bytes = sizeBytes === undefined ? undefined : this.walker.read(vaddr, sizeBytes);
     return bytes === undefined ? undefined : new StructView(this, name, vaddr, bytes);
+  }
+
+  private readSymbols(): SymbolTable | undefined {
+    const read: ReadVirtual = (vaddr, length) => this.walker.read(vaddr, length);
+    const told = kallsymsLocation(this.info);
+    this.wereSearched = told.kallsyms_names === undefined;
+    const image = this.wereSearched ? this.arch.mappedImage(this.info, this.walker) : undefined;
+    const location = image === undefined ? told : findKallsyms(read, image);
+    return location && SymbolTable.read(read, location, knownSymbols(this.info));
   }
 
   private readBtf(): Btf | undefined {
