@@ -19,6 +19,8 @@ export type ErrorCode =
   | 'UNDECIDABLE' // --strict: the memory map cannot be read
   | 'NO_SYMBOLS' // the kernel's symbol table is not in the input, or cannot be found
   | 'NO_SYMBOL' // it has none of the name, or more than one
+  | 'NO_LAYOUTS' // nothing says where members of the kernel's structures are
+  | 'NO_TASK' // there is no task, or CPU, of the number
   | 'NO_LOG' // the kernel log cannot be found, or nothing of it can be read
   | 'CIPHERTEXT' // the memory in the input was not read through the right mapping, or is not in it
   | 'TARGET' // the target may not be written (exists, is a link, is no regular file)

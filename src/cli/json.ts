@@ -2,6 +2,9 @@
 
 import type { BenchReport } from '../bench/report.ts';
 import type { SmeltError } from '../errors.ts';
+import type { BtReport } from '../inspect/bt.ts';
+import type { ModsReport } from '../inspect/mods.ts';
+import type { PsReport } from '../inspect/ps.ts';
 import type { ReadReport } from '../inspect/read.ts';
 import type { SymbolsReport } from '../inspect/symbols.ts';
 import type { VtopReport } from '../inspect/vtop.ts';
@@ -51,6 +54,9 @@ export interface Reports {
   readonly sme: SmeReport | LiveReport;
   readonly luks: LuksReport;
   readonly bench: BenchReport;
+  readonly ps: PsReport;
+  readonly bt: BtReport;
+  readonly mods: ModsReport;
   readonly read: ReadReport;
   readonly vtop: VtopReport;
   readonly symbols: SymbolsReport;
