@@ -2,6 +2,8 @@
 
 import type { BenchReport } from '../bench/report.ts';
 import type { SmeltError } from '../errors.ts';
+import type { ShowLogReport } from '../inspect/dmesg.ts';
+import type { InfoReport } from '../inspect/info/report.ts';
 import type { ReadReport } from '../inspect/read.ts';
 import type { SymbolsReport } from '../inspect/symbols.ts';
 import type { VtopReport } from '../inspect/vtop.ts';
@@ -34,8 +36,9 @@ export interface JsonReport<C extends keyof Reports = 'dump'> {
 /** The report of each command. */
 export interface Reports {
   readonly dump: DumpReport;
-  /** Of `smelt --dump-dmesg`. */
-  readonly dmesg: DmesgReport;
+  readonly info: InfoReport;
+  /** Of `smelt --dump-dmesg`, and with the records themselves of `smelt dmesg`. */
+  readonly dmesg: DmesgReport | ShowLogReport;
   /** Of `smelt -g`. */
   readonly vmcoreinfo: VmcoreinfoReport;
   /** Of `smelt --mem-usage`. */

@@ -1,5 +1,7 @@
 /** All that looks into a dump: what the command line loads when there is something to look at. */
 
+export { dmesg } from './dmesg.ts';
+export { info } from './info/info.ts';
 export { read } from './read.ts';
 export { symbols } from './symbols.ts';
 export { vtop } from './vtop.ts';
