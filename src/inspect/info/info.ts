@@ -6,15 +6,23 @@ import { readClocks } from '../../kernel/timekeeper.ts';
 import { placeOf } from '../../kernel/view/place.ts';
 import type { DumpFile } from '../../read/dump-file.ts';
 import { parseNotes } from '../../read/notes.ts';
-import { closeDump, openDump } from '../../read/open.ts';
+import { closeDump } from '../../read/open.ts';
 import { cpuRegisters } from '../../read/prstatus.ts';
-import { openBroken } from '../../salvage/open.ts';
+import { openingBroken } from '../../salvage/open.ts';
 import { findTechnology } from '../../sme/census/technology.ts';
 import { maskBit } from '../../sme/mask-bits.ts';
 import { describeByNotes } from '../../workers/describe.ts';
-import { type Described, describing, inputReport, inputsOf } from '../../workers/input.ts';
+import {
+  type Described,
+  describing,
+  inputReport,
+  inputsOf,
+  openInput,
+  stopIfAborted,
+} from '../../workers/input.ts';
 import type { DumpObserver, InputRequest } from '../../workers/report.ts';
 import { peakRssBytes } from '../../workers/resources.ts';
+import { takeSteps } from '../../workers/steps.ts';
 import { type Looking, viewOf } from '../looking.ts';
 import { fileReport, memoryReport } from './file.ts';
 import { askKernel, type KernelTold } from './kernel.ts';
@@ -29,7 +37,7 @@ export async function info(
   signal: AbortSignal,
 ): Promise<InfoReport> {
   const began = performance.now();
-  const { file, damage } = openWhatIsThere(request);
+  const { file, damage } = await openWhatIsThere(request, signal);
   try {
     return await describing(
       file,
@@ -54,15 +62,18 @@ export async function info(
 }
 
 /** A dump that is cut short or damaged is opened as salvage does it. */
-function openWhatIsThere(request: InputRequest): { file: DumpFile; damage: readonly string[] } {
-  const paths = inputsOf(request);
+async function openWhatIsThere(
+  request: InputRequest,
+  signal: AbortSignal,
+): Promise<{ file: DumpFile; damage: readonly string[] }> {
   try {
-    return { file: openDump(...paths), damage: [] };
+    return { file: await openInput(request, signal), damage: [] };
   } catch (thrown) {
     const error = asSmeltError(thrown);
     if (!['TRUNCATED', 'CORRUPT', 'PARTS'].includes(error.code)) throw error;
     try {
-      const { file, damage } = openBroken(...paths);
+      const broken = openingBroken(...inputsOf(request));
+      const { file, damage } = await takeSteps(broken, () => stopIfAborted(signal));
       return { file, damage: [error.message, ...damage.filter((sentence) => sentence !== error.message)] };
     } catch {
       throw error;
