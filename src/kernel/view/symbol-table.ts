@@ -157,9 +157,11 @@ export class SymbolTable {
     while (first > 0 && vaddrs[first - 1] === start) first--;
     let best = first;
     for (let i = first; i < low; i++) {
-      if (!/^[A-Z]/.test(this.text(i))) continue;
+      const text = this.text(i);
+      if (!/^[A-Z]/.test(text)) continue;
+      // Of the two names of a system call the one of 64-bit programs.
       best = i;
-      break;
+      if (!text.includes('__ia32_')) break;
     }
     const sizeBytes = low < count ? Number(vaddrs[low]! - start) : undefined;
     return { name: this.symbol(best).name, vaddr: start, offset: Number(vaddr - start), sizeBytes };
