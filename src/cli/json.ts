@@ -3,6 +3,8 @@
 import type { BenchReport } from '../bench/report.ts';
 import type { SmeltError } from '../errors.ts';
 import type { BtReport } from '../inspect/bt.ts';
+import type { ShowLogReport } from '../inspect/dmesg.ts';
+import type { InfoReport } from '../inspect/info/report.ts';
 import type { ModsReport } from '../inspect/mods.ts';
 import type { PsReport } from '../inspect/ps.ts';
 import type { ReadReport } from '../inspect/read.ts';
@@ -37,8 +39,10 @@ export interface JsonReport<C extends keyof Reports = 'dump'> {
 /** The report of each command. */
 export interface Reports {
   readonly dump: DumpReport;
-  /** Of `smelt --dump-dmesg`. */
-  readonly dmesg: DmesgReport;
+  readonly convert: DumpReport;
+  readonly info: InfoReport;
+  /** Of `smelt --dump-dmesg`, and with the records themselves of `smelt dmesg`. */
+  readonly dmesg: DmesgReport | ShowLogReport;
   /** Of `smelt -g`. */
   readonly vmcoreinfo: VmcoreinfoReport;
   /** Of `smelt --mem-usage`. */

@@ -6,6 +6,45 @@ const EXIT_CODES = ['Exit codes: 0 it was shown; 1 not, or interrupted.'];
 
 export const LOOK_COMMANDS: readonly Command[] = [
   {
+    name: 'info',
+    doc: 'what a dump is: what crashed, when, why',
+    common: true,
+    operands: ['VMCORE'],
+    help: {
+      usage: 'smelt info [OPTIONS] VMCORE',
+      about: [
+        'Says what VMCORE (of a split one all its PARTs) is of: what crashed, when and why,',
+        'kernel, machine and CPUs, the memory, what is in the file and what is missing, and',
+        'the last lines of the kernel log.',
+      ],
+      examples: [
+        ['smelt info vmcore', 'on one screen'],
+        ['smelt info --json vmcore | jq .report.crash', 'all of it, for programs'],
+      ],
+      end: EXIT_CODES,
+    },
+    run: async (tokens, display, host) => (await import('./info.ts')).runInfo(tokens, display, host),
+  },
+  {
+    name: 'dmesg',
+    doc: 'the kernel log, or parts of it',
+    operands: ['VMCORE'],
+    help: {
+      usage: 'smelt dmesg [OPTIONS] VMCORE',
+      about: [
+        'Shows the log of the kernel in VMCORE: time, who logged it (T a thread, C a CPU)',
+        'and message; in a pipe what --dump-dmesg writes, with colours on a terminal.',
+      ],
+      examples: [
+        ['smelt dmesg vmcore', 'all of it'],
+        ['smelt dmesg vmcore --level warn+ --since -30', 'how it ended'],
+        ['smelt dmesg vmcore --follow-panic', 'the report of the crash'],
+      ],
+      end: ['Exit codes: 0 it was shown; 1 not, or there is no such message.'],
+    },
+    run: async (tokens, display, host) => (await import('./dmesg.ts')).runDmesg(tokens, display, host),
+  },
+  {
     name: 'ps',
     doc: 'the tasks: PID, state, memory, what ran',
     operands: ['VMCORE'],
