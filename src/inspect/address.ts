@@ -71,3 +71,10 @@ function vaddrOf(
   }
   return BigInt.asUintN(64, vaddr + BigInt(offset));
 }
+
+/** What is to be said of symbols that VMCOREINFO does not lead to. */
+export function searchedNote({ symbolsFrom }: KernelView): string[] {
+  return symbolsFrom === 'search'
+    ? ['VMCOREINFO does not say where the kernel has its symbols: they were found by their shape']
+    : [];
+}

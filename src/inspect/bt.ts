@@ -13,7 +13,7 @@ import { parseNotes } from '../read/notes.ts';
 import { inputReport, stopIfAborted } from '../workers/input.ts';
 import type { DumpObserver, InputReport, InputRequest, RunReport } from '../workers/report.ts';
 import { peakRssBytes } from '../workers/resources.ts';
-import { noLayouts, noSymbols, noTables } from './address.ts';
+import { noLayouts, noSymbols, noTables, searchedNote } from './address.ts';
 import { withKernel } from './looking.ts';
 
 export interface BtRequest extends InputRequest {
@@ -89,9 +89,10 @@ export function bt(request: BtRequest, observer: DumpObserver, signal: AbortSign
       stacks,
       totalMs: performance.now() - began,
       peakRssBytes: peakRssBytes(),
-      warnings: tables.isThere
-        ? []
-        : ["the kernel's unwind tables are not in the dump: all frames are guessed"],
+      warnings: [
+        ...searchedNote(view),
+        ...(tables.isThere ? [] : ["the kernel's unwind tables are not in the dump: all frames are guessed"]),
+      ],
     };
   });
 }

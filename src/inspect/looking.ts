@@ -1,8 +1,9 @@
 /** What every look into a dump begins with: the file open, the machine described, its kernel to be asked. */
 
+import { setImmediate as breathe } from 'node:timers/promises';
 import { architectureOf } from '../kernel/machine.ts';
-import { KernelView } from '../kernel/view/view.ts';
-import { type Described, withDescription } from '../workers/input.ts';
+import { type KernelAids, KernelView } from '../kernel/view/view.ts';
+import { type Described, stopIfAborted, withDescription } from '../workers/input.ts';
 import type { DumpObserver, InputRequest } from '../workers/report.ts';
 
 export interface Looking extends Described {
@@ -17,17 +18,29 @@ export function withKernel<T>(
   signal: AbortSignal,
   work: (looking: Looking) => Promise<T>,
 ): Promise<T> {
-  return withDescription(request, observer, signal, (described) =>
-    work({ ...described, view: viewOf(described) }),
-  );
+  return withDescription(request, observer, signal, async (described) => {
+    const view = viewOf(described);
+    const { vmlinuxFile } = request;
+    const lacks = view !== undefined && (view.symbols === undefined || view.layouts === undefined);
+    if (!lacks || vmlinuxFile === undefined) return work({ ...described, view });
+    const { aidsOf } = await import('../kernel/vmlinux/aids.ts');
+    const aids = await aidsOf(vmlinuxFile, view.info, view.arch, async () => {
+      await breathe();
+      stopIfAborted(signal);
+    });
+    try {
+      return await work({ ...described, view: viewOf(described, aids) });
+    } finally {
+      aids.close();
+    }
+  });
 }
 
-export function viewOf({
-  file,
-  reader,
-  description: { info, encryptionMask },
-}: Described): KernelView | undefined {
+export function viewOf(
+  { file, reader, description: { info, encryptionMask } }: Described,
+  aids: KernelAids = {},
+): KernelView | undefined {
   const arch = architectureOf(file);
   const tables = info && arch.findPageTables(info, encryptionMask);
-  return tables === undefined ? undefined : new KernelView(reader, { arch, info: info!, tables });
+  return tables === undefined ? undefined : new KernelView(reader, { arch, info: info!, tables }, aids);
 }

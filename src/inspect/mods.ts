@@ -4,7 +4,7 @@ import type { Module } from '../kernel/modules/module-list.ts';
 import { inputReport } from '../workers/input.ts';
 import type { DumpObserver, InputReport, InputRequest, RunReport } from '../workers/report.ts';
 import { peakRssBytes } from '../workers/resources.ts';
-import { noLayouts, noSymbols, noTables } from './address.ts';
+import { noLayouts, noSymbols, noTables, searchedNote } from './address.ts';
 import { withKernel } from './looking.ts';
 
 export interface ModsReport extends RunReport {
@@ -30,7 +30,7 @@ export function mods(
       modules: list.modules,
       totalMs: performance.now() - began,
       peakRssBytes: peakRssBytes(),
-      warnings: list.gaps,
+      warnings: [...searchedNote(view), ...list.gaps],
     };
   });
 }

@@ -6,7 +6,7 @@ import { listTasks, type Task } from '../kernel/tasks/task-list.ts';
 import { inputReport, stopIfAborted } from '../workers/input.ts';
 import type { DumpObserver, InputReport, InputRequest, RunReport } from '../workers/report.ts';
 import { peakRssBytes } from '../workers/resources.ts';
-import { noLayouts, noSymbols, noTables } from './address.ts';
+import { noLayouts, noSymbols, noTables, searchedNote } from './address.ts';
 import { withKernel } from './looking.ts';
 
 export interface PsReport extends RunReport {
@@ -38,7 +38,7 @@ export function ps(request: InputRequest, observer: DumpObserver, signal: AbortS
       tasks: list.tasks,
       totalMs: performance.now() - began,
       peakRssBytes: peakRssBytes(),
-      warnings: list.gaps,
+      warnings: [...searchedNote(view), ...list.gaps],
     };
   });
 }

@@ -25,6 +25,13 @@ export interface Kernel {
   readonly tables: PageTables;
 }
 
+export type SymbolsFrom = 'VMCOREINFO' | 'search' | 'vmlinux';
+
+export interface KernelAids {
+  readonly symbols?: SymbolTable | undefined;
+  readonly layouts?: Layouts | undefined;
+}
+
 /** Reads give undefined where the memory is not mapped or not in the dump. Never throws for what it reads. */
 export class KernelView {
   readonly arch: Arch;
@@ -33,35 +40,37 @@ export class KernelView {
   readonly walker: PageTableWalker;
   readonly memory: CachedMemory;
   private table: SymbolTable | undefined | null = null;
+  private readonly aids: KernelAids;
   private wereSearched = false;
   private known: Layouts | undefined | null = null;
   private moduleList: ModuleList | undefined | null = null;
   private symbolsOfModules: ModuleSymbols | undefined;
 
-  /** `layouts`: from elsewhere (a vmlinux), asked before the kernel's own. */
-  constructor(reader: MemoryReader, { arch, info, tables }: Kernel, layouts?: Layouts) {
+  /** `aids`: from elsewhere (a vmlinux), where the kernel's own are missing. */
+  constructor(reader: MemoryReader, { arch, info, tables }: Kernel, aids: KernelAids = {}) {
     this.arch = arch;
     this.info = info;
     this.tables = tables;
     this.memory = new CachedMemory(reader, CACHED_PAGES);
     this.walker = new PageTableWalker(this.memory, arch.tableFormat, tables);
-    this.known = layouts ?? null;
+    this.aids = aids;
   }
 
   /** Undefined where the kernel's symbol table cannot be had. Read when it is asked for. */
   get symbols(): SymbolTable | undefined {
-    if (this.table === null) this.table = this.readSymbols();
+    if (this.table === null) this.table = this.readSymbols() ?? this.aids.symbols;
     return this.table;
   }
 
-  /** Whether VMCOREINFO did not say where they are, so that they were searched for. */
-  get symbolsWereSearched(): boolean {
-    return this.symbols !== undefined && this.wereSearched;
+  /** VMCOREINFO said where they are, or they were searched for, or they are a vmlinux's; undefined: there are none. */
+  get symbolsFrom(): SymbolsFrom | undefined {
+    if (this.symbols === undefined) return undefined;
+    return this.symbols === this.aids.symbols ? 'vmlinux' : this.wereSearched ? 'search' : 'VMCOREINFO';
   }
 
   /** Undefined where there is no BTF in the dump. Read when it is asked for. */
   get layouts(): Layouts | undefined {
-    if (this.known === null) this.known = this.readBtf();
+    if (this.known === null) this.known = this.readBtf() ?? this.aids.layouts;
     return this.known;
   }
 

@@ -40,7 +40,7 @@ export class Vmlinux {
   readonly path: string;
   readonly types: Types;
   readonly release: string;
-  private readonly elf: ElfSections;
+  readonly elf: ElfSections;
   private readonly units: DebugUnits;
 
   private constructor(elf: ElfSections, units: DebugUnits, release: string) {
