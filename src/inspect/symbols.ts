@@ -11,6 +11,7 @@ import { withKernel } from './looking.ts';
 export interface SymbolsRequest extends InputRequest {
   readonly what:
     | { readonly kind: 'all' }
+    | { readonly kind: 'name'; readonly name: string }
     | { readonly kind: 'pattern'; readonly pattern: string }
     | { readonly kind: 'address'; readonly vaddr: bigint };
 }
@@ -44,8 +45,8 @@ export function symbols(
     const table = view.symbols;
     if (table === undefined) throw noSymbols(file.path);
     const { what } = request;
-    const found: SymbolReport[] = [];
-    if (what.kind !== 'address') {
+    const found: SymbolReport[] = what.kind === 'name' ? table.named(what.name) : [];
+    if (what.kind === 'all' || what.kind === 'pattern') {
       const fits = what.kind === 'all' ? () => true : matcher(what.pattern);
       for (let i = 0; i < table.count; i++) {
         const symbol = table.symbol(i);

@@ -29,41 +29,63 @@ export function* dropSuspects(
   pageSize: number,
   placed: PlacedTable,
 ): Generator<void, number> {
-  let lowest = Infinity;
-  let highest = 0;
-  let raw = 0;
-  for (const { place, size, flags } of placedPages(part, placed)) {
-    lowest = Math.min(lowest, place);
-    highest = Math.max(highest, place + size);
-    if (flags === 0) raw++;
-  }
-  yield;
-  if (raw === 0) return 0;
-  const chunkBytes = BLOCKS * pageSize;
-  const chunkOf = (place: number) => Math.floor((place - lowest) / chunkBytes);
-  const chunks = new Set<number>();
-  for (const { place, flags } of placedPages(part, placed))
-    if (flags === 0 && chunks.size < MOST_WALKS) chunks.add(chunkOf(place));
-  yield;
   let dropped = 0;
-  for (const chunk of chunks) {
-    const begin = lowest + chunk * chunkBytes;
-    const blocks = Math.min(BLOCKS, Math.ceil((highest - begin) / pageSize));
-    const edges = new Edges(begin, blocks, pageSize);
-    for (const { place, size } of placedPages(part, placed)) {
-      edges.add(place);
-      edges.add(place + size);
-    }
-    yield;
-    for (const { index, place, flags } of placedPages(part, placed)) {
-      if (flags !== 0 || chunkOf(place) !== chunk || !edges.isInside(place)) continue;
+  yield* findSuspects(
+    part,
+    pageSize,
+    () => placedPages(part, placed),
+    ({ index }) => {
       const at = placed.descOffset + (part.firstDescriptor + index) * PageDescriptor.size;
       writeFully(placed.path, placed.fd, Buffer.alloc(PageDescriptor.size), at);
       dropped++;
-    }
-    yield;
-  }
+    },
+  );
   return dropped;
+}
+
+/** Tells `suspect` each of them; returns whether all were looked at. `pages` gives all pages again and again. Yields now and then. */
+export function* findSuspects(
+  { descOffset, fileBytes }: Pick<KdumpPart, 'descOffset' | 'fileBytes'>,
+  pageSize: number,
+  pages: () => Iterable<PlacedPage>,
+  suspect: (page: PlacedPage) => void,
+): Generator<void, boolean> {
+  const chunkBytes = BLOCKS * pageSize;
+  const chunkOf = (place: number) => Math.floor((place - descOffset) / chunkBytes);
+  const chunks = new Set<number>();
+  let all = true;
+  for (const page of unhurried(pages())) {
+    if (page === undefined) yield;
+    else if (page.flags !== 0 || chunks.has(chunkOf(page.place))) continue;
+    else if (chunks.size < MOST_WALKS) chunks.add(chunkOf(page.place));
+    else all = false;
+  }
+  for (const chunk of chunks) {
+    const begin = descOffset + chunk * chunkBytes;
+    const blocks = Math.min(BLOCKS, Math.ceil((fileBytes - begin) / pageSize));
+    const edges = new Edges(begin, blocks, pageSize);
+    for (const page of unhurried(pages())) {
+      if (page === undefined) yield;
+      else {
+        edges.add(page.place);
+        edges.add(page.place + page.size);
+      }
+    }
+    for (const page of unhurried(pages())) {
+      if (page === undefined) yield;
+      else if (page.flags === 0 && chunkOf(page.place) === chunk && edges.isInside(page.place)) suspect(page);
+    }
+  }
+  return all;
+}
+
+/** Pages, and undefined now and then, for others to have their turn. */
+function* unhurried(pages: Iterable<PlacedPage>): Generator<PlacedPage | undefined> {
+  let n = 0;
+  for (const page of pages) {
+    if (++n % AT_ONCE === 0) yield undefined;
+    yield page;
+  }
 }
 
 /** The first and the last edge of pages in each block of data, a page long. */
@@ -97,23 +119,23 @@ class Edges {
   }
 }
 
-interface PlacedPage {
+/** What a descriptor says: number `index` of its part. */
+export interface PlacedPage {
   index: number;
   place: number;
   size: number;
   flags: number;
 }
 
-/** What the source says of each page that the output has; the same object again and again. */
-function* placedPages(part: KdumpPart, { path, fd, descOffset }: PlacedTable): Generator<PlacedPage> {
+/** What the source says of each page that the output has, or of each that it has itself; the same object again and again. */
+export function* placedPages(part: KdumpPart, output?: PlacedTable): Generator<PlacedPage> {
   const { offset, size, flags } = PageDescriptor.offset;
   const page: PlacedPage = { index: 0, place: 0, size: 0, flags: 0 };
   for (let done = 0; done < part.pages; done += AT_ONCE) {
     const count = Math.min(AT_ONCE, part.pages - done);
     const length = count * PageDescriptor.size;
     const theirs = readOrZeros(part, part.descOffset + done * PageDescriptor.size, length);
-    const at = descOffset + (part.firstDescriptor + done) * PageDescriptor.size;
-    const ours = readPart(path, fd, 'page descriptors', at, length);
+    const ours = output === undefined ? theirs : outputPart(output, part.firstDescriptor + done, length);
     for (let i = 0; i < length; i += PageDescriptor.size) {
       if (ours.readUInt32LE(i + offset) === 0 && ours.readUInt32LE(i + offset + 4) === 0) continue;
       page.index = done + i / PageDescriptor.size;
@@ -123,6 +145,10 @@ function* placedPages(part: KdumpPart, { path, fd, descOffset }: PlacedTable): G
       if (page.place > 0) yield page;
     }
   }
+}
+
+function outputPart({ path, fd, descOffset }: PlacedTable, first: number, length: number): Buffer {
+  return readPart(path, fd, 'page descriptors', descOffset + first * PageDescriptor.size, length);
 }
 
 function readOrZeros(part: KdumpPart, byteOffset: number, length: number): Buffer {
