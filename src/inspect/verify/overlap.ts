@@ -3,8 +3,7 @@
 import type { KdumpDumpFile, KdumpPart } from '../../read/dump-file.ts';
 import { comma } from '../../read/file.ts';
 import { pfnOfDescriptor } from '../../read/kdump-file.ts';
-import { PageDescriptor } from '../../read/kdump-layout.ts';
-import { findSuspects, type PlacedPage, placedPages } from '../../salvage/overlap.ts';
+import { findSuspects } from '../../salvage/overlap.ts';
 import { FirstRuns, MOST_RUNS } from '../../workers/first-runs.ts';
 import { type Finding, finding } from './finding.ts';
 
@@ -16,26 +15,17 @@ export function* checkOverlaps(
   let pages = 0;
   let byteOffset: number | undefined;
   let lowest: number[] = [];
-  const suspect = ({ index, place }: PlacedPage) => {
+  const suspect = (index: number, place: number) => {
     pages++;
     if (lowest.length === 0 || index < lowest[0]!) byteOffset = place;
     lowest.push(index);
     if (lowest.length > 64 * MOST_RUNS) lowest = lowest.sort((a, b) => a - b).slice(0, MOST_RUNS);
   };
-  const all = yield* findSuspects(part, file.pageSize, () => plausible(file, part), suspect);
+  const all = yield* findSuspects(part, file.pageSize, undefined, suspect);
   if (pages === 0) return { findings: [], all };
   const runs = new FirstRuns();
   for (const index of lowest.sort((a, b) => a - b).slice(0, MOST_RUNS))
     runs.add(pfnOfDescriptor(file, part.firstDescriptor + index));
   const what = `${comma(pages)} page${pages === 1 ? ' is' : 's are'} stored as it is, and some of the bytes are another page's too`;
   return { findings: [finding('overlapping', what, { pages, runs: runs.runs, byteOffset })], all };
-}
-
-/** Those that lead somewhere: what others say is told anyway. */
-function* plausible(file: KdumpDumpFile, part: KdumpPart): Generator<PlacedPage> {
-  const first = part.descOffset + part.pages * PageDescriptor.size;
-  for (const page of placedPages(part)) {
-    const { place, size } = page;
-    if (place >= first && size > 0 && size <= file.pageSize && place + size <= part.fileBytes) yield page;
-  }
 }
