@@ -2,6 +2,8 @@
 
 import type { BenchReport } from '../bench/report.ts';
 import type { SmeltError } from '../errors.ts';
+import type { MapReport } from '../inspect/map.ts';
+import type { PagesReport } from '../inspect/pages.ts';
 import type { ReadReport } from '../inspect/read.ts';
 import type { SymbolsReport } from '../inspect/symbols.ts';
 import type { VtopReport } from '../inspect/vtop.ts';
@@ -50,6 +52,8 @@ export interface Reports {
   readonly sme: SmeReport | LiveReport;
   readonly luks: LuksReport;
   readonly bench: BenchReport;
+  readonly pages: PagesReport;
+  readonly map: MapReport;
   readonly read: ReadReport;
   readonly vtop: VtopReport;
   readonly symbols: SymbolsReport;

@@ -177,7 +177,7 @@ export function refuseSameOutputs(outputs: readonly string[]): void {
       if (other === undefined) continue;
       throw new SmeltError(
         'TARGET',
-        `${output}: would be written over by ${other}, another part of the dump`,
+        `${output}: would be written over by ${other}, another output`,
         {
           hint: 'Give each part a name of its own.',
         },

@@ -146,10 +146,10 @@ export interface SmeRequest extends InputRequest {
 
 /**
  * `search` is for VMCOREINFO, in a dump without the note; most dumps do without. `census` counts page tables instead of the
- * pages that they map; `zeros` looks for pages of zeros before any is written, `copy` writes pages as they are in memory, and
- * `gather` as they are stored.
+ * pages that they map; `zeros` looks for pages of zeros before any is written, `copy` writes pages as they are in memory, `gather` as
+ * they are stored, and `frames` says of each page frame what it is.
  */
-export type Phase = 'search' | 'census' | 'classify' | 'zeros' | 'compress' | 'copy' | 'gather';
+export type Phase = 'search' | 'census' | 'classify' | 'zeros' | 'compress' | 'copy' | 'gather' | 'frames';
 
 /** Told at the start of the work and then again and again; the numbers of a phase only grow. */
 export interface Progress {

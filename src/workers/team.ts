@@ -4,6 +4,7 @@ import { SmeltError, systemReason } from '../errors.ts';
 import type { CensusPart, CensusPlan } from '../sme/census/plan.ts';
 import type { ClassifyResult } from './classify-phase.ts';
 import type { CompressResult } from './compress-phase.ts';
+import type { FramesResult, FramesTask } from './frames-phase.ts';
 import type { Helpers } from './helpers.ts';
 import { doneOf, type Job, resetPhase } from './job.ts';
 import type { PhaseReport, Progress } from './report.ts';
@@ -21,6 +22,7 @@ export interface Team {
   /** For outputs where the pages of zeros have to be known first. */
   dropZeroPages(keptPages: number): Promise<ZeroResult[]>;
   finish(task: LastTask, keptPages: number): Promise<CompressResult[]>;
+  frames(task: FramesTask, totalPages: number): Promise<FramesResult[]>;
   /** This thread's own part in it. */
   readonly thread: Thread;
   readonly phases: readonly PhaseReport[];
@@ -89,6 +91,7 @@ export async function assembleTeam(
     classify: (totalPages) => runAgain({ phase: 'classify' }, totalPages) as Promise<ClassifyResult[]>,
     dropZeroPages: (keptPages) => run({ phase: 'zeros' }, keptPages) as Promise<ZeroResult[]>,
     finish: (task, keptPages) => run(task, keptPages) as Promise<CompressResult[]>,
+    frames: (task, totalPages) => runAgain(task, totalPages) as Promise<FramesResult[]>,
     thread,
     phases,
     get threads() {

@@ -6,6 +6,7 @@ import { walkTables } from './census-phase.ts';
 import { type ClassifyResult, classifyWindows } from './classify-phase.ts';
 import { type CompressResult, compressWindows, type Gathering } from './compress-phase.ts';
 import { type CopyTask, copyWindows } from './copy-phase.ts';
+import { type FramesResult, type FramesTask, sortFrames } from './frames-phase.ts';
 import { type Job, type Part, SEAT } from './job.ts';
 import { drain } from './steps.ts';
 import { Thread } from './thread.ts';
@@ -17,7 +18,8 @@ export type Task =
   | { readonly phase: 'zeros' }
   | { readonly phase: 'compress'; readonly parts: readonly Part[] }
   | ({ readonly phase: 'gather'; readonly parts: readonly Part[] } & Gathering)
-  | CopyTask;
+  | CopyTask
+  | FramesTask;
 
 /** What is left to do when it is settled which pages are kept. */
 export type LastTask = Extract<Task, { phase: 'compress' | 'copy' | 'gather' }>;
@@ -31,7 +33,7 @@ export interface Order {
 }
 
 /** What comes of a task, by its phase. */
-export type Result = CensusPart | ClassifyResult | ZeroResult | CompressResult;
+export type Result = CensusPart | ClassifyResult | ZeroResult | CompressResult | FramesResult;
 
 let thread: Promise<Thread> | undefined;
 
@@ -75,5 +77,7 @@ export async function phaseSteps(
       return compressWindows(thread, await thread.openCodec(), task, seat);
     case 'copy':
       return copyWindows(thread, task, seat);
+    case 'frames':
+      return sortFrames(thread, task, seat);
   }
 }
