@@ -6,7 +6,9 @@ import type { BtReport } from '../inspect/bt.ts';
 import type { DiffReport } from '../inspect/diff.ts';
 import type { ShowLogReport } from '../inspect/dmesg.ts';
 import type { InfoReport } from '../inspect/info/report.ts';
+import type { MapReport } from '../inspect/map.ts';
 import type { ModsReport } from '../inspect/mods.ts';
+import type { PagesReport } from '../inspect/pages.ts';
 import type { PsReport } from '../inspect/ps.ts';
 import type { ReadReport } from '../inspect/read.ts';
 import type { SymbolsReport } from '../inspect/symbols.ts';
@@ -62,6 +64,8 @@ export interface Reports {
   readonly ps: PsReport;
   readonly bt: BtReport;
   readonly mods: ModsReport;
+  readonly pages: PagesReport;
+  readonly map: MapReport;
   readonly read: ReadReport;
   readonly vtop: VtopReport;
   readonly symbols: SymbolsReport;

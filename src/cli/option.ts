@@ -7,6 +7,8 @@ export const LOOK_NAMES = [
   'ps',
   'bt',
   'mods',
+  'pages',
+  'map',
   'read',
   'vtop',
   'symbols',

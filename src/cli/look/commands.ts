@@ -99,6 +99,45 @@ export const LOOK_COMMANDS: readonly Command[] = [
     run: async (tokens, display, host) => (await import('./mods.ts')).runMods(tokens, display, host),
   },
   {
+    name: 'pages',
+    doc: 'what fills the memory',
+    operands: ['VMCORE'],
+    help: {
+      usage: 'smelt pages [OPTIONS] VMCORE',
+      about: [
+        'Counts the page frames of a dump by what they are, by NUMA node and zone, and by',
+        'the size of free blocks; with --top also by slab cache and cached file. What the',
+        'dump no longer has is counted as well, where its struct page is there.',
+      ],
+      examples: [
+        ['smelt pages vmcore', 'what fills the memory'],
+        ['smelt pages --quick --top 10 vmcore', 'at once, and who has most of it'],
+      ],
+      end: EXIT_CODES,
+    },
+    run: async (tokens, display, host) => (await import('./pages.ts')).runPages(tokens, display, host),
+  },
+  {
+    name: 'map',
+    doc: 'a picture of the memory',
+    operands: ['VMCORE'],
+    help: {
+      usage: 'smelt map [OPTIONS] VMCORE [-o map.html]',
+      about: [
+        'Draws memory in physical order, a colour a class: as a page to look around in, as',
+        'a picture, or in the terminal (letters where there are no colours). Shared and',
+        'encrypted memory is hatched, and what the dump does not have is pale.',
+      ],
+      examples: [
+        ['smelt map vmcore', 'in the terminal'],
+        ['smelt map vmcore -o map.html', 'down to the single page frame'],
+        ['smelt map --quick vmcore --svg map.svg --png map.png', 'for a report'],
+      ],
+      end: EXIT_CODES,
+    },
+    run: async (tokens, display, host) => (await import('./map.ts')).runMap(tokens, display, host),
+  },
+  {
     name: 'read',
     doc: 'bytes of the memory, by address or symbol',
     operands: ['VMCORE', 'ADDR', '[LEN]'],

@@ -97,11 +97,7 @@ export async function runLook<Request extends InputRequest, Name extends keyof R
   });
   try {
     const looks = await host.loadLooks();
-    const screen: Screen = {
-      width: widthOf(host.stdout),
-      isTerminal: host.stdout.isTTY,
-      coloured: hasColours(host.stdout, host.env),
-    };
+    const screen: Screen = screenOf(host);
     const pass = display.json ? async () => {} : host.stdout.pass.bind(host.stdout);
     const passed: typeof pass = async (data) => {
       progress.end();
@@ -128,4 +124,8 @@ export async function runLook<Request extends InputRequest, Name extends keyof R
 
 function isClosedPipe({ code, cause }: SmeltError): boolean {
   return code === 'WRITE' && errnoName(cause) === 'EPIPE';
+}
+
+export function screenOf({ stdout, env }: Pick<Host, 'stdout' | 'env'>): Screen {
+  return { width: widthOf(stdout), isTerminal: stdout.isTTY, coloured: hasColours(stdout, env) };
 }
