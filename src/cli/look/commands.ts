@@ -28,6 +28,7 @@ export const LOOK_COMMANDS: readonly Command[] = [
   {
     name: 'dmesg',
     doc: 'the kernel log, or parts of it',
+    common: true,
     operands: ['VMCORE'],
     help: {
       usage: 'smelt dmesg [OPTIONS] VMCORE',
@@ -64,6 +65,7 @@ export const LOOK_COMMANDS: readonly Command[] = [
   {
     name: 'bt',
     doc: 'the stack of the task that crashed, or another',
+    common: true,
     operands: ['VMCORE', '[PID]'],
     help: {
       usage: 'smelt bt [OPTIONS] VMCORE [PID or cpuN]',
@@ -120,6 +122,7 @@ export const LOOK_COMMANDS: readonly Command[] = [
   {
     name: 'map',
     doc: 'a picture of the memory',
+    common: true,
     operands: ['VMCORE'],
     help: {
       usage: 'smelt map [OPTIONS] VMCORE [-o map.html]',
