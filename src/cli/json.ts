@@ -3,12 +3,14 @@
 import type { BenchReport } from '../bench/report.ts';
 import type { SmeltError } from '../errors.ts';
 import type { BtReport } from '../inspect/bt.ts';
+import type { DiffReport } from '../inspect/diff.ts';
 import type { ShowLogReport } from '../inspect/dmesg.ts';
 import type { InfoReport } from '../inspect/info/report.ts';
 import type { ModsReport } from '../inspect/mods.ts';
 import type { PsReport } from '../inspect/ps.ts';
 import type { ReadReport } from '../inspect/read.ts';
 import type { SymbolsReport } from '../inspect/symbols.ts';
+import type { VerifyReport } from '../inspect/verify.ts';
 import type { VtopReport } from '../inspect/vtop.ts';
 import type { LuksReport } from '../luks/actions.ts';
 import type { LiveReport } from '../sme/live/report.ts';
@@ -63,6 +65,8 @@ export interface Reports {
   readonly read: ReadReport;
   readonly vtop: VtopReport;
   readonly symbols: SymbolsReport;
+  readonly verify: VerifyReport;
+  readonly diff: DiffReport;
 }
 
 /** What a command that fails prints. `code` is one of ErrorCode and stays; the sentences may get better. */

@@ -76,11 +76,13 @@ export async function withHelpers<T>(
   file: DumpFile,
   { threads }: Pick<InputRequest, 'threads'>,
   work: (planned: Pick<Input, 'file' | 'plan' | 'helpers'>) => Promise<T>,
+  /** Whose windows they are. */
+  memory: Pick<DumpFile, 'memory' | 'pageSize'> = file,
 ): Promise<T> {
   let helpers: Helpers | undefined;
   try {
     const wanted = Math.max(1, threads ?? defaultThreads());
-    const plan = planWindows(file, wanted);
+    const plan = planWindows(memory, wanted);
     // More threads than windows have nothing to do.
     const others = Math.min(wanted, plan.starts.length) - 1;
     helpers = others > 0 ? await startHelpers(others) : undefined;

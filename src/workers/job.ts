@@ -90,6 +90,8 @@ const PHASE_INDEX: Readonly<Record<SharedPhase, number>> = {
   compress: 3,
   copy: 4,
   gather: 5,
+  verify: 6,
+  diff: 7,
 };
 const PHASES = Object.keys(PHASE_INDEX).length;
 

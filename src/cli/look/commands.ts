@@ -151,6 +151,46 @@ export const LOOK_COMMANDS: readonly Command[] = [
     },
     run: async (tokens, display, host) => (await import('./symbols.ts')).runSymbols(tokens, display, host),
   },
+  {
+    name: 'verify',
+    doc: 'is a dump whole? every header, bitmap and page',
+    operands: ['VMCORE'],
+    help: {
+      usage: 'smelt verify [OPTIONS] VMCORE',
+      about: [
+        'Reads all of VMCORE (of a split dump all PARTs): headers, notes, bitmaps, page',
+        'descriptors, and every page, which is unpacked. Lists what is wrong, and says',
+        'how much the bytes of the pages prove.',
+      ],
+      examples: [
+        ['smelt verify vmcore && rm original', 'before the other copy goes'],
+        ['smelt verify --json vmcore | jq .report.findings', 'for programs'],
+      ],
+      end: ['Exit codes: 0 nothing is wrong; 1 something is, or it could not be looked at.'],
+    },
+    run: async (tokens, display, host) => (await import('./verify.ts')).runVerify(tokens, display, host),
+  },
+  {
+    name: 'diff',
+    doc: 'two dumps page by page',
+    operands: ['A', 'B', '…'],
+    help: {
+      usage: 'smelt diff [OPTIONS] A B',
+      about: [
+        'Compares two dumps of any format page by page: pages that differ, and pages that',
+        'only one has, by class. Of split dumps all PARTs are given, those of A first.',
+      ],
+      examples: [
+        ['smelt diff vmcore small', 'was it filtered as it should be?'],
+        ['smelt diff --exact vmcore copy', 'has it all, and nothing else?'],
+      ],
+      end: [
+        'Exit codes: 0 no page that both have differs, with --exact: and both have the',
+        'same pages; 1 something differs (told on stdout), or failed (on stderr alone).',
+      ],
+    },
+    run: async (tokens, display, host) => (await import('./diff.ts')).runDiff(tokens, display, host),
+  },
 ];
 
 /** The row of a command. */

@@ -67,7 +67,7 @@ export function lookArgs(
   // Who asks for no more than a file may give all parts of one.
   const isAlone = wanted.length === 1;
   const operands = isAlone ? [] : raw.operands.slice(1);
-  if (operands.length >= wanted.length && !isAlone) {
+  if (operands.length >= wanted.length && !isAlone && wanted.at(-1) !== '…') {
     const extra = operands[wanted.length - 1]!;
     throw new SmeltError('USAGE', `${extra} is one operand too many`, { hint });
   }

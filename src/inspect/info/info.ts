@@ -4,26 +4,17 @@ import { asSmeltError, SmeltError } from '../../errors.ts';
 import { utsField } from '../../kernel/machine.ts';
 import { readClocks } from '../../kernel/timekeeper.ts';
 import { placeOf } from '../../kernel/view/place.ts';
-import type { DumpFile } from '../../read/dump-file.ts';
 import { parseNotes } from '../../read/notes.ts';
 import { closeDump } from '../../read/open.ts';
 import { cpuRegisters } from '../../read/prstatus.ts';
-import { openingBroken } from '../../salvage/open.ts';
 import { findTechnology } from '../../sme/census/technology.ts';
 import { maskBit } from '../../sme/mask-bits.ts';
 import { describeByNotes } from '../../workers/describe.ts';
-import {
-  type Described,
-  describing,
-  inputReport,
-  inputsOf,
-  openInput,
-  stopIfAborted,
-} from '../../workers/input.ts';
+import { type Described, describing, inputReport } from '../../workers/input.ts';
 import type { DumpObserver, InputRequest } from '../../workers/report.ts';
 import { peakRssBytes } from '../../workers/resources.ts';
-import { takeSteps } from '../../workers/steps.ts';
 import { type Looking, viewOf } from '../looking.ts';
+import { openAnyhow } from '../open-anyhow.ts';
 import { fileReport, memoryReport } from './file.ts';
 import { askKernel, type KernelTold } from './kernel.ts';
 import { type LogTold, readLog } from './log.ts';
@@ -37,7 +28,9 @@ export async function info(
   signal: AbortSignal,
 ): Promise<InfoReport> {
   const began = performance.now();
-  const { file, damage } = await openWhatIsThere(request, signal);
+  const { file, error, damage: seen } = await openAnyhow(request, signal);
+  const damage =
+    error === undefined ? seen : [error.message, ...seen.filter((each) => each !== error.message)];
   try {
     return await describing(
       file,
@@ -58,26 +51,6 @@ export async function info(
     );
   } finally {
     closeDump(file);
-  }
-}
-
-/** A dump that is cut short or damaged is opened as salvage does it. */
-async function openWhatIsThere(
-  request: InputRequest,
-  signal: AbortSignal,
-): Promise<{ file: DumpFile; damage: readonly string[] }> {
-  try {
-    return { file: await openInput(request, signal), damage: [] };
-  } catch (thrown) {
-    const error = asSmeltError(thrown);
-    if (!['TRUNCATED', 'CORRUPT', 'PARTS'].includes(error.code)) throw error;
-    try {
-      const broken = openingBroken(...inputsOf(request));
-      const { file, damage } = await takeSteps(broken, () => stopIfAborted(signal));
-      return { file, damage: [error.message, ...damage.filter((sentence) => sentence !== error.message)] };
-    } catch {
-      throw error;
-    }
   }
 }
 

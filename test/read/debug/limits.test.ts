@@ -210,9 +210,16 @@ describe('names', () => {
     const piece = Buffer.alloc(2 ** 22, 'xpage\0', 'latin1');
     const endless = { sizeBytes: 2 ** 50, read: (_: number, n: number) => piece.subarray(0, n) };
     const end = new Error('enough');
-    await expect(
-      findStrings('file', endless, new Set(['other']), async () => Promise.reject(end)),
-    ).rejects.toBe(end);
+    const look = async () => Promise.reject(end);
+    await expect(findStrings('file', endless, new Set(['other']), look)).rejects.toBe(end);
+    // One piece alone takes seconds where each string is compared with a hundred names.
+    const alike = new Set(Array.from({ length: 100 }, (_, i) => `${i}page`));
+    let looks = 0;
+    const thrice = async () => {
+      if (++looks === 3) throw end;
+    };
+    const one = { ...endless, sizeBytes: piece.length };
+    await expect(findStrings('file', one, alike, thrice)).rejects.toBe(end);
   });
 
   it('of symbols have as many addresses as tell that nobody knows which is meant', async () => {
