@@ -31,18 +31,19 @@ export interface CpuRegisters {
 }
 
 /** Of x86-64, in the order of the notes: CPUs that were offline have none. */
-export function cpuRegisters(notes: readonly Note[]): CpuRegisters[] {
-  const byQemu = [...qemuCpus(notes)].slice(0, MAX_CPUS);
-  const byPrstatus = notes
-    .filter(
-      ({ type, name, desc }) => type === NT_PRSTATUS && name === 'CORE' && desc.length >= ElfPrstatus.size,
-    )
-    .slice(0, MAX_CPUS)
-    .map(({ desc }) => {
+export function cpuRegisters(notes: Iterable<Note>): CpuRegisters[] {
+  const byKernel: CpuRegisters[] = [];
+  const byQemu: CpuRegisters[] = [];
+  for (const note of notes) {
+    if (byKernel.length >= MAX_CPUS || byQemu.length >= MAX_CPUS) break;
+    const { name, type, desc } = note;
+    if (type === NT_PRSTATUS && name === 'CORE' && desc.length >= ElfPrstatus.size) {
       const { pr_pid, ip, cs, sp } = ElfPrstatus.read(desc);
-      // QEMU has a number of its own there.
-      return { rip: ip, rsp: sp, userMode: (cs & 3n) !== 0n, pid: byQemu.length > 0 ? undefined : pr_pid };
-    });
-  if (byPrstatus.length > 0) return byPrstatus;
-  return byQemu.map(({ rip, rsp, cs }) => ({ rip, rsp, userMode: (cs & 3) !== 0, pid: undefined }));
+      byKernel.push({ rip: ip, rsp: sp, userMode: (cs & 3n) !== 0n, pid: pr_pid });
+    }
+    for (const { rip, rsp, cs } of qemuCpus([note]))
+      byQemu.push({ rip, rsp, userMode: (cs & 3) !== 0, pid: undefined });
+  }
+  // QEMU writes both, and has a number of its own where the kernel has the PID.
+  return byQemu.length > 0 ? byQemu : byKernel;
 }

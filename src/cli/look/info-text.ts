@@ -133,7 +133,9 @@ function memoryRows({ memory: ram, file }: InfoReport): Row[] {
     fileSize(file.sizeBytes),
     ...(parts > 1 ? [`${parts} parts`] : []),
     ...(headerVersion === undefined ? [] : [`version ${headerVersion}`, codec ?? 'not compressed']),
-    `${pages(storedPages)} are in it`,
+    storedPages >= ram.pages && !file.incomplete && file.cutPages === 0
+      ? 'all pages are in it'
+      : `${pages(storedPages)} are in it`,
   ];
   rows.push(['file', facts.join(', ')]);
   if (eraseInfo.length > 0) rows.push(['erased', `${pieces(eraseInfo.length)} (--json lists them)`]);

@@ -50,7 +50,7 @@ export interface KernelReport {
   /** Letters of what tainted it, '' for nothing. */
   readonly taint: string | undefined;
   readonly kaslrOffset: bigint | undefined;
-  readonly physBase: bigint;
+  readonly physBase: number;
   readonly pageTableLevels: number | undefined;
   /** Of its own table. */
   readonly symbols: number | undefined;
