@@ -47,7 +47,7 @@ function crashRows({ crash, cpus }: InfoReport): Row[] {
   const time = crash.timeFrom === 'dump header' ? `${when} (by the dump's header)` : when;
   const rows: Row[] = [];
   if (crashed === true) rows.push(['crashed', time || 'at an unknown time']);
-  else if (crashed === false) rows.push(['running', `dumped ${time}; the kernel had not crashed`]);
+  else if (crashed === false) rows.push(['running', `${time}: it had not crashed`]);
   else
     rows.push([
       'stopped',
