@@ -134,9 +134,7 @@ describe('the screen of smelt info', () => {
       cpu: undefined,
     };
     const text = infoText({ ...report, crash }, screen).join('\n');
-    expect(text).toContain(
-      '  running   2026-11-20 20:56:11 UTC, 12.0 s after boot: it had not crashed\n',
-    );
+    expect(text).toContain('  running   2026-11-20 20:56:11 UTC, 12.0 s after boot: it had not crashed\n');
     expect(text).not.toContain('message');
   });
 
