@@ -2,8 +2,11 @@
 
 import type { BenchReport } from '../bench/report.ts';
 import type { SmeltError } from '../errors.ts';
+import type { BtReport } from '../inspect/bt.ts';
 import type { ShowLogReport } from '../inspect/dmesg.ts';
 import type { InfoReport } from '../inspect/info/report.ts';
+import type { ModsReport } from '../inspect/mods.ts';
+import type { PsReport } from '../inspect/ps.ts';
 import type { ReadReport } from '../inspect/read.ts';
 import type { SymbolsReport } from '../inspect/symbols.ts';
 import type { VtopReport } from '../inspect/vtop.ts';
@@ -36,6 +39,7 @@ export interface JsonReport<C extends keyof Reports = 'dump'> {
 /** The report of each command. */
 export interface Reports {
   readonly dump: DumpReport;
+  readonly convert: DumpReport;
   readonly info: InfoReport;
   /** Of `smelt --dump-dmesg`, and with the records themselves of `smelt dmesg`. */
   readonly dmesg: DmesgReport | ShowLogReport;
@@ -53,6 +57,9 @@ export interface Reports {
   readonly sme: SmeReport | LiveReport;
   readonly luks: LuksReport;
   readonly bench: BenchReport;
+  readonly ps: PsReport;
+  readonly bt: BtReport;
+  readonly mods: ModsReport;
   readonly read: ReadReport;
   readonly vtop: VtopReport;
   readonly symbols: SymbolsReport;

@@ -2,10 +2,11 @@
 
 import { setImmediate as breathe } from 'node:timers/promises';
 import type { Place } from '../kernel/view/symbol-table.ts';
+import type { SymbolsFrom } from '../kernel/view/view.ts';
 import { inputReport, stopIfAborted } from '../workers/input.ts';
 import type { DumpObserver, InputReport, InputRequest, RunReport } from '../workers/report.ts';
 import { peakRssBytes } from '../workers/resources.ts';
-import { noSymbols, noTables } from './address.ts';
+import { noSymbols, noTables, searchedNote } from './address.ts';
 import { withKernel } from './looking.ts';
 
 export interface SymbolsRequest extends InputRequest {
@@ -19,15 +20,18 @@ export interface SymbolReport {
   readonly name: string;
   readonly vaddr: bigint;
   readonly type: string;
+  /** Undefined: the kernel's own. */
+  readonly module: string | undefined;
 }
 
 export interface SymbolsReport extends RunReport {
   readonly input: InputReport;
   /** Of the kernel's table. */
   readonly total: number;
+  readonly symbolsFrom: SymbolsFrom | undefined;
   readonly symbols: readonly SymbolReport[];
   /** What is at the address that was asked for. */
-  readonly at: Place | undefined;
+  readonly at: (Place & { readonly module?: string }) | undefined;
 }
 
 const SYMBOLS_A_BREATH = 50_000;
@@ -49,8 +53,13 @@ export function symbols(
       const fits = what.kind === 'all' ? () => true : matcher(what.pattern);
       for (let i = 0; i < table.count; i++) {
         const symbol = table.symbol(i);
-        if (fits(symbol.name)) found.push(symbol);
+        if (fits(symbol.name)) found.push({ ...symbol, module: undefined });
         if (i % SYMBOLS_A_BREATH !== 0) continue;
+        await breathe();
+        stopIfAborted(signal);
+      }
+      for (const module of view.modules?.modules ?? []) {
+        for (const symbol of view.moduleSymbols.of(module)) if (fits(symbol.name)) found.push(symbol);
         await breathe();
         stopIfAborted(signal);
       }
@@ -58,11 +67,12 @@ export function symbols(
     return {
       input: inputReport(file, request, description),
       total: table.count,
+      symbolsFrom: view.symbolsFrom,
       symbols: found,
-      at: what.kind === 'address' ? table.at(what.vaddr) : undefined,
+      at: what.kind === 'address' ? view.placeOf(what.vaddr) : undefined,
       totalMs: performance.now() - began,
       peakRssBytes: peakRssBytes(),
-      warnings: [],
+      warnings: searchedNote(view),
     };
   });
 }

@@ -370,7 +370,9 @@ export interface DumpReport {
     readonly format: (typeof FORMAT_NAMES)[OutputFormat];
     /** Of all files together. */
     readonly sizeBytes: number;
-    /** Each file that was written. */
+    /** What the file system has stored of that: holes take no room. Of a stream it is all. */
+    readonly storedBytes: number;
+    /** Each file that was written, and of a dry run each that would be. */
     readonly files: readonly { readonly path: string; readonly sizeBytes: number }[];
     /** A dry run: what depends on the pages' contents (sizes, pages of zeros, missing pages) is estimated by a sample. */
     readonly estimated: boolean;

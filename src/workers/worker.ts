@@ -1,13 +1,13 @@
 /** What a worker thread does: its part of one phase of a job. */
 
 import { type ErrorCode, SmeltError, type SmeltErrorOptions } from '../errors.ts';
+import { drain } from '../read/drain.ts';
 import type { CensusPart, CensusPlan } from '../sme/census/plan.ts';
 import { walkTables } from './census-phase.ts';
 import { type ClassifyResult, classifyWindows } from './classify-phase.ts';
 import { type CompressResult, compressWindows, type Gathering } from './compress-phase.ts';
 import { type CopyTask, copyWindows } from './copy-phase.ts';
 import { type Job, type Part, SEAT } from './job.ts';
-import { drain } from './steps.ts';
 import { Thread } from './thread.ts';
 import { dropZeroPages, type ZeroResult } from './zero-phase.ts';
 

@@ -45,6 +45,60 @@ export const LOOK_COMMANDS: readonly Command[] = [
     run: async (tokens, display, host) => (await import('./dmesg.ts')).runDmesg(tokens, display, host),
   },
   {
+    name: 'ps',
+    doc: 'the tasks: PID, state, memory, what ran',
+    operands: ['VMCORE'],
+    help: {
+      usage: 'smelt ps [OPTIONS] VMCORE',
+      about: [
+        'Lists all tasks of the crashed kernel: processes, threads, kernel threads (in',
+        'brackets) and the idle task of each CPU. > marks those that a CPU ran.',
+        'States: RU running, IN and UN sleeping (interruptible or not), ID idle kernel',
+        'thread, ST stopped, TR traced, ZO zombie, DE dead, PA parked, WA waking, NE new.',
+      ],
+      examples: [['smelt ps vmcore', 'what was there?']],
+      end: EXIT_CODES,
+    },
+    run: async (tokens, display, host) => (await import('./ps.ts')).runPs(tokens, display, host),
+  },
+  {
+    name: 'bt',
+    doc: 'the stack of the task that crashed, or another',
+    operands: ['VMCORE', '[PID]'],
+    help: {
+      usage: 'smelt bt [OPTIONS] VMCORE [PID or cpuN]',
+      about: [
+        'Shows which functions a task was in: that of the CPU that panicked, that of a',
+        'PID, or the one that a CPU ran. The way from frame to frame is told by the',
+        "kernel's own unwind tables (ORC); where they do not tell it, what looks like a",
+        'return address is shown with a ? before it.',
+      ],
+      examples: [
+        ['smelt bt vmcore', 'what crashed?'],
+        ['smelt bt vmcore 118', 'the task of PID 118'],
+        ['smelt bt vmcore cpu2', 'what CPU 2 ran'],
+        ['smelt bt vmcore --all', 'what each CPU ran'],
+      ],
+      end: EXIT_CODES,
+    },
+    run: async (tokens, display, host) => (await import('./bt.ts')).runBt(tokens, display, host),
+  },
+  {
+    name: 'mods',
+    doc: 'the modules: address, size, who uses them',
+    operands: ['VMCORE'],
+    help: {
+      usage: 'smelt mods [OPTIONS] VMCORE',
+      about: [
+        'Lists the loaded modules of the crashed kernel: where each lies, how large it is,',
+        'its state where that is not "live", what it taints, and which others use it.',
+      ],
+      examples: [['smelt mods vmcore', 'what was loaded?']],
+      end: EXIT_CODES,
+    },
+    run: async (tokens, display, host) => (await import('./mods.ts')).runMods(tokens, display, host),
+  },
+  {
     name: 'read',
     doc: 'bytes of the memory, by address or symbol',
     operands: ['VMCORE', 'ADDR', '[LEN]'],

@@ -2,6 +2,7 @@
 
 import type { Option } from '../option.ts';
 import { readLevels, readSince } from './log-values.ts';
+import { readCpu } from './where.ts';
 
 export const LOOK_OPTIONS = [
   {
@@ -33,6 +34,32 @@ export const LOOK_OPTIONS = [
     of: ['dmesg'],
     doc: 'from the first Oops, BUG or panic on',
     longDoc: 'What the kernel logged before anything went wrong is not shown.',
+  },
+  {
+    key: 'all',
+    long: 'all',
+    category: 'look',
+    of: ['bt'],
+    doc: 'what each CPU ran',
+    longDoc: 'The stack of the task that each CPU ran when the dump was made.',
+  },
+  {
+    key: 'tasks',
+    long: 'tasks',
+    category: 'look',
+    of: ['bt'],
+    doc: 'all tasks, one after the other',
+    longDoc: 'The stack of every task, those that slept too: as long as the machine had many.',
+  },
+  {
+    key: 'cpu',
+    long: 'cpu',
+    valueName: 'N',
+    category: 'look',
+    of: ['bt'],
+    doc: 'what CPU N ran; cpuN in place of a PID says the same',
+    longDoc: 'The stack of the task that CPU N ran when the dump was made.',
+    read: readCpu,
   },
   {
     key: 'raw',

@@ -1,13 +1,19 @@
 /** Whether the kernel crashed, when, why and where: what its variables, its log and the notes say together. */
 
 import { readClocks } from '../../kernel/timekeeper.ts';
-import { placeOf } from '../../kernel/view/place.ts';
+import { isUserMode, pidOfNote, type Registers, registersOfNote } from '../../kernel/unwind/registers.ts';
+import { registersOfCpus } from '../../kernel/unwind/starts.ts';
+import type { KernelView } from '../../kernel/view/view.ts';
+import type { Note } from '../../read/dump-file.ts';
 import { parseNotes } from '../../read/notes.ts';
-import { cpuRegisters } from '../../read/prstatus.ts';
+import { FIRST_VIRTUAL } from '../address.ts';
 import type { Looking } from '../looking.ts';
 import type { KernelTold } from './kernel.ts';
 import type { LogTold } from './log.ts';
 import type { CpuReport, CrashReport } from './report.ts';
+
+/** NR_CPUS of the largest configuration. */
+const MAX_CPUS = 8192;
 
 export function crashOf(
   { view, file, description }: Looking,
@@ -17,7 +23,7 @@ export function crashOf(
   const crashTime = description.info?.crashTime;
   const clocks = view && readClocks(view);
   const stamp = file.format === 'kdump' ? Number(file.timestamp.sec) * 1000 : 0;
-  const byKernel = told?.crashedCpu === undefined ? undefined : told.crashedCpu >= 0;
+  const byKernel = told?.crashed;
   const died = crashTime !== undefined || byKernel === true || log?.panic !== undefined;
   const crashed = died ? true : byKernel;
   const message = log?.panic ?? (crashed === true ? log?.firstTrouble : undefined);
@@ -35,7 +41,6 @@ export function crashOf(
       : log?.endUs !== undefined
         ? ([Math.floor(log.endUs / 1000), 'kernel log'] as const)
         : undefined;
-  const cpu = told?.crashedCpu !== undefined && told.crashedCpu >= 0 ? told.crashedCpu : undefined;
   return {
     crashed,
     timeMs: time?.[0],
@@ -44,26 +49,62 @@ export function crashOf(
     uptimeFrom: uptime?.[1],
     message: message?.text,
     firstTrouble: log?.firstTrouble,
-    cpu: cpu ?? (crashed === true ? log?.culprit?.cpu : undefined),
+    cpu: told?.crashedCpu ?? (crashed === true ? log?.culprit?.cpu : undefined),
     pid: undefined,
     comm: undefined,
   };
 }
 
-/** Notes are in the order of the CPUs that were online. */
+interface Noted {
+  readonly registers: Pick<Registers, 'rip' | 'rsp' | 'cs'>;
+  readonly pid: number | undefined;
+}
+
+/** Each note with registers is of the CPU that noted the same in memory; else they are in the order of the CPUs. */
 export function cpusOf(
   { file, view }: Looking,
   told: KernelTold | undefined,
   { cpu: dead }: CrashReport,
 ): CpuReport[] {
   if (file.machine !== undefined && file.machine !== 'x86_64') return [];
-  const registers = cpuRegisters(parseNotes(file.notes, file.littleEndian));
-  const online = told?.onlineCpus?.length === registers.length ? told.onlineCpus : undefined;
-  return registers.map(({ rip, rsp, userMode, pid }, index) => {
-    const cpu = online?.[index] ?? index;
-    const place = view === undefined || userMode ? undefined : placeOf(view, rip);
-    return { cpu, rip, rsp, userMode, place, pid, crashed: cpu === dead };
-  });
+  const notes = () => parseNotes(file.notes, file.littleEndian);
+  const byCpu = [...(view && told ? registersOfCpus(view, told.cpus, notes()) : [])];
+  const numbers = new Map(byCpu.map(([cpu, registers]) => [keyOf(registers), cpu]));
+  const inFile = registersOfNotes(notes());
+  const noted: Noted[] =
+    inFile.length > 0 ? inFile : byCpu.map(([, registers]) => ({ registers, pid: undefined }));
+  return noted
+    .map(({ registers, pid }, index) => {
+      const { rip, rsp } = registers;
+      const cpu = numbers.get(keyOf(registers)) ?? index;
+      const userMode = isUserMode(registers);
+      const place = view === undefined || userMode ? undefined : nameOf(view, rip);
+      return { cpu, rip, rsp, userMode, place, pid, crashed: cpu === dead };
+    })
+    .sort((a, b) => a.cpu - b.cpu);
+}
+
+const keyOf = ({ rip, rsp }: Noted['registers']) => `${rip} ${rsp}`;
+
+function registersOfNotes(notes: Iterable<Note>): Noted[] {
+  const noted: { registers: Registers; pid: number }[] = [];
+  let isByHypervisor = false;
+  for (const note of notes) {
+    if (note.name === 'QEMU') isByHypervisor = true;
+    const registers = registersOfNote(note);
+    if (registers === undefined) continue;
+    noted.push({ registers, pid: pidOfNote(note) });
+    if (noted.length >= MAX_CPUS) break;
+  }
+  return isByHypervisor ? noted.map(({ registers }) => ({ registers, pid: undefined })) : noted;
+}
+
+/** "default_idle+0xb", "nf_hook+0x10 [nf_tables]"; undefined where no symbol of the kernel is. */
+function nameOf(view: KernelView, vaddr: bigint): string | undefined {
+  const place = vaddr < FIRST_VIRTUAL ? undefined : view.placeOf(vaddr);
+  if (place === undefined) return undefined;
+  const offset = place.offset === 0 ? '' : `+0x${place.offset.toString(16)}`;
+  return `${place.name}${offset}${place.module === undefined ? '' : ` [${place.module}]`}`;
 }
 
 /** Who ran on the CPU that crashed: the note knows the number, the log the name. */

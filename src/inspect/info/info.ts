@@ -3,8 +3,8 @@
 import { asSmeltError, SmeltError } from '../../errors.ts';
 import { utsField } from '../../kernel/machine.ts';
 import type { DumpFile } from '../../read/dump-file.ts';
-import { closeDump, openDump } from '../../read/open.ts';
-import { openBroken } from '../../salvage/open.ts';
+import { closeDump } from '../../read/open.ts';
+import { openingBroken } from '../../salvage/open.ts';
 import { findTechnology } from '../../sme/census/technology.ts';
 import { maskBit } from '../../sme/mask-bits.ts';
 import { describeByNotes } from '../../workers/describe.ts';
@@ -15,10 +15,13 @@ import {
   inputsOf,
   isUnreadable,
   judgeInput,
+  openInput,
+  stopIfAborted,
 } from '../../workers/input.ts';
 import type { DumpObserver, InputRequest } from '../../workers/report.ts';
 import { peakRssBytes } from '../../workers/resources.ts';
-import { type Looking, viewOf } from '../looking.ts';
+import { takeSteps } from '../../workers/steps.ts';
+import { type Looking, withView } from '../looking.ts';
 import { cpusOf, crashOf, withTask } from './crash.ts';
 import { fileReport, memoryReport } from './file.ts';
 import { askKernel, type KernelTold } from './kernel.ts';
@@ -36,7 +39,7 @@ export async function info(
   signal: AbortSignal,
 ): Promise<InfoReport> {
   const began = performance.now();
-  const { file, damage } = openWhatIsThere(request);
+  const { file, damage } = await openWhatIsThere(request, signal);
   try {
     return await describing(
       file,
@@ -45,7 +48,9 @@ export async function info(
       observer,
       signal,
       async (described) => ({
-        ...(await report(described, request, damage, signal)),
+        ...(await withViewIfReadable(described, request, signal, (looking) =>
+          report(looking, request, damage, signal),
+        )),
         totalMs: performance.now() - began,
         peakRssBytes: peakRssBytes(),
       }),
@@ -61,19 +66,22 @@ export async function info(
 }
 
 /** A dump that is cut short or damaged is opened as salvage does it. */
-function openWhatIsThere(request: InputRequest): { file: DumpFile; damage: readonly string[] } {
-  const paths = inputsOf(request);
+async function openWhatIsThere(
+  request: InputRequest,
+  signal: AbortSignal,
+): Promise<{ file: DumpFile; damage: readonly string[] }> {
   try {
-    return { file: openDump(...paths), damage: [] };
+    return { file: await openInput(request, signal), damage: [] };
   } catch (thrown) {
     const error = asSmeltError(thrown);
     if (!['TRUNCATED', 'CORRUPT', 'PARTS'].includes(error.code)) throw error;
     try {
-      const { file, damage } = openBroken(...paths);
+      const broken = openingBroken(...inputsOf(request));
+      const { file, damage } = await takeSteps(broken, () => stopIfAborted(signal));
       const why = plain(error.message, file);
       return { file, damage: [why, ...damage.filter((sentence) => sentence !== why)] };
-    } catch {
-      throw error;
+    } catch (another) {
+      throw signal.aborted ? another : error;
     }
   }
 }
@@ -83,23 +91,32 @@ function plain(sentence: string, { path }: DumpFile): string {
   return sentence.replace(`${path}: `, '');
 }
 
-async function report(
+/** What is of another kernel or architecture, or ciphertext, is not asked. */
+function withViewIfReadable<T>(
   described: Described,
+  request: InputRequest,
+  signal: AbortSignal,
+  work: (looking: Looking) => Promise<T>,
+): Promise<T> {
+  return described.description.machine.utsname === undefined
+    ? work({ ...described, view: undefined })
+    : withView(described, request, signal, work);
+}
+
+async function report(
+  looking: Looking,
   request: InputRequest,
   damage: readonly string[],
   signal: AbortSignal,
 ): Promise<Omit<InfoReport, 'totalMs' | 'peakRssBytes'>> {
-  const { file, reader, description } = described;
-  const { log, noLog } = await logOf(described, signal);
-  // What is of another kernel, or ciphertext, is not asked.
-  const view = description.machine.utsname === undefined ? undefined : viewOf(described);
-  const looking: Looking = { ...described, view };
+  const { file, reader, description, view } = looking;
+  const { log, noLog } = await logOf(looking, signal);
   const told = view && askKernel(view);
   const crash = crashOf(looking, told, log);
   const cpus = cpusOf(looking, told, crash);
   const inFile = fileReport(file, reader);
   const { unreadable } = description.machine;
-  const verdict = unreadable === undefined ? undefined : await judgeInput(described, signal);
+  const verdict = unreadable === undefined ? undefined : await judgeInput(looking, signal);
   return {
     input: inputReport(file, request, description),
     crash: withTask(crash, cpus, log),
@@ -161,6 +178,7 @@ function kernelOf(
     physBase: Number(machine.physBase),
     pageTableLevels: machine.pageTableLevels,
     symbols: view?.symbols?.count,
+    symbolsFrom: view?.symbolsFrom,
     btf: view?.layouts !== undefined,
   };
 }

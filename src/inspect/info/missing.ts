@@ -57,9 +57,7 @@ export function whatIsMissing(seen: Seen): string[] {
   // What follows needs the page tables.
   if (machine.utsname === undefined) return missing;
   if (!seen.hasSymbols)
-    missing.push(
-      "the kernel's symbol table: VMCOREINFO does not lead to it (before Linux 6.0), or it is damaged",
-    );
+    missing.push("the kernel's symbol table: VMCOREINFO does not lead to it, or it is damaged");
   else if (!seen.hasLayouts) missing.push('BTF: the kernel does not describe its structures');
   return missing;
 }

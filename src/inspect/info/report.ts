@@ -54,6 +54,8 @@ export interface KernelReport {
   readonly pageTableLevels: number | undefined;
   /** Of its own table. */
   readonly symbols: number | undefined;
+  /** Who said where that is. */
+  readonly symbolsFrom: 'VMCOREINFO' | 'search' | 'vmlinux' | undefined;
   /** Whether it describes its structures. */
   readonly btf: boolean;
 }

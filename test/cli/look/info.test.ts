@@ -56,6 +56,7 @@ const report: InfoReport = {
     physBase: 0,
     pageTableLevels: 4,
     symbols: 100_000,
+    symbolsFrom: 'VMCOREINFO',
     btf: true,
   },
   cpus: [cpu(0), cpu(1), cpu(2, { crashed: true, place: 'machine_kexec+0x1ba', pid: 77 }), cpu(3)],
