@@ -2,6 +2,7 @@
 
 import type { LevelName, LogEntry } from '../kernel/log-entry.ts';
 import { isTrouble } from '../kernel/trouble.ts';
+import { count } from '../units.ts';
 
 export interface LogWanted {
   /** Microseconds of the log's clock; below 0: so long before its last record. */
@@ -44,10 +45,9 @@ export class LogFilter {
     const doubts: string[] = [];
     if (!this.hasBegun) doubts.push('the kernel log has no Oops, BUG or panic');
     const { withoutLevel } = this;
-    if (withoutLevel > 0)
-      doubts.push(
-        `the level of ${withoutLevel.toLocaleString('en')} records is not known: they are shown all the same`,
-      );
+    if (withoutLevel === 1) doubts.push('the level of 1 record is not known: it is shown all the same');
+    if (withoutLevel > 1)
+      doubts.push(`the level of ${count(withoutLevel)} records is not known: they are shown all the same`);
     return doubts;
   }
 }

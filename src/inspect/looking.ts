@@ -18,22 +18,31 @@ export function withKernel<T>(
   signal: AbortSignal,
   work: (looking: Looking) => Promise<T>,
 ): Promise<T> {
-  return withDescription(request, observer, signal, async (described) => {
-    const view = viewOf(described);
-    const { vmlinuxFile } = request;
-    const lacks = view !== undefined && (view.symbols === undefined || view.layouts === undefined);
-    if (!lacks || vmlinuxFile === undefined) return work({ ...described, view });
-    const { aidsOf } = await import('../kernel/vmlinux/aids.ts');
-    const aids = await aidsOf(vmlinuxFile, view.info, view.arch, async () => {
-      await breathe();
-      stopIfAborted(signal);
-    });
-    try {
-      return await work({ ...described, view: viewOf(described, aids) });
-    } finally {
-      aids.close();
-    }
+  return withDescription(request, observer, signal, (described) =>
+    withView(described, request, signal, work),
+  );
+}
+
+/** The same for who opened the dump himself. */
+export async function withView<T>(
+  described: Described,
+  { vmlinuxFile }: Pick<InputRequest, 'vmlinuxFile'>,
+  signal: AbortSignal,
+  work: (looking: Looking) => Promise<T>,
+): Promise<T> {
+  const view = viewOf(described);
+  const lacks = () => view !== undefined && (view.symbols === undefined || view.layouts === undefined);
+  if (vmlinuxFile === undefined || !lacks()) return work({ ...described, view });
+  const { aidsOf } = await import('../kernel/vmlinux/aids.ts');
+  const aids = await aidsOf(vmlinuxFile, view!.info, view!.arch, async () => {
+    await breathe();
+    stopIfAborted(signal);
   });
+  try {
+    return await work({ ...described, view: viewOf(described, aids) });
+  } finally {
+    aids.close();
+  }
 }
 
 export function viewOf(

@@ -6,7 +6,7 @@ import { PageTableWalker } from '../arch/page-table.ts';
 import { SmeltError } from '../errors.ts';
 import { type LogRecord, lastClear, logRecords } from '../kernel/log.ts';
 import { architectureOf } from '../kernel/machine.ts';
-import { cutShortHint } from '../read/file.ts';
+import { comma, cutShortHint } from '../read/file.ts';
 import { type Described, judgeInput, refuseCiphertext, stopIfAborted } from './input.ts';
 import type { DmesgRequest, LogReport } from './report.ts';
 
@@ -113,6 +113,6 @@ export function lostRecordsWarning(lostRecords: number): string[] {
   if (lostRecords === 0) return [];
   const are = lostRecords === 1 ? 'is' : 'are';
   return [
-    `the kernel log is not whole: at least ${lostRecords.toLocaleString('en')} of its records ${are} damaged or not in the dump`,
+    `the kernel log is not whole: at least ${comma(lostRecords)} of its records ${are} damaged or not in the dump`,
   ];
 }

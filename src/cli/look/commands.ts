@@ -13,8 +13,8 @@ export const LOOK_COMMANDS: readonly Command[] = [
     help: {
       usage: 'smelt info [OPTIONS] VMCORE',
       about: [
-        'Says what VMCORE (of a split one all its PARTs) is of: what crashed, when and why,',
-        'kernel, machine and CPUs, the memory, what is in the file and what is missing, and',
+        'Says what VMCORE (all PARTs of a split one) is of: what crashed, when and why,',
+        'kernel, machine and CPUs, memory, what is in the file and what is missing, and',
         'the last lines of the kernel log.',
       ],
       examples: [

@@ -47,7 +47,7 @@ function crashRows({ crash, cpus }: InfoReport): Row[] {
   const time = crash.timeFrom === 'dump header' ? `${when} (by the dump's header)` : when;
   const rows: Row[] = [];
   if (crashed === true) rows.push(['crashed', time || 'at an unknown time']);
-  else if (crashed === false) rows.push(['running', `dumped ${time}; the kernel had not crashed`]);
+  else if (crashed === false) rows.push(['running', `${time}: it had not crashed`]);
   else
     rows.push([
       'stopped',
@@ -133,7 +133,9 @@ function memoryRows({ memory: ram, file }: InfoReport): Row[] {
     fileSize(file.sizeBytes),
     ...(parts > 1 ? [`${parts} parts`] : []),
     ...(headerVersion === undefined ? [] : [`version ${headerVersion}`, codec ?? 'not compressed']),
-    `${pages(storedPages)} are in it`,
+    storedPages >= ram.pages && !file.incomplete && file.cutPages === 0
+      ? 'all pages are in it'
+      : `${pages(storedPages)} are in it`,
   ];
   rows.push(['file', facts.join(', ')]);
   if (eraseInfo.length > 0) rows.push(['erased', `${pieces(eraseInfo.length)} (--json lists them)`]);

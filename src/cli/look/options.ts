@@ -14,7 +14,7 @@ export const LOOK_OPTIONS = [
     valueName: 'SECONDS',
     category: 'look',
     of: ['dmesg'],
-    doc: "from then on, by the log's clock; -30: the last 30 s",
+    doc: "from then on, by the log's clock; -30: last 30 s",
     longDoc:
       'Seconds as the log has them in front of each message. A number below 0 counts back from its last message.',
     read: readSince,

@@ -2,24 +2,25 @@
 
 import { asSmeltError, SmeltError } from '../../errors.ts';
 import { utsField } from '../../kernel/machine.ts';
-import { readClocks } from '../../kernel/timekeeper.ts';
-import { placeOf } from '../../kernel/view/place.ts';
-import { parseNotes } from '../../read/notes.ts';
+import type { DumpFile } from '../../read/dump-file.ts';
 import { closeDump } from '../../read/open.ts';
-import { cpuRegisters } from '../../read/prstatus.ts';
 import { findTechnology } from '../../sme/census/technology.ts';
 import { maskBit } from '../../sme/mask-bits.ts';
 import { describeByNotes } from '../../workers/describe.ts';
-import { type Described, describing, inputReport } from '../../workers/input.ts';
+import { type Described, describing, inputReport, isUnreadable, judgeInput } from '../../workers/input.ts';
 import type { DumpObserver, InputRequest } from '../../workers/report.ts';
 import { peakRssBytes } from '../../workers/resources.ts';
-import { type Looking, viewOf } from '../looking.ts';
+import { type Looking, withView } from '../looking.ts';
 import { openAnyhow } from '../open-anyhow.ts';
+import { cpusOf, crashOf, withTask } from './crash.ts';
 import { fileReport, memoryReport } from './file.ts';
 import { askKernel, type KernelTold } from './kernel.ts';
 import { type LogTold, readLog } from './log.ts';
 import { whatIsMissing } from './missing.ts';
-import type { CpuReport, CrashReport, EncryptionReport, InfoReport, KernelReport } from './report.ts';
+import type { EncryptionReport, InfoReport, KernelReport } from './report.ts';
+
+/** Of the sentence about a log that is not found: the rest says why. */
+const NOT_FOUND = 'the kernel log cannot be found: ';
 
 /** @throws SmeltError for what is no dump, and what opening one can come to; INTERRUPTED when the signal was aborted */
 export async function info(
@@ -28,9 +29,7 @@ export async function info(
   signal: AbortSignal,
 ): Promise<InfoReport> {
   const began = performance.now();
-  const { file, error, damage: seen } = await openAnyhow(request, signal);
-  const damage =
-    error === undefined ? seen : [error.message, ...seen.filter((each) => each !== error.message)];
+  const { file, damage } = await openWhatIsThere(request, signal);
   try {
     return await describing(
       file,
@@ -39,7 +38,9 @@ export async function info(
       observer,
       signal,
       async (described) => ({
-        ...(await report(described, request, damage, signal)),
+        ...(await withViewIfReadable(described, request, signal, (looking) =>
+          report(looking, request, damage, signal),
+        )),
         totalMs: performance.now() - began,
         peakRssBytes: peakRssBytes(),
       }),
@@ -54,21 +55,48 @@ export async function info(
   }
 }
 
-async function report(
+/** And what is wrong with it: sentences. */
+async function openWhatIsThere(
+  request: InputRequest,
+  signal: AbortSignal,
+): Promise<{ file: DumpFile; damage: readonly string[] }> {
+  const { file, error, damage } = await openAnyhow(request, signal);
+  if (error === undefined) return { file, damage };
+  const why = plain(error.message, file);
+  return { file, damage: [why, ...damage.filter((sentence) => sentence !== why)] };
+}
+
+/** The file was named already. */
+function plain(sentence: string, { path }: DumpFile): string {
+  return sentence.replace(`${path}: `, '');
+}
+
+/** What is of another kernel or architecture, or ciphertext, is not asked. */
+function withViewIfReadable<T>(
   described: Described,
+  request: InputRequest,
+  signal: AbortSignal,
+  work: (looking: Looking) => Promise<T>,
+): Promise<T> {
+  return described.description.machine.utsname === undefined
+    ? work({ ...described, view: undefined })
+    : withView(described, request, signal, work);
+}
+
+async function report(
+  looking: Looking,
   request: InputRequest,
   damage: readonly string[],
   signal: AbortSignal,
 ): Promise<Omit<InfoReport, 'totalMs' | 'peakRssBytes'>> {
-  const { file, reader, description } = described;
-  const { log, noLog } = await logOf(described, signal);
-  // What is of another kernel, or ciphertext, is not asked.
-  const view = description.machine.utsname === undefined ? undefined : viewOf(described);
-  const looking: Looking = { ...described, view };
+  const { file, reader, description, view } = looking;
+  const { log, noLog } = await logOf(looking, signal);
   const told = view && askKernel(view);
   const crash = crashOf(looking, told, log);
   const cpus = cpusOf(looking, told, crash);
   const inFile = fileReport(file, reader);
+  const { unreadable } = description.machine;
+  const verdict = unreadable === undefined ? undefined : await judgeInput(looking, signal);
   return {
     input: inputReport(file, request, description),
     crash: withTask(crash, cpus, log),
@@ -83,6 +111,7 @@ async function report(
       file: inFile,
       description,
       damage,
+      ciphertext: verdict !== undefined && isUnreadable(verdict) ? plain(verdict.sentence, file) : undefined,
       noLog,
       lostRecords: log?.lostRecords ?? 0,
       hasRegisters: cpus.length > 0,
@@ -101,74 +130,11 @@ async function logOf(
     return { log: await readLog(described, signal), noLog: undefined };
   } catch (error) {
     if (!(error instanceof SmeltError) || !['NO_LOG', 'UNSUPPORTED'].includes(error.code)) throw error;
-    return { log: undefined, noLog: error.message.replace(`${described.file.path}: `, '') };
+    return {
+      log: undefined,
+      noLog: plain(error.message, described.file).replace(NOT_FOUND, ''),
+    };
   }
-}
-
-function crashOf(
-  { view, file, description }: Looking,
-  told: KernelTold | undefined,
-  log: LogTold | undefined,
-): CrashReport {
-  const crashTime = description.info?.crashTime;
-  const clocks = view && readClocks(view);
-  const stamp = file.format === 'kdump' ? Number(file.timestamp.sec) * 1000 : 0;
-  const byKernel = told?.crashedCpu === undefined ? undefined : told.crashedCpu >= 0;
-  const died = crashTime !== undefined || byKernel === true || log?.panic !== undefined;
-  const crashed = died ? true : byKernel;
-  const message = log?.panic ?? (crashed === true ? log?.firstTrouble : undefined);
-  const time =
-    crashTime !== undefined
-      ? ([crashTime * 1000, 'VMCOREINFO'] as const)
-      : clocks !== undefined
-        ? ([clocks.wallMs, 'timekeeper'] as const)
-        : stamp > 0
-          ? ([stamp, 'dump header'] as const)
-          : undefined;
-  const uptime =
-    clocks !== undefined
-      ? ([clocks.uptimeMs, 'timekeeper'] as const)
-      : log?.endUs !== undefined
-        ? ([Math.floor(log.endUs / 1000), 'kernel log'] as const)
-        : undefined;
-  const cpu = told?.crashedCpu !== undefined && told.crashedCpu >= 0 ? told.crashedCpu : undefined;
-  return {
-    crashed,
-    timeMs: time?.[0],
-    timeFrom: time?.[1],
-    uptimeMs: uptime?.[0],
-    uptimeFrom: uptime?.[1],
-    message: message?.text,
-    firstTrouble: log?.firstTrouble,
-    cpu: cpu ?? (crashed === true ? log?.culprit?.cpu : undefined),
-    pid: undefined,
-    comm: undefined,
-  };
-}
-
-/** Notes are in the order of the CPUs that were online. */
-function cpusOf(
-  { file, view }: Looking,
-  told: KernelTold | undefined,
-  { cpu: dead }: CrashReport,
-): CpuReport[] {
-  if (file.machine !== undefined && file.machine !== 'x86_64') return [];
-  const registers = cpuRegisters([...parseNotes(file.notes, file.littleEndian)]);
-  const online = told?.onlineCpus?.length === registers.length ? told.onlineCpus : undefined;
-  return registers.map(({ rip, rsp, userMode, pid }, index) => {
-    const cpu = online?.[index] ?? index;
-    const place = view === undefined || userMode ? undefined : placeOf(view, rip);
-    return { cpu, rip, rsp, userMode, place, pid, crashed: cpu === dead };
-  });
-}
-
-/** Who ran on the CPU that crashed: the note knows the number, the log the name. */
-function withTask(crash: CrashReport, cpus: readonly CpuReport[], log: LogTold | undefined): CrashReport {
-  if (crash.cpu === undefined) return crash;
-  const pid = cpus.find(({ crashed }) => crashed)?.pid ?? log?.culprit?.pid;
-  const { culprit } = log ?? {};
-  const isSame = culprit !== undefined && culprit.cpu === crash.cpu && culprit.pid === pid;
-  return { ...crash, pid, comm: isSame ? culprit.comm : undefined };
 }
 
 function kernelOf(
@@ -189,9 +155,10 @@ function kernelOf(
     commandLine: told?.commandLine ?? log?.commandLine,
     taint: told?.taint ?? log?.culprit?.taint?.replace(/[ G]/g, ''),
     kaslrOffset: info?.kernelOffset,
-    physBase: machine.physBase,
+    physBase: Number(machine.physBase),
     pageTableLevels: machine.pageTableLevels,
     symbols: view?.symbols?.count,
+    symbolsFrom: view?.symbolsFrom,
     btf: view?.layouts !== undefined,
   };
 }

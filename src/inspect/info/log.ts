@@ -50,7 +50,7 @@ export async function readLog(described: Described, signal: AbortSignal): Promis
       if (firstTrouble !== undefined) culprit = culpritOf(text) ?? culprit;
       const head = text.slice(0, HEAD_CHARS);
       hardware ??= /^(?:Hardware name: |DMI: (?!SMBIOS|Memory slots))(.*)/.exec(head)?.[1];
-      commandLine ??= /^(?:Kernel c|C)ommand line: ([\s\S]*)/.exec(text)?.[1];
+      commandLine ??= /^(?:Kernel c|C)ommand line: ([\s\S]*)/.exec(text)?.[1]?.trim();
       if (head.includes('ncrypt')) encryption ??= featuresOfLog(head);
       return text.length;
     },

@@ -12,6 +12,8 @@ export interface Seen {
   readonly description: Description;
   /** Sentences about a file that is cut short or damaged. */
   readonly damage: readonly string[];
+  /** Why this is no dump of a machine's memory; undefined: it is one. */
+  readonly ciphertext: string | undefined;
   /** Why there is no log; undefined: there is one. */
   readonly noLog: string | undefined;
   readonly lostRecords: number;
@@ -30,7 +32,7 @@ const KINDS: readonly (readonly [bit: number, name: string])[] = [
 export function whatIsMissing(seen: Seen): string[] {
   const { path, file, description, damage, noLog, lostRecords } = seen;
   const { machine, info } = description;
-  const missing: string[] = [...damage];
+  const missing: string[] = [...(seen.ciphertext === undefined ? [] : [seen.ciphertext]), ...damage];
   if (file.incomplete && damage.length === 0)
     missing.push(
       `the dump says of itself that it is incomplete: \`smelt salvage --dry-run ${path}\` says what is whole`,
@@ -40,12 +42,13 @@ export function whatIsMissing(seen: Seen): string[] {
       `at least ${pages(file.cutPages)}: the file ends before them; \`smelt salvage --dry-run ${path}\` says what is whole`,
     );
   if (info === undefined) missing.push('VMCOREINFO: without it nothing of the kernel can be found');
-  else if (machine.unreadable !== undefined) missing.push(`the memory map: ${machine.unreadable}`);
+  else if (machine.unreadable !== undefined)
+    missing.push(`${noLog === undefined ? '' : 'the kernel log and '}the memory map: ${machine.unreadable}`);
   if (compareWithKnownKernels(machine.release) < 0)
     missing.push(`page classes: Linux ${machine.release} is older than what smelt knows`);
-  const left = leftOut(file);
+  const left = leftOut(file, damage.length > 0);
   if (left !== undefined) missing.push(left);
-  if (noLog !== undefined) missing.push(`the kernel log: ${noLog}`);
+  if (noLog !== undefined && machine.unreadable === undefined) missing.push(`the kernel log: ${noLog}`);
   if (lostRecords > 0)
     missing.push(
       `at least ${count(lostRecords)} records of the kernel log: they are damaged or not in the dump`,
@@ -54,19 +57,18 @@ export function whatIsMissing(seen: Seen): string[] {
   // What follows needs the page tables.
   if (machine.utsname === undefined) return missing;
   if (!seen.hasSymbols)
-    missing.push(
-      "the kernel's symbol table: VMCOREINFO does not lead to it (before Linux 6.0), or it is damaged",
-    );
+    missing.push("the kernel's symbol table: VMCOREINFO does not lead to it, or it is damaged");
   else if (!seen.hasLayouts) missing.push('BTF: the kernel does not describe its structures');
   return missing;
 }
 
-/** By the level and by what there is no page of. */
-function leftOut({ dumpLevel, leftOutPages }: FileReport): string | undefined {
+/** By the level and by what there is no page of. `isBroken`: it has not all that it should have, and the damage says so. */
+function leftOut({ dumpLevel, leftOutPages }: FileReport, isBroken: boolean): string | undefined {
   const kinds = KINDS.filter(([bit]) => (dumpLevel & bit) !== 0).map(([, name]) => name);
-  if (leftOutPages === 0) return undefined;
+  if (leftOutPages === 0 || (isBroken && kinds.length === 0)) return undefined;
   if (kinds.length === 0) return `${pages(leftOutPages)} that the dump describes and has no bytes of`;
-  return `${pages(leftOutPages)} left out (level ${dumpLevel}): ${kinds.join(', ')}`;
+  const level = `(level ${dumpLevel}): ${kinds.join(', ')}`;
+  return isBroken ? `what was left out ${level}` : `${pages(leftOutPages)} left out ${level}`;
 }
 
 const pages = (value: number) => (value === 1 ? '1 page' : `${count(value)} pages`);

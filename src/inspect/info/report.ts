@@ -50,10 +50,12 @@ export interface KernelReport {
   /** Letters of what tainted it, '' for nothing. */
   readonly taint: string | undefined;
   readonly kaslrOffset: bigint | undefined;
-  readonly physBase: bigint;
+  readonly physBase: number;
   readonly pageTableLevels: number | undefined;
   /** Of its own table. */
   readonly symbols: number | undefined;
+  /** Who said where that is. */
+  readonly symbolsFrom: 'VMCOREINFO' | 'search' | 'vmlinux' | undefined;
   /** Whether it describes its structures. */
   readonly btf: boolean;
 }

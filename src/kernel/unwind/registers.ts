@@ -36,6 +36,7 @@ export type InterruptFrame = Pick<Registers, 'rip' | 'cs' | 'rflags' | 'rsp' | '
 
 const INTERRUPT_FRAME_AT = PtRegs.offset.rip;
 /** Where struct elf_prstatus has its pr_pid and pr_reg. Source: include/uapi/linux/elfcore.h, x86-64. */
+const PRSTATUS_PID_AT = 32;
 const PRSTATUS_REGS_AT = 112;
 /** The ring of user space. */
 const USER_RPL = 3n;
@@ -56,6 +57,11 @@ export function readInterruptFrame(view: KernelView, vaddr: bigint): InterruptFr
   const whole = Buffer.concat([Buffer.alloc(INTERRUPT_FRAME_AT), bytes]);
   const { rip, cs, rflags, rsp, ss } = PtRegs.read(whole);
   return { rip, cs, rflags, rsp, ss };
+}
+
+/** Of a note that has registers: the PID of the task that ran, where the kernel made it; QEMU counts CPUs there. */
+export function pidOfNote({ desc }: Note): number {
+  return new DataView(desc.buffer, desc.byteOffset).getUint32(PRSTATUS_PID_AT, true);
 }
 
 /** Undefined for notes of another kind, and of a CPU that saved nothing. */
