@@ -111,7 +111,6 @@ export const COMMANDS: readonly Command[] = [
   {
     name: 'sme',
     doc: 'which pages were encrypted; --live: this machine',
-    common: true,
     operands: ['VMCORE'],
     help: {
       usage: 'smelt sme [OPTIONS] VMCORE, or smelt sme --live',

@@ -69,7 +69,7 @@ export const OUTPUT_OPTIONS = [
     long: 'work-dir',
     valueName: 'DIR',
     category: 'write',
-    of: ['dump', 'convert', 'salvage', 'bench'],
+    of: ['dump', 'convert', 'salvage', 'pages', 'map', 'bench'],
     doc: 'for a working file, by default TMPDIR or /tmp',
     docs: { bench: 'where dumps are written to and removed again' },
     longDoc:

@@ -45,7 +45,7 @@ export async function withView<T>(
   }
 }
 
-function viewOf(
+export function viewOf(
   { file, reader, description: { info, encryptionMask } }: Described,
   aids: KernelAids = {},
 ): KernelView | undefined {

@@ -12,6 +12,7 @@ import { withKernel } from './looking.ts';
 export interface SymbolsRequest extends InputRequest {
   readonly what:
     | { readonly kind: 'all' }
+    | { readonly kind: 'name'; readonly name: string }
     | { readonly kind: 'pattern'; readonly pattern: string }
     | { readonly kind: 'address'; readonly vaddr: bigint };
 }
@@ -48,9 +49,14 @@ export function symbols(
     const table = view.symbols;
     if (table === undefined) throw noSymbols(file.path);
     const { what } = request;
+    const fits =
+      what.kind === 'pattern'
+        ? matcher(what.pattern)
+        : (name: string) => what.kind === 'all' || (what.kind === 'name' && name === what.name);
     const found: SymbolReport[] = [];
-    if (what.kind !== 'address') {
-      const fits = what.kind === 'all' ? () => true : matcher(what.pattern);
+    if (what.kind === 'name')
+      found.push(...table.named(what.name).map((symbol) => ({ ...symbol, module: undefined })));
+    else if (what.kind !== 'address') {
       for (let i = 0; i < table.count; i++) {
         const symbol = table.symbol(i);
         if (fits(symbol.name)) found.push({ ...symbol, module: undefined });
@@ -58,6 +64,8 @@ export function symbols(
         await breathe();
         stopIfAborted(signal);
       }
+    }
+    if (what.kind !== 'address') {
       for (const module of view.modules?.modules ?? []) {
         for (const symbol of view.moduleSymbols.of(module)) if (fits(symbol.name)) found.push(symbol);
         await breathe();

@@ -96,35 +96,9 @@ export type Repair = (segments: readonly LoadSegment[]) => readonly LoadSegment[
  */
 export function openElf(source: Source, repair?: Repair): OpenedElf {
   const { path } = source;
-  const ident = ElfIdent.read(partOf(source, 'the ELF header', 0, ElfIdent.size));
-  const littleEndian = ident.ei_data === ELFDATA2LSB;
-  if (ident.ei_class === ELFCLASS32) {
-    throw new SmeltError('UNSUPPORTED', `${path}: is a 32-bit ELF file, and only 64-bit dumps are supported`);
-  }
-  if (ident.ei_class !== ELFCLASS64) {
-    throw new SmeltError('CORRUPT', `${path}: ei_class: expected ${ELFCLASS64}, saw ${ident.ei_class}`);
-  }
-  if (!littleEndian && ident.ei_data !== ELFDATA2MSB) {
-    throw new SmeltError(
-      'CORRUPT',
-      `${path}: ei_data: expected ${ELFDATA2LSB} or ${ELFDATA2MSB}, saw ${ident.ei_data}`,
-    );
-  }
-  const header = Elf64Ehdr.read(partOf(source, 'the ELF header', 0, Elf64Ehdr.size), 0, littleEndian);
-  if (header.e_type !== ET_CORE) {
-    throw new SmeltError(
-      'NOT_A_DUMP',
-      `${path}: is an ELF file of type ${header.e_type}, not a core file (type 4)`,
-      {
-        hint: 'A vmlinux or a program is no dump.',
-      },
-    );
-  }
-  const count = header.e_phnum === PN_XNUM ? realPhnum(source, header.e_shoff, littleEndian) : header.e_phnum;
   const cut: string[] = [];
-  const read = readProgramHeaders(source, header, count, littleEndian, repair && cut);
-  const { noteRanges } = read;
-  const segments = repair === undefined ? read.segments : repair(read.segments);
+  const { header, littleEndian, noteRanges, segments: all } = readElf(source, repair && cut);
+  const segments = repair === undefined ? all : repair(all);
 
   const stored = extentsOf(
     segments.map(({ paddr, filesz, byteOffset }) => ({ paddr, sizeBytes: filesz, byteOffset })),
@@ -152,6 +126,48 @@ export function openElf(source: Source, repair?: Repair): OpenedElf {
     ),
   };
   return { file, cut };
+}
+
+/** What the headers of an ELF core say, as they say it. */
+export interface ElfHeaders {
+  readonly header: ReturnType<typeof Elf64Ehdr.read>;
+  readonly littleEndian: boolean;
+  /** Of the table of program headers. */
+  readonly count: number;
+  readonly segments: readonly LoadSegment[];
+  readonly noteRanges: readonly Omit<Segment, 'paddr'>[];
+}
+
+/** @throws SmeltError where they cannot be; with `cut`, what the file ends before is told there instead */
+export function readElf(source: Source, cut?: string[]): ElfHeaders {
+  const { path } = source;
+  const ident = ElfIdent.read(partOf(source, 'the ELF header', 0, ElfIdent.size));
+  const littleEndian = ident.ei_data === ELFDATA2LSB;
+  if (ident.ei_class === ELFCLASS32) {
+    throw new SmeltError('UNSUPPORTED', `${path}: is a 32-bit ELF file, and only 64-bit dumps are supported`);
+  }
+  if (ident.ei_class !== ELFCLASS64) {
+    throw new SmeltError('CORRUPT', `${path}: ei_class: expected ${ELFCLASS64}, saw ${ident.ei_class}`);
+  }
+  if (!littleEndian && ident.ei_data !== ELFDATA2MSB) {
+    throw new SmeltError(
+      'CORRUPT',
+      `${path}: ei_data: expected ${ELFDATA2LSB} or ${ELFDATA2MSB}, saw ${ident.ei_data}`,
+    );
+  }
+  const header = Elf64Ehdr.read(partOf(source, 'the ELF header', 0, Elf64Ehdr.size), 0, littleEndian);
+  if (header.e_type !== ET_CORE) {
+    throw new SmeltError(
+      'NOT_A_DUMP',
+      `${path}: is an ELF file of type ${header.e_type}, not a core file (type 4)`,
+      {
+        hint: 'A vmlinux or a program is no dump.',
+      },
+    );
+  }
+  const count = header.e_phnum === PN_XNUM ? realPhnum(source, header.e_shoff, littleEndian) : header.e_phnum;
+  const { segments, noteRanges } = readProgramHeaders(source, header, count, littleEndian, cut);
+  return { header, littleEndian, count, segments, noteRanges };
 }
 
 /** What a segment's last note lacks of a multiple of 4 bytes: the next segment's first note begins at one. */

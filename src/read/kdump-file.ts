@@ -4,7 +4,7 @@ import type { CodecName } from '../codec/codec.ts';
 import { SmeltError } from '../errors.ts';
 import { popcount, runsOf } from './bitmap.ts';
 import type { KdumpDumpFile, KdumpPart } from './dump-file.ts';
-import { extentsOf, type Segment } from './extents.ts';
+import { extentsOf, lowerBound, type Segment } from './extents.ts';
 import { comma } from './file.ts';
 import {
   CompressionFlag,
@@ -200,4 +200,17 @@ function* bitmapChunks(source: Source, bitmaps: readonly number[], maxMapnr: num
 function bitmapChunk(source: Source, byteOffset: number, maxMapnr: number, pfn: number) {
   const count = Math.min(PFNS_PER_RANK, maxMapnr - pfn);
   return { bitmap: partOf(source, 'a bitmap', byteOffset + pfn / 8, Math.ceil(count / 8)), pfn, count };
+}
+
+/** The page frame of a descriptor, by its number in the whole dump: the bit of the second bitmap before which so many are set. */
+export function pfnOfDescriptor(file: KdumpDumpFile, number: number): number {
+  const { rank, maxMapnr, bitmap2Offset } = file;
+  const index = Math.max(0, lowerBound(rank, number + 1) - 1);
+  const { bitmap, pfn, count } = bitmapChunk(file, bitmap2Offset, maxMapnr, index * PFNS_PER_RANK);
+  let left = number - rank[index]!;
+  for (const [from, to] of runsOf(bitmap, 0, count)) {
+    if (left < to - from) return pfn + from + left;
+    left -= to - from;
+  }
+  return maxMapnr;
 }

@@ -76,11 +76,13 @@ export async function withHelpers<T>(
   file: DumpFile,
   { threads }: Pick<InputRequest, 'threads'>,
   work: (planned: Pick<Input, 'file' | 'plan' | 'helpers'>) => Promise<T>,
+  /** Whose windows they are. */
+  memory: Pick<DumpFile, 'memory' | 'pageSize'> = file,
 ): Promise<T> {
   let helpers: Helpers | undefined;
   try {
     const wanted = Math.max(1, threads ?? defaultThreads());
-    const plan = planWindows(file, wanted);
+    const plan = planWindows(memory, wanted);
     // More threads than windows have nothing to do.
     const others = Math.min(wanted, plan.starts.length) - 1;
     helpers = others > 0 ? await startHelpers(others) : undefined;
@@ -177,13 +179,9 @@ export function refuseSameOutputs(outputs: readonly string[]): void {
       const other = seen.get(real);
       seen.set(real, output);
       if (other === undefined) continue;
-      throw new SmeltError(
-        'TARGET',
-        `${output}: would be written over by ${other}, another part of the dump`,
-        {
-          hint: 'Give each part a name of its own.',
-        },
-      );
+      throw new SmeltError('TARGET', `${output}: would be written over by ${other}, another output`, {
+        hint: 'Give each part a name of its own.',
+      });
     }
   }
 }

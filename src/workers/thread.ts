@@ -5,7 +5,7 @@ import { CachedMemory } from '../arch/memory.ts';
 import { PageTableWalker } from '../arch/page-table.ts';
 import { CODEC_NAMES, type PageCodec } from '../codec/codec.ts';
 import { openCodec, openDecompressor } from '../codec/makers.ts';
-import type { ReadableMap } from '../filter/classify.ts';
+import type { ReadableMap } from '../filter/struct-pages.ts';
 import { ErasingReader } from '../kernel/erase/eraser.ts';
 import { MemoryMap } from '../kernel/memory-model.ts';
 import type { DumpFile, MemoryReader } from '../read/dump-file.ts';
@@ -17,6 +17,7 @@ export class Thread {
   job: Job;
   readonly reader: MemoryReader;
   private codec: PageCodec | undefined;
+  private other: Thread | undefined;
 
   private constructor(job: Job, reader: MemoryReader) {
     this.job = job;
@@ -54,7 +55,15 @@ export class Thread {
     return this.codec;
   }
 
+  /** The same of another dump, for who holds one against the other. */
+  async openOther(job: Job): Promise<Thread> {
+    this.other ??= await Thread.open(job);
+    this.other.job = job;
+    return this.other;
+  }
+
   close(): void {
+    this.other?.close();
     this.reader.close();
     this.codec?.close();
   }

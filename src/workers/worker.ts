@@ -7,8 +7,11 @@ import { walkTables } from './census-phase.ts';
 import { type ClassifyResult, classifyWindows } from './classify-phase.ts';
 import { type CompressResult, compressWindows, type Gathering } from './compress-phase.ts';
 import { type CopyTask, copyWindows } from './copy-phase.ts';
+import { type DiffResult, type DiffTask, diffPages } from './diff-phase.ts';
+import { type FramesResult, type FramesTask, sortFrames } from './frames-phase.ts';
 import { type Job, type Part, SEAT } from './job.ts';
 import { Thread } from './thread.ts';
+import { type VerifyResult, type VerifyTask, verifyPages } from './verify-phase.ts';
 import { dropZeroPages, type ZeroResult } from './zero-phase.ts';
 
 export type Task =
@@ -17,7 +20,10 @@ export type Task =
   | { readonly phase: 'zeros' }
   | { readonly phase: 'compress'; readonly parts: readonly Part[] }
   | ({ readonly phase: 'gather'; readonly parts: readonly Part[] } & Gathering)
-  | CopyTask;
+  | CopyTask
+  | VerifyTask
+  | DiffTask
+  | FramesTask;
 
 /** What is left to do when it is settled which pages are kept. */
 export type LastTask = Extract<Task, { phase: 'compress' | 'copy' | 'gather' }>;
@@ -31,7 +37,14 @@ export interface Order {
 }
 
 /** What comes of a task, by its phase. */
-export type Result = CensusPart | ClassifyResult | ZeroResult | CompressResult;
+export type Result =
+  | CensusPart
+  | ClassifyResult
+  | ZeroResult
+  | CompressResult
+  | VerifyResult
+  | DiffResult
+  | FramesResult;
 
 let thread: Promise<Thread> | undefined;
 
@@ -75,5 +88,11 @@ export async function phaseSteps(
       return compressWindows(thread, await thread.openCodec(), task, seat);
     case 'copy':
       return copyWindows(thread, task, seat);
+    case 'verify':
+      return verifyPages(thread, task, seat);
+    case 'diff':
+      return diffPages(thread, await thread.openOther(task.other), seat);
+    case 'frames':
+      return sortFrames(thread, task, seat);
   }
 }

@@ -28,6 +28,7 @@ export const LOOK_COMMANDS: readonly Command[] = [
   {
     name: 'dmesg',
     doc: 'the kernel log, or parts of it',
+    common: true,
     operands: ['VMCORE'],
     help: {
       usage: 'smelt dmesg [OPTIONS] VMCORE',
@@ -64,6 +65,7 @@ export const LOOK_COMMANDS: readonly Command[] = [
   {
     name: 'bt',
     doc: 'the stack of the task that crashed, or another',
+    common: true,
     operands: ['VMCORE', '[PID]'],
     help: {
       usage: 'smelt bt [OPTIONS] VMCORE [PID or cpuN]',
@@ -97,6 +99,46 @@ export const LOOK_COMMANDS: readonly Command[] = [
       end: EXIT_CODES,
     },
     run: async (tokens, display, host) => (await import('./mods.ts')).runMods(tokens, display, host),
+  },
+  {
+    name: 'pages',
+    doc: 'what fills the memory',
+    operands: ['VMCORE'],
+    help: {
+      usage: 'smelt pages [OPTIONS] VMCORE',
+      about: [
+        'Counts the page frames of a dump by what they are, by NUMA node and zone, and by',
+        'the size of free blocks; with --top also by slab cache and cached file. What the',
+        'dump no longer has is counted as well, where its struct page is there.',
+      ],
+      examples: [
+        ['smelt pages vmcore', 'what fills the memory'],
+        ['smelt pages --quick --top 10 vmcore', 'at once, and who has most of it'],
+      ],
+      end: EXIT_CODES,
+    },
+    run: async (tokens, display, host) => (await import('./pages.ts')).runPages(tokens, display, host),
+  },
+  {
+    name: 'map',
+    doc: 'a picture of the memory',
+    common: true,
+    operands: ['VMCORE'],
+    help: {
+      usage: 'smelt map [OPTIONS] VMCORE [-o map.html]',
+      about: [
+        'Draws memory in physical order, a colour a class: as a page to look around in, as',
+        'a picture, or in the terminal (letters where there are no colours). Shared and',
+        'encrypted memory is hatched, and what the dump does not have is pale.',
+      ],
+      examples: [
+        ['smelt map vmcore', 'in the terminal'],
+        ['smelt map vmcore -o map.html', 'down to the single page frame'],
+        ['smelt map --quick vmcore --svg map.svg --png map.png', 'for a report'],
+      ],
+      end: EXIT_CODES,
+    },
+    run: async (tokens, display, host) => (await import('./map.ts')).runMap(tokens, display, host),
   },
   {
     name: 'read',
@@ -150,6 +192,46 @@ export const LOOK_COMMANDS: readonly Command[] = [
       end: EXIT_CODES,
     },
     run: async (tokens, display, host) => (await import('./symbols.ts')).runSymbols(tokens, display, host),
+  },
+  {
+    name: 'verify',
+    doc: 'is a dump whole? every header, bitmap and page',
+    operands: ['VMCORE'],
+    help: {
+      usage: 'smelt verify [OPTIONS] VMCORE',
+      about: [
+        'Reads all of VMCORE (of a split dump all PARTs): headers, notes, bitmaps, page',
+        'descriptors, and every page, which is unpacked. Lists what is wrong, and says',
+        'how much the bytes of the pages prove.',
+      ],
+      examples: [
+        ['smelt verify vmcore && rm original', 'before the other copy goes'],
+        ['smelt verify --json vmcore | jq .report.findings', 'for programs'],
+      ],
+      end: ['Exit codes: 0 nothing is wrong; 1 something is, or it could not be looked at.'],
+    },
+    run: async (tokens, display, host) => (await import('./verify.ts')).runVerify(tokens, display, host),
+  },
+  {
+    name: 'diff',
+    doc: 'two dumps page by page',
+    operands: ['A', 'B', '…'],
+    help: {
+      usage: 'smelt diff [OPTIONS] A B',
+      about: [
+        'Compares two dumps of any format page by page: pages that differ, and pages that',
+        'only one has, by class. Of split dumps all PARTs are given, those of A first.',
+      ],
+      examples: [
+        ['smelt diff vmcore small', 'was it filtered as it should be?'],
+        ['smelt diff --exact vmcore copy', 'has it all, and nothing else?'],
+      ],
+      end: [
+        'Exit codes: 0 no page that both have differs, with --exact: and both have the',
+        'same pages; 1 something differs (told on stdout), or failed (on stderr alone).',
+      ],
+    },
+    run: async (tokens, display, host) => (await import('./diff.ts')).runDiff(tokens, display, host),
   },
 ];
 

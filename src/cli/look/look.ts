@@ -67,7 +67,7 @@ export function lookArgs(
   // Who asks for no more than a file may give all parts of one.
   const isAlone = wanted.length === 1;
   const operands = isAlone ? [] : raw.operands.slice(1);
-  if (operands.length >= wanted.length && !isAlone) {
+  if (operands.length >= wanted.length && !isAlone && wanted.at(-1) !== '…') {
     const extra = operands[wanted.length - 1]!;
     throw new SmeltError('USAGE', `${extra} is one operand too many`, { hint });
   }
@@ -97,11 +97,7 @@ export async function runLook<Request extends InputRequest, Name extends keyof R
   });
   try {
     const looks = await host.loadLooks();
-    const screen: Screen = {
-      width: widthOf(host.stdout),
-      isTerminal: host.stdout.isTTY,
-      coloured: hasColours(host.stdout, host.env),
-    };
+    const screen: Screen = screenOf(host);
     const pass = display.json ? async () => {} : host.stdout.pass.bind(host.stdout);
     const passed: typeof pass = async (data) => {
       progress.end();
@@ -128,4 +124,8 @@ export async function runLook<Request extends InputRequest, Name extends keyof R
 
 function isClosedPipe({ code, cause }: SmeltError): boolean {
   return code === 'WRITE' && errnoName(cause) === 'EPIPE';
+}
+
+export function screenOf({ stdout, env }: Pick<Host, 'stdout' | 'env'>): Screen {
+  return { width: widthOf(stdout), isTerminal: stdout.isTTY, coloured: hasColours(stdout, env) };
 }

@@ -24,9 +24,10 @@ function parse({ operands, request }: LookArgs): SymbolsRequest {
   const [what] = operands;
   if (what === undefined) return { ...request, what: { kind: 'all' } };
   const vaddr = readAddress(what);
+  if (vaddr !== undefined) return { ...request, what: { kind: 'address', vaddr } };
   return {
     ...request,
-    what: vaddr === undefined ? { kind: 'pattern', pattern: what } : { kind: 'address', vaddr },
+    what: /[*?]/.test(what) ? { kind: 'pattern', pattern: what } : { kind: 'name', name: what },
   };
 }
 

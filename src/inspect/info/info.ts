@@ -4,24 +4,14 @@ import { asSmeltError, SmeltError } from '../../errors.ts';
 import { utsField } from '../../kernel/machine.ts';
 import type { DumpFile } from '../../read/dump-file.ts';
 import { closeDump } from '../../read/open.ts';
-import { openingBroken } from '../../salvage/open.ts';
 import { findTechnology } from '../../sme/census/technology.ts';
 import { maskBit } from '../../sme/mask-bits.ts';
 import { describeByNotes } from '../../workers/describe.ts';
-import {
-  type Described,
-  describing,
-  inputReport,
-  inputsOf,
-  isUnreadable,
-  judgeInput,
-  openInput,
-  stopIfAborted,
-} from '../../workers/input.ts';
+import { type Described, describing, inputReport, isUnreadable, judgeInput } from '../../workers/input.ts';
 import type { DumpObserver, InputRequest } from '../../workers/report.ts';
 import { peakRssBytes } from '../../workers/resources.ts';
-import { takeSteps } from '../../workers/steps.ts';
 import { type Looking, withView } from '../looking.ts';
+import { openAnyhow } from '../open-anyhow.ts';
 import { cpusOf, crashOf, withTask } from './crash.ts';
 import { fileReport, memoryReport } from './file.ts';
 import { askKernel, type KernelTold } from './kernel.ts';
@@ -39,7 +29,9 @@ export async function info(
   signal: AbortSignal,
 ): Promise<InfoReport> {
   const began = performance.now();
-  const { file, damage } = await openWhatIsThere(request, signal);
+  const { file, error, damage: seen } = await openAnyhow(request, signal);
+  const why = error && plain(error.message, file);
+  const damage = why === undefined ? seen : [why, ...seen.filter((each) => each !== why)];
   try {
     return await describing(
       file,
@@ -62,27 +54,6 @@ export async function info(
     );
   } finally {
     closeDump(file);
-  }
-}
-
-/** A dump that is cut short or damaged is opened as salvage does it. */
-async function openWhatIsThere(
-  request: InputRequest,
-  signal: AbortSignal,
-): Promise<{ file: DumpFile; damage: readonly string[] }> {
-  try {
-    return { file: await openInput(request, signal), damage: [] };
-  } catch (thrown) {
-    const error = asSmeltError(thrown);
-    if (!['TRUNCATED', 'CORRUPT', 'PARTS'].includes(error.code)) throw error;
-    try {
-      const broken = openingBroken(...inputsOf(request));
-      const { file, damage } = await takeSteps(broken, () => stopIfAborted(signal));
-      const why = plain(error.message, file);
-      return { file, damage: [why, ...damage.filter((sentence) => sentence !== why)] };
-    } catch (another) {
-      throw signal.aborted ? another : error;
-    }
   }
 }
 

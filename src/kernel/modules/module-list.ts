@@ -40,6 +40,8 @@ const TAINTS = 'PFSRMBUDAWCIOELKXTNJ';
 /** MODULE_REF_BASE: what a module holds of itself while it is loaded. Source: kernel/module/main.c. */
 const OWN_REFERENCES = 1;
 const MAX_MODULES = 16_384;
+/** Names in all lists of users. */
+const MAX_USERS = 65_536;
 const MAX_PARTS = 16;
 const MAX_PART_BYTES = 2 ** 31;
 
@@ -52,9 +54,11 @@ export function listModules(view: KernelView): ModuleList | undefined {
   const { entries, torn } = walkList(view, head, MAX_MODULES);
   const gaps = torn === undefined ? [] : [`the list of modules is torn: ${torn}`];
   const modules: Module[] = [];
+  let users = 0;
   for (const at of entries) {
     const vaddr = at - BigInt(listField.byteOffset);
-    const module = readModule(view, vaddr);
+    const module = readModule(view, vaddr, MAX_USERS - users);
+    users += module?.usedBy.length ?? 0;
     if (module === undefined) gaps.push(`the module at 0x${vaddr.toString(16)} is not in the dump`);
     else modules.push(module);
   }
@@ -71,7 +75,7 @@ function listHead(view: KernelView): bigint | undefined {
   });
 }
 
-function readModule(view: KernelView, vaddr: bigint): Module | undefined {
+function readModule(view: KernelView, vaddr: bigint, mostUsers: number): Module | undefined {
   const module = view.struct(vaddr, 'module');
   const name = module?.text('name');
   if (module === undefined || name === undefined) return undefined;
@@ -86,7 +90,7 @@ function readModule(view: KernelView, vaddr: bigint): Module | undefined {
     memory,
     state: STATES[module.number('state') ?? -1],
     useCount: references === undefined ? undefined : Math.max(0, references - OWN_REFERENCES),
-    usedBy: usersOf(view, module),
+    usedBy: usersOf(view, module, mostUsers),
     taints: [...TAINTS].filter((_, bit) => (taints >> BigInt(bit)) & 1n).join(''),
   };
 }
@@ -113,13 +117,13 @@ function partsOf(view: KernelView, module: StructView): ModuleMemory[] {
 }
 
 /** Source: include/linux/module.h, struct module_use: `source` uses the module whose source_list it is in. */
-function usersOf(view: KernelView, module: StructView): string[] {
+function usersOf(view: KernelView, module: StructView, most: number): string[] {
   const head = module.addressOf('source_list');
   const link = view.field('module_use', 'source_list');
   const source = view.field('module_use', 'source');
   const nameField = view.field('module', 'name');
   if (head === undefined || link === undefined || source === undefined || nameField === undefined) return [];
-  return walkList(view, head, MAX_MODULES).entries.flatMap((at) => {
+  return walkList(view, head, most).entries.flatMap((at) => {
     const user = view.u64(at + BigInt(source.byteOffset - link.byteOffset));
     const name =
       user === undefined

@@ -10,8 +10,9 @@ export interface ModuleSymbol extends KernelSymbol {
 
 /** Source: elf.h, Elf64_Sym: st_name, st_info, st_other, st_shndx, st_value, st_size. */
 const SYM_BYTES = 24;
-/** What a module has: the largest have 0.1 million. */
-const MAX_SYMBOLS = 1_000_000;
+/** Of one module, and of all that are asked for: the largest have some ten thousand. */
+const MAX_SYMBOLS = 200_000;
+const MAX_SYMBOLS_OF_ALL = 2_000_000;
 const MAX_NAME_BYTES = 512;
 const SHN_UNDEF = 0;
 
@@ -24,6 +25,7 @@ interface Entry {
 export class ModuleSymbols {
   private readonly view: KernelView;
   private readonly modules: readonly Module[];
+  private left = MAX_SYMBOLS_OF_ALL;
   private readonly tables = new Map<Module, { strings: bigint; entries: readonly Entry[] } | undefined>();
 
   constructor(view: KernelView, modules: readonly Module[]) {
@@ -90,8 +92,9 @@ export class ModuleSymbols {
     const symtab = kallsyms?.unsigned('symtab');
     const strings = kallsyms?.unsigned('strtab');
     const count = kallsyms?.number('num_symtab');
-    if (symtab === undefined || strings === undefined || count === undefined || count > MAX_SYMBOLS)
-      return undefined;
+    if (symtab === undefined || strings === undefined || count === undefined) return undefined;
+    if (count > Math.min(MAX_SYMBOLS, this.left)) return undefined;
+    this.left -= count;
     const bytes = view.walker.read(symtab, count * SYM_BYTES);
     if (bytes === undefined) return undefined;
     // Linux commit 1c7651f43777 ("kallsyms: store type information in its own array"), v5.2.

@@ -37,7 +37,11 @@ export interface TaskList {
 const SYMBOLS = ['init_task', '__per_cpu_offset', '__cpu_present_mask', 'runqueues'];
 const PF_KTHREAD = 0x00200000;
 /** PIDs go up to 4 million (PID_MAX_LIMIT); no dump has had as many tasks. */
-const MAX_TASKS = 1_000_000;
+const MAX_TASKS = 2 ** 20;
+/** Of these, processes: their list is walked in one go. */
+const MAX_PROCESSES = 2 ** 18;
+/** Of one process, where it is asked for alone. */
+const MAX_THREADS = 65_536;
 const TASKS_A_BREATH = 500;
 
 /** `breathe` is called again and again, and may throw to end it. Undefined where there is no init_task or layout to begin with. */
@@ -54,25 +58,45 @@ export async function listTasks(
   const gaps: string[] = [];
   const idle = new Set(cpus.numbers.map((cpu) => taskOn(view, cpus, cpu, 'idle') ?? (cpu === 0 ? init : 0n)));
   idle.delete(0n);
-  const found = new Set<bigint>([...idle]);
+  const found = new Set<bigint>([...idle, ...running].filter((task) => task !== undefined));
   const tasksAt = BigInt(fields[0]!.byteOffset);
-  const leaders = walkList(view, init + tasksAt, MAX_TASKS);
+  const leaders = walkList(view, init + tasksAt, MAX_PROCESSES);
   if (leaders.torn !== undefined) gaps.push(`the list of tasks is torn: ${leaders.torn}`);
-  let done = 0;
+  /** Each task's threads, itself among them. */
+  const groups = new Map<bigint, ThreadGroup>();
+  let [left, done] = [MAX_TASKS, 0];
+  const count = async (steps: number) => {
+    const before = done;
+    done += steps;
+    if (Math.floor(before / TASKS_A_BREATH) !== Math.floor(done / TASKS_A_BREATH)) await breathe();
+  };
   for (const at of leaders.entries) {
     const leader = at - tasksAt;
     found.add(leader);
-    for (const thread of threadsOf(view, leader, MAX_TASKS - found.size, gaps)) found.add(thread);
-    if (++done % TASKS_A_BREATH === 0) await breathe();
+    const threads = threadsOf(view, leader, left, gaps);
+    left -= threads.length;
+    const group = new ThreadGroup(view, threads);
+    for (const thread of threads) {
+      found.add(thread);
+      groups.set(thread, group);
+    }
+    await count(1 + threads.length);
   }
   const tasks: Task[] = [];
   const missing: bigint[] = [];
   const uses = new Map<bigint, MemoryUse | undefined>();
   for (const vaddr of found) {
-    const task = readTask(view, cpus, vaddr, running.has(vaddr), uses);
+    const task = readTask(
+      view,
+      cpus,
+      vaddr,
+      running.has(vaddr),
+      groups.get(vaddr) ?? new ThreadGroup(view, []),
+      uses,
+    );
     if (task === undefined) missing.push(vaddr);
     else tasks.push(task);
-    if (++done % TASKS_A_BREATH === 0) await breathe();
+    await count(1);
   }
   if (missing.length > 0)
     gaps.push(`${missing.length} tasks are not in the dump, the first at 0x${missing[0]!.toString(16)}`);
@@ -94,12 +118,13 @@ export function taskOn(
   return task === 0n ? undefined : task;
 }
 
-/** Undefined where its memory is not in the dump. */
+/** Undefined where its memory is not in the dump. `uses`: what is known of address spaces already. */
 export function readTask(
   view: KernelView,
   cpus: Cpus,
   vaddr: bigint,
   isRunning: boolean,
+  group = new ThreadGroup(view, threadsOf(view, vaddr, MAX_THREADS, [])),
   uses = new Map<bigint, MemoryUse | undefined>(),
 ): Task | undefined {
   const task = view.struct(vaddr, 'task_struct');
@@ -109,7 +134,7 @@ export function readTask(
   const mm = task.unsigned('mm');
   // Threads share it, and may be many.
   const usedBy = (space: bigint) => {
-    if (!uses.has(space)) uses.set(space, memoryUse(view, cpus, space, deltasOfThreads(view, vaddr)));
+    if (!uses.has(space)) uses.set(space, memoryUse(view, cpus, space, group.deltas));
     return uses.get(space);
   };
   return {
@@ -152,10 +177,24 @@ function threadsOf(view: KernelView, task: bigint, most: number, gaps: string[])
   return entries.map((at) => at - BigInt(nodeField.byteOffset));
 }
 
-function deltasOfThreads(view: KernelView, task: bigint): number[] {
-  if (view.field('task_struct', 'rss_stat.count') === undefined) return [];
-  const sums: number[] = [];
-  for (const thread of threadsOf(view, task, MAX_TASKS, []))
-    for (const [kind, pages] of threadDeltas(view, thread).entries()) sums[kind] = (sums[kind] ?? 0) + pages;
-  return sums;
+/** What all threads of a process had counted and not yet told: looked at once, when it is asked for. */
+class ThreadGroup {
+  private readonly view: KernelView;
+  private readonly threads: readonly bigint[];
+  private sums: number[] | undefined;
+
+  constructor(view: KernelView, threads: readonly bigint[]) {
+    this.view = view;
+    this.threads = threads;
+  }
+
+  get deltas(): readonly number[] {
+    if (this.sums === undefined) {
+      this.sums = [];
+      for (const thread of this.threads)
+        for (const [kind, pages] of threadDeltas(this.view, thread).entries())
+          this.sums[kind] = (this.sums[kind] ?? 0) + pages;
+    }
+    return this.sums;
+  }
 }

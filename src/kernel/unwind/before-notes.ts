@@ -9,7 +9,7 @@ import { type Start, type Unwound, unwind } from './unwind.ts';
 const LAST_FUNCTIONS = ['machine_kexec', 'crash_nmi_callback'];
 /** Of the task's stack, below the noted stack pointer. */
 const TASK_STACK_BYTES = 2048n;
-const MAX_ATTEMPTS = 64;
+const MAX_ATTEMPTS = 16;
 
 /**
  * The whole stack, where one of these functions is found on it and the tables lead from there to the very frame that was

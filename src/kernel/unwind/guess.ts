@@ -6,7 +6,7 @@ import type { Stack } from './stacks.ts';
 import { type Frame, type Unwound, unwind } from './unwind.ts';
 
 /** Attempts to go on by the tables from what was guessed: the first that reaches the stack's end is believed. */
-const MAX_ATTEMPTS = 64;
+const MAX_ATTEMPTS = 16;
 const MAX_GUESSES = 128;
 /** The longest call: a prefix, an opcode, and an address or a displacement. */
 const LONGEST_CALL = 8;

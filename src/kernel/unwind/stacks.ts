@@ -12,7 +12,7 @@ export interface Stack {
 
 /** THREAD_SIZE and IRQ_STACK_SIZE where the kernel is built without KASAN. Source: arch/x86/include/asm/page_64_types.h. */
 const STACK_BYTES = 16n * 1024n;
-const MAX_STACK_BYTES = 256n * 1024n;
+const MAX_STACK_BYTES = 256 * 1024;
 /** Members of struct cea_exception_stacks. Source: arch/x86/include/asm/cpu_entry_area.h. */
 const EXCEPTION_STACKS = ['DF', 'NMI', 'DB', 'MCE', 'VC', 'VC2'];
 
@@ -33,9 +33,10 @@ export function stacksOf(view: KernelView, cpus: Cpus, cpu: number, task: bigint
   if (area === undefined || area === 0n) return stacks;
   for (const name of EXCEPTION_STACKS) {
     const member = view.field('cea_exception_stacks', `${name}_stack`);
-    if (member?.sizeBytes === undefined || member.sizeBytes === 0) continue;
+    const size = member?.sizeBytes ?? 0;
+    if (member === undefined || size === 0 || size > MAX_STACK_BYTES) continue;
     const from = area + BigInt(member.byteOffset);
-    stacks.push({ name, start: from, end: from + BigInt(member.sizeBytes) });
+    stacks.push({ name, start: from, end: from + BigInt(size) });
   }
   return stacks;
 }
@@ -49,7 +50,7 @@ function threadBytes(view: KernelView): bigint {
   const start = view.symbol('init_stack') ?? view.symbol('init_thread_union');
   const end = view.symbol('__end_init_stack') ?? view.symbol('__end_init_task');
   const bytes = start === undefined || end === undefined ? 0n : end - start;
-  const isSize = bytes >= STACK_BYTES && bytes <= MAX_STACK_BYTES && (bytes & (bytes - 1n)) === 0n;
+  const isSize = bytes >= STACK_BYTES && bytes <= BigInt(MAX_STACK_BYTES) && (bytes & (bytes - 1n)) === 0n;
   return isSize ? bytes : STACK_BYTES;
 }
 

@@ -129,6 +129,12 @@ export class SymbolTable {
     return this.findAll([name]).get(name) ?? [];
   }
 
+  /** All symbols of the name, without making the names of the others. */
+  named(name: string): KernelSymbol[] {
+    const matches = matchNames(streamOf(this.names), this.count, this.tokens, new Set([name])) ?? [];
+    return matches.map(({ index }) => this.symbol(index));
+  }
+
   /** In one pass over the table for all names that were not asked for before. */
   findAll(names: readonly string[]): ReadonlyMap<string, readonly bigint[]> {
     const wanted = new Set(names.filter((name) => !this.found.has(name)));
