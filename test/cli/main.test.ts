@@ -95,11 +95,6 @@ describe('smelt', () => {
       'there is no command nosuch',
       'The commands are dump, convert, salvage, sme, luks, bench; `smelt dump --help` lists the options.',
     ],
-    [
-      'dmesg',
-      'there is no command dmesg',
-      'Did you mean the option --save-dmesg, --dump-dmesg or --partial-dmesg?',
-    ],
     ['mem-usage -D', 'there is no command mem-usage', 'Did you mean the option --mem-usage?'],
     ['slavage a b', 'there is no command slavage', 'Did you mean `smelt salvage BROKEN DUMPFILE`?'],
   ])('answers `%s`, which is no command, with the nearest', async (line, what, hint) => {
@@ -292,9 +287,6 @@ describe('a dump that fails', () => {
     expect(await hintOf('-i info in out', 'info')).toBe('Check the path.');
     expect(await hintOf('benhc vmcore', 'benhc')).toBe(
       'Did you mean `smelt bench VMCORE`? If it is a file, check the path.',
-    );
-    expect(await hintOf('dmesg vmcore', 'dmesg')).toBe(
-      'Did you mean the option --save-dmesg, --dump-dmesg or --partial-dmesg? If it is a file, check the path.',
     );
   });
 

@@ -38,7 +38,7 @@ export function fileReport(file: DumpFile, reader: MemoryReader): FileReport {
       parts: 1,
       headerVersion: undefined,
       codec: undefined,
-      incomplete: false,
+      incomplete: file.incomplete,
       storedPages,
       leftOutPages: pages - storedPages,
       cutPages: 0,
