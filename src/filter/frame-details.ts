@@ -88,7 +88,8 @@ export class FrameDetails {
       const flags = words[at + flagsWord]!;
       const isHead = (flags & PG_head) !== 0;
       if (isHead && i + 1 >= count && more && i > 0) break;
-      const order = isHead && i + 1 < count ? compoundOrder(words, at + stride, alignment + i, rules) : undefined;
+      const order =
+        isHead && i + 1 < count ? compoundOrder(words, at + stride, alignment + i, rules) : undefined;
       if (order !== undefined) this.compounds[order]!++;
       const pages = order === undefined ? 1 : 2 ** order;
       if ((flags & PG_slab) !== 0 || (words[at + mapcountWord]! & slab.mask) === slab.value) {

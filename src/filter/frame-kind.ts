@@ -1,6 +1,6 @@
 /** What each page frame is, as a byte: finer than the classes that a dump level drops, and with what else is known of it. */
 
-import { type PageClass, PAGE_CLASSES } from './page-class.ts';
+import { PAGE_CLASSES, type PageClass } from './page-class.ts';
 
 /** `none`: there is no memory. `kernel` is what is left of the kernel's: neither slab nor reserved. `zero`: of the kernel's, and nothing in it. */
 export const FRAME_KINDS = [
@@ -44,4 +44,9 @@ export const KIND_OF_CLASS = Uint8Array.from(
 );
 
 /** Kinds that makedumpfile calls the kernel's data. */
-export const KERNEL_KINDS = ['kernel', 'slab', 'reserved', 'undecided'] as const satisfies readonly FrameKind[];
+export const KERNEL_KINDS = [
+  'kernel',
+  'slab',
+  'reserved',
+  'undecided',
+] as const satisfies readonly FrameKind[];

@@ -9,7 +9,7 @@ import type { FramesResult, FramesTask } from '../workers/frames-phase.ts';
 import { refuseInputAsOutput, refuseSameOutputs } from '../workers/input.ts';
 import { resetPhase } from '../workers/job.ts';
 import type { DumpObserver, InputReport, TeamReport } from '../workers/report.ts';
-import { coarsen, SKIP, type TileRequest } from '../workers/tiles.ts';
+import { coarsen, SHIFTS, SKIP, type TileRequest } from '../workers/tiles.ts';
 import { openTarget, writeFully } from '../write/target-file.ts';
 import { type ByKind, kindsOf, sumCounts } from './pages.ts';
 
@@ -38,16 +38,23 @@ export interface MapReport extends TeamReport {
   readonly kinds: ByKind;
   readonly zerosLookedFor: boolean;
   readonly census: MapCensus | undefined;
-  readonly outputs: readonly { readonly format: PictureFormat; readonly path: string; readonly sizeBytes: number }[];
+  readonly outputs: readonly {
+    readonly format: PictureFormat;
+    readonly path: string;
+    readonly sizeBytes: number;
+  }[];
   /** Page frames of the smallest thing that the page of -o shows: 1, or more for parts of a large and motley machine. */
   readonly finestPages: number | undefined;
 }
 
 /** Two bytes a tile: FRAME_CODES, and how much of it is of that kind in 255ths. */
-export interface Picture extends Pick<MapReport, 'input' | 'totalPages' | 'kinds' | 'zerosLookedFor' | 'census'> {
+export interface Picture
+  extends Pick<MapReport, 'input' | 'totalPages' | 'kinds' | 'zerosLookedFor' | 'census'> {
   /** First page frame of each window that has memory, ascending; each window is as long and begins at a multiple of its length. */
   readonly starts: Float64Array;
   readonly windowPages: number;
+  /** Behind the last page frame. */
+  readonly end: number;
   readonly tileShift: number;
   readonly tilesPerWindow: number;
   readonly tiles: Uint8Array;
@@ -83,7 +90,10 @@ export async function map(
   try {
     const thorough = { absentToo: true, zeros: !request.quick };
     return await withClassified(request, observer, signal, thorough, async (dump) => {
-      const picture = await paint(dump, targets.some(({ format }) => format === 'html'));
+      const picture = await paint(
+        dump,
+        targets.some(({ format }) => format === 'html'),
+      );
       if (targets.length === 0) await artist.show(picture);
       const outputs = targets.map(({ format, file }) => {
         const bytes = artist.draw[format](picture);
@@ -132,6 +142,7 @@ async function paint(dump: ClassifiedDump, finely: boolean): Promise<Picture> {
     census: meaning === 'none' ? undefined : { meaning, encryptedPages, sharedPages },
     starts: plan.starts,
     windowPages: plan.windowPages,
+    end: plan.maxMapnr,
     tileShift: tiles.tileShift,
     tilesPerWindow: tiles.tilesPerWindow,
     tiles: tiles.tiles,
@@ -153,7 +164,7 @@ function tilesOf({ starts, windowPages }: Plan, mostBytes: number): TileRequest 
     tilesPerWindow,
     tiles: new Uint8Array(shared(windows * tilesPerWindow * 2)),
     shifts: new Uint8Array(shared(windows)),
-    sizes: new Uint32Array(shared(windows * Uint32Array.BYTES_PER_ELEMENT)),
+    sizes: new Uint32Array(shared(windows * SHIFTS * Uint32Array.BYTES_PER_ELEMENT)),
     used: new BigInt64Array(shared(BigInt64Array.BYTES_PER_ELEMENT)),
     mostBytes,
   };
@@ -173,14 +184,17 @@ async function packAll(
   };
   keep(first);
   if (packed.includes(undefined)) {
-    const shifts = coarsen(tiles.sizes, tiles.mostBytes, plan.windowPages);
+    const shifts = coarsen(tiles.sizes, tiles.mostBytes);
     const isRight = (index: number) => shifts[index] === 0 && packed[index] !== undefined;
     tiles.shifts.set(shifts.map((shift, index) => (isRight(index) ? SKIP : shift)));
-    // What is right already has its share.
-    tiles.used[0] = 0n;
     resetPhase(job.shared, 'frames');
     // Nobody else has to have room for more than was promised.
-    keep(await team.frames({ ...task, tiles: { ...tiles, mostBytes: Number.MAX_SAFE_INTEGER } }, plan.totalPages));
+    keep(
+      await team.frames(
+        { ...task, tiles: { ...tiles, mostBytes: Number.MAX_SAFE_INTEGER } },
+        plan.totalPages,
+      ),
+    );
     look();
     tiles.shifts.set(shifts);
   }
@@ -189,7 +203,7 @@ async function packAll(
 
 function sharedOf(counts: Float64Array): { encryptedPages: number; sharedPages: number } {
   const sum = (flag: number) =>
-    counts.reduce((total, pages, code) => total + ((code % FRAME_CODES & flag) === 0 ? 0 : pages), 0);
+    counts.reduce((total, pages, code) => total + (((code % FRAME_CODES) & flag) === 0 ? 0 : pages), 0);
   return { encryptedPages: sum(FrameFlag.encrypted), sharedPages: sum(FrameFlag.shared) };
 }
 

@@ -1,10 +1,23 @@
 /** `smelt pages`: what fills the memory, by kind, by zone, by the size of its blocks, and by owner. */
 
 import type { OwnerOffsets } from '../filter/frame-details.ts';
-import { FRAME_CODES, FrameFlag, KIND_BITS, KindIndex, MEMORY_KINDS, type MemoryKind } from '../filter/frame-kind.ts';
+import {
+  FRAME_CODES,
+  FrameFlag,
+  KIND_BITS,
+  KindIndex,
+  MEMORY_KINDS,
+  type MemoryKind,
+} from '../filter/frame-kind.ts';
 import { OwnerTally, type OwnerTallyData, pointerOf } from '../filter/owner-tally.ts';
 import { type MemoryCounters, memoryCounters } from '../kernel/memory/counters.ts';
-import { type CachedFile, fileAt, type SlabCache, slabCacheAt, slabCacheOffset } from '../kernel/memory/owners.ts';
+import {
+  type CachedFile,
+  fileAt,
+  type SlabCache,
+  slabCacheAt,
+  slabCacheOffset,
+} from '../kernel/memory/owners.ts';
 import { listZones, type Zone } from '../kernel/memory/zones.ts';
 import type { KernelView } from '../kernel/view/view.ts';
 import { type ClassifiedRequest, withClassified } from '../workers/classified.ts';
@@ -102,10 +115,18 @@ export function pages(
     );
     look();
     const counts = sumCounts(results);
-    const ofZone = (index: number) => kindsOf(counts.subarray(index * FRAME_CODES, (index + 1) * FRAME_CODES));
+    const ofZone = (index: number) =>
+      kindsOf(counts.subarray(index * FRAME_CODES, (index + 1) * FRAME_CODES));
     const outside = ofZone(zones?.length ?? 0);
     const name = <T>(which: 'slabCaches' | 'files', at: (view: KernelView, vaddr: bigint) => T | undefined) =>
-      owners && view && named(view, results.map(({ details }) => details?.[which]), request.top!, at);
+      owners &&
+      view &&
+      named(
+        view,
+        results.map(({ details }) => details?.[which]),
+        request.top!,
+        at,
+      );
     return {
       input: input.report,
       totalPages: plan.totalPages,
@@ -181,7 +202,8 @@ function ordersOf(results: readonly FramesResult[], zones: readonly Zone[] | und
     compoundPages: sum('compounds', order),
   }));
   const last = orders.findLastIndex(
-    ({ freeBlocks, kernelFreeBlocks = 0, compoundPages }) => freeBlocks + kernelFreeBlocks + compoundPages > 0,
+    ({ freeBlocks, kernelFreeBlocks = 0, compoundPages }) =>
+      freeBlocks + kernelFreeBlocks + compoundPages > 0,
   );
   return orders.slice(0, last + 1);
 }

@@ -24,7 +24,10 @@ export interface FrameSources {
 
 const { kernel: KERNEL, undecided: UNDECIDED, zero: ZERO, none: NONE } = KindIndex;
 /** Whether a page frame of the kind stays, so that it may be one of zeros. */
-const STAYS = Uint8Array.from({ length: KIND_BITS + 1 }, (_, kind) => +(kind === KERNEL || kind === UNDECIDED));
+const STAYS = Uint8Array.from(
+  { length: KIND_BITS + 1 },
+  (_, kind) => +(kind === KERNEL || kind === UNDECIDED),
+);
 
 export class WindowFrames {
   private readonly job: Job;

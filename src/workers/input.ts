@@ -175,13 +175,9 @@ export function refuseSameOutputs(outputs: readonly string[]): void {
       const other = seen.get(real);
       seen.set(real, output);
       if (other === undefined) continue;
-      throw new SmeltError(
-        'TARGET',
-        `${output}: would be written over by ${other}, another output`,
-        {
-          hint: 'Give each part a name of its own.',
-        },
-      );
+      throw new SmeltError('TARGET', `${output}: would be written over by ${other}, another output`, {
+        hint: 'Give each part a name of its own.',
+      });
     }
   }
 }

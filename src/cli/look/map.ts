@@ -43,9 +43,13 @@ function parse({ values, request }: LookArgs): MapRequest {
     throw new SmeltError('USAGE', '-f means nothing without -o, --svg or --png', { hint });
   for (const { path } of outputs) {
     if (path === '-')
-      throw new SmeltError('USAGE', 'a map is written to a file that has a name, and not to standard output', {
-        hint,
-      });
+      throw new SmeltError(
+        'USAGE',
+        'a map is written to a file that has a name, and not to standard output',
+        {
+          hint,
+        },
+      );
   }
   return {
     ...request,

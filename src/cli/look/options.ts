@@ -52,7 +52,8 @@ export const LOOK_OPTIONS = [
     category: 'write',
     of: ['map'],
     doc: 'write a picture with a legend (SVG)',
-    longDoc: 'For reports: light or dark as the viewer wants it. Of a large machine a tile stands for many page frames.',
+    longDoc:
+      'For reports: light or dark as the viewer wants it. Of a large machine a tile stands for many page frames.',
     read: readName('--svg', 'FILE'),
   },
   {

@@ -47,7 +47,14 @@ function text(report: PagesReport, { width }: Screen): string[] {
 }
 
 /** Rows of the kernel's memory stand together, with their sum. */
-function kindLines({ kinds, totalPages, input, kernelFreePages, counters, zerosLookedFor }: PagesReport): string[] {
+function kindLines({
+  kinds,
+  totalPages,
+  input,
+  kernelFreePages,
+  counters,
+  zerosLookedFor,
+}: PagesReport): string[] {
   const size = (of: number) => memory(of * input.pageSizeBytes);
   const isFiltered = MEMORY_KINDS.some((kind) => kinds[kind].absentPages > 0);
   const row = (name: string, of: readonly MemoryKind[], note = '') => {
@@ -58,11 +65,12 @@ function kindLines({ kinds, totalPages, input, kernelFreePages, counters, zerosL
     return [...cells, ...(isFiltered ? [absent === 0 ? '' : count(absent)] : []), note];
   };
   const ifAny = (kind: MemoryKind) => (kinds[kind].pages > 0 ? [row(KIND_LOOKS[kind].name, [kind])] : []);
-  const own = (pages: number | undefined) => (pages === undefined ? '' : `kernel's own count: ${count(pages)}`);
+  const own = (pages: number | undefined) =>
+    pages === undefined ? '' : `kernel's own count: ${count(pages)}`;
   const table = [
     ['what', 'pages', 'size', 'share', ...(isFiltered ? ['not in dump'] : [])],
     row('kernel', KERNEL_KINDS),
-    row('  slab', ['slab'], own(counters?.slab)),
+    row('  slab', ['slab']),
     row('  reserved', ['reserved']),
     ...(kinds.undecided.pages > 0 ? [row('  undecided', ['undecided'])] : []),
     row('  other', ['kernel']),
@@ -75,8 +83,20 @@ function kindLines({ kinds, totalPages, input, kernelFreePages, counters, zerosL
     ...ifAny('offline'),
     row('all', MEMORY_KINDS),
   ];
-  const align: Align[] = ['left', 'right', 'right', 'right', ...(isFiltered ? ['right' as const] : []), 'left'];
-  return columns(align, table);
+  const align: Align[] = [
+    'left',
+    'right',
+    'right',
+    'right',
+    ...(isFiltered ? ['right' as const] : []),
+    'left',
+  ];
+  return [
+    ...columns(align, table),
+    ...(counters?.slab === undefined
+      ? []
+      : [`  (the kernel counts ${count(counters.slab)} pages as slab, large kmalloc and zeros among them)`]),
+  ];
 }
 
 /** The kinds of a zone in few columns. */
@@ -102,7 +122,13 @@ function zoneLines({ zones, outsideZones, input }: PagesReport): string[] {
   return columns(
     ['left', 'right', ...ZONE_KINDS.map(() => 'right' as const), 'right', 'right'],
     [
-      [nodes.size > 1 ? 'node, zone' : 'zone', 'from', 'pages', ...ZONE_KINDS.map(([name]) => name), 'free by kernel'],
+      [
+        nodes.size > 1 ? 'node, zone' : 'zone',
+        'from',
+        'pages',
+        ...ZONE_KINDS.map(([name]) => name),
+        'free by kernel',
+      ],
       ...rows,
       ...(outsideZones > 0 ? [['none', '', count(outsideZones)]] : []),
     ],
@@ -150,7 +176,9 @@ function fileLines({ top, ...rest }: OwnerReport<CachedFile>, { input }: PagesRe
       ...top.map((file) => [
         count(file.pages),
         memory(file.pages * input.pageSizeBytes),
-        printable([file.fileSystem, file.device].filter((part, i, all) => part && part !== all[i - 1]).join(' ')),
+        printable(
+          [file.fileSystem, file.device].filter((part, i, all) => part && part !== all[i - 1]).join(' '),
+        ),
         printable(
           file.path ?? (file.inode === undefined ? `0x${file.vaddr.toString(16)}` : `inode ${file.inode}`),
         ),

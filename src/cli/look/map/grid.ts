@@ -30,10 +30,16 @@ export function gridOf(picture: Picture, columns: number, mostRows: number): Gri
   const cellPages = rowPages / columns;
   const rows = first.map((pfn, i) => ({
     pfn,
-    codes: Uint8Array.from({ length: columns }, (_, column) => cellAt(picture, pfn + column * cellPages, cellPages)),
+    codes: Uint8Array.from({ length: columns }, (_, column) =>
+      cellAt(picture, pfn + column * cellPages, cellPages),
+    ),
     behindGap: i > 0 && pfn !== first[i - 1]! + rowPages,
   }));
-  return { cellPages, columns, rows: rows.filter(({ codes }) => codes.some((code) => code !== KindIndex.none)) };
+  return {
+    cellPages,
+    columns,
+    rows: rows.filter(({ codes }) => codes.some((code) => code !== KindIndex.none)),
+  };
 }
 
 /** First page frames of the rows that have windows. */

@@ -37,7 +37,7 @@ ${style}</style>
 <button id="closer" title="+ or Ctrl and the wheel">closer</button>
 <button id="wider" title="- or Ctrl and the wheel">wider</button>
 <button id="whole" title="0">all of it</button>
-<form id="go"><input id="address" size="16" placeholder="physical address, 0x…" aria-label="physical address">
+<form id="go"><input id="address" size="22" placeholder="physical address, 0x…" aria-label="physical address">
 <button>go there</button></form>
 <label>colours <select id="theme"><option value="auto">as the system</option><option value="light">light</option><option value="dark">dark</option></select></label>
 </nav>
@@ -71,7 +71,10 @@ function titleOf({ input }: Picture): string[] {
   return [name!, facts ?? ''];
 }
 
-function dataOf({ starts, windowPages, input, tileShift, totalPages, packed, shifts, census }: Picture, rows: readonly LegendRow[]): string {
+function dataOf(
+  { starts, windowPages, input, tileShift, totalPages, end, packed, shifts, census }: Picture,
+  rows: readonly LegendRow[],
+): string {
   const windows: [number, number][] = [];
   for (const start of starts) {
     const last = windows.at(-1);
@@ -83,6 +86,7 @@ function dataOf({ starts, windowPages, input, tileShift, totalPages, packed, shi
     windowPages,
     tileShift,
     totalPages,
+    end,
     windows,
     lengths: packed.map(({ length }) => length),
     shifts: [...shifts],
@@ -100,7 +104,10 @@ function dataOf({ starts, windowPages, input, tileShift, totalPages, packed, shi
   return JSON.stringify(data).replaceAll('<', '\\u003c');
 }
 
-function legendTable({ totalPages, input, census, zerosLookedFor }: Picture, rows: readonly LegendRow[]): string {
+function legendTable(
+  { totalPages, input, census, zerosLookedFor }: Picture,
+  rows: readonly LegendRow[],
+): string {
   const isFiltered = rows.some(({ absentPages }) => absentPages > 0);
   const cells = (...all: string[]) => all.map((cell) => `<td>${cell}</td>`).join('');
   const size = (pages: number) => memory(pages * input.pageSizeBytes);

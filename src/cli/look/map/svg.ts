@@ -36,10 +36,19 @@ export function drawSvg(picture: Picture): Uint8Array {
     const isLabelled = index % 4 === 0 || behindGap;
     return [
       ...(isLabelled
-        ? [text(left - 8, y + CELL, `0x${(pfn * input.pageSizeBytes).toString(16)}`, { 'text-anchor': 'end', style: 'font-size: 9px' })]
+        ? [
+            text(left - 8, y + CELL, `0x${(pfn * input.pageSizeBytes).toString(16)}`, {
+              'text-anchor': 'end',
+              style: 'font-size: 9px',
+            }),
+          ]
         : []),
-      ...(behindGap ? [element('line', { class: 'gap', x1: left, x2: left + COLUMNS * CELL, y1: y, y2: y })] : []),
-      ...[...runsIn(codes)].flatMap(([from, to, code]) => rects(code, left + from * CELL, y, (to - from) * CELL, CELL)),
+      ...(behindGap
+        ? [element('line', { class: 'gap', x1: left, x2: left + COLUMNS * CELL, y1: y, y2: y })]
+        : []),
+      ...[...runsIn(codes)].flatMap(([from, to, code]) =>
+        rects(code, left + from * CELL, y, (to - from) * CELL, CELL),
+      ),
     ];
   });
   const legendTop = top + grid.rows.length * CELL + LINE;
@@ -55,9 +64,19 @@ export function drawSvg(picture: Picture): Uint8Array {
     ...(census === undefined
       ? []
       : [
-          [KindIndex.user | FrameFlag.shared, 'wide stripes', `${count(census.sharedPages)} pages shared, not encrypted`] as const,
+          [
+            KindIndex.user | FrameFlag.shared,
+            'wide stripes',
+            `${count(census.sharedPages)} pages shared, not encrypted`,
+          ] as const,
           ...(census.meaning === 'encrypted'
-            ? [[KindIndex.user | FrameFlag.encrypted, 'fine stripes', `${count(census.encryptedPages)} pages encrypted`] as const]
+            ? [
+                [
+                  KindIndex.user | FrameFlag.encrypted,
+                  'fine stripes',
+                  `${count(census.encryptedPages)} pages encrypted`,
+                ] as const,
+              ]
             : []),
         ]),
   ];
@@ -84,7 +103,12 @@ export function drawSvg(picture: Picture): Uint8Array {
     ...rows,
     ...legend,
   ];
-  const attributes = { xmlns: 'http://www.w3.org/2000/svg', width: WIDTH, height, viewBox: `0 0 ${WIDTH} ${height}` };
+  const attributes = {
+    xmlns: 'http://www.w3.org/2000/svg',
+    width: WIDTH,
+    height,
+    viewBox: `0 0 ${WIDTH} ${height}`,
+  };
   return Buffer.from(`${element('svg', attributes, `\n${body.join('\n')}\n`)}\n`);
 }
 
@@ -111,5 +135,7 @@ function patterns(): string {
   );
   const stripe = (name: string, size: number) =>
     element('path', { class: name, d: `M0 ${size}L${size} 0`, fill: 'none' });
-  return [...dots, pattern('shared', 6, stripe('hatch', 6)), pattern('encrypted', 4, stripe('fine', 4))].join('\n');
+  return [...dots, pattern('shared', 6, stripe('hatch', 6)), pattern('encrypted', 4, stripe('fine', 4))].join(
+    '\n',
+  );
 }

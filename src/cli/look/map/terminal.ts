@@ -79,7 +79,8 @@ function legendLines(picture: Picture, coloured: boolean): string[] {
 
 /** The nearest of the 6 × 6 × 6 colours that terminals have from 16 on. */
 export function paletteIndex(colour: string): number {
-  const level = (value: number) => (value < 48 ? 0 : value < 115 ? 1 : Math.min(5, Math.floor((value - 35) / 40)));
+  const level = (value: number) =>
+    value < 48 ? 0 : value < 115 ? 1 : Math.min(5, Math.floor((value - 35) / 40));
   const [red, green, blue] = rgbOf(colour).map(level) as [number, number, number];
   return 16 + 36 * red + 6 * green + blue;
 }

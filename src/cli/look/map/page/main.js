@@ -58,7 +58,9 @@ function showTip(x, y) {
   tip.hidden = pfn === undefined;
   if (pfn === undefined) return;
   tip.replaceChildren(
-    ...describe(pfn, cellPages()).map((line) => Object.assign(document.createElement('div'), { textContent: line })),
+    ...describe(pfn, cellPages()).map((line) =>
+      Object.assign(document.createElement('div'), { textContent: line }),
+    ),
   );
   const box = canvas.getBoundingClientRect();
   const { offsetWidth, offsetHeight } = tip;
@@ -141,7 +143,8 @@ canvas.addEventListener(
   'wheel',
   (event) => {
     event.preventDefault();
-    if (event.ctrlKey || event.shiftKey) zoomAt(event.deltaY + event.deltaX < 0 ? -1 : 1, cellAt(event.offsetX, event.offsetY));
+    if (event.ctrlKey || event.shiftKey)
+      zoomAt(event.deltaY + event.deltaX < 0 ? -1 : 1, cellAt(event.offsetX, event.offsetY));
     else scroll(Math.sign(event.deltaY) * Math.max(1, Math.round(48 / view.cell)));
   },
   { passive: false },
@@ -168,7 +171,9 @@ canvas.addEventListener('pointerup', (event) => {
 canvas.addEventListener('pointerleave', () => {
   tip.hidden = true;
 });
-canvas.addEventListener('dblclick', (event) => zoomAt(event.shiftKey ? 2 : -2, cellAt(event.offsetX, event.offsetY)));
+canvas.addEventListener('dblclick', (event) =>
+  zoomAt(event.shiftKey ? 2 : -2, cellAt(event.offsetX, event.offsetY)),
+);
 strip.addEventListener('pointerdown', (event) => {
   const share = (event.offsetX - GUTTER) / (view.width - GUTTER);
   scroll(Math.round(share * view.total - view.seen / 2) - view.top);
@@ -194,7 +199,9 @@ form.addEventListener('submit', (event) => {
   redraw();
   canvas.focus();
 });
-at('address').addEventListener('input', () => /** @type {HTMLInputElement} */ (at('address')).setCustomValidity(''));
+at('address').addEventListener('input', () =>
+  /** @type {HTMLInputElement} */ (at('address')).setCustomValidity(''),
+);
 
 for (const button of document.querySelectorAll('#kinds button')) {
   button.addEventListener('click', () => {
@@ -208,7 +215,7 @@ for (const button of document.querySelectorAll('#kinds button')) {
 /** As the system has it, or one of both. @param {string} theme */
 function setTheme(theme) {
   document.documentElement.dataset.theme = theme;
-  patterns = new Map();
+  patterns.clear();
   redraw();
 }
 const switches = /** @type {HTMLSelectElement} */ (at('theme'));
@@ -221,7 +228,7 @@ addEventListener('beforeprint', () => {
 });
 addEventListener('afterprint', () => setTheme(switches.value));
 
-function fit() {
+function measure() {
   const box = canvas.getBoundingClientRect();
   view.width = at('grid').clientWidth;
   view.height = Math.max(240, innerHeight - box.top - scrollY - 56);
@@ -229,15 +236,15 @@ function fit() {
 }
 addEventListener('resize', () => {
   const isWhole = view.total <= view.seen;
-  fit();
+  measure();
   if (isWhole) layOutWhole();
   else layOut(view.rowShift);
   redraw();
 });
 
 unpack(bytesOf('tiles')).then((bytes) => {
-  tiles = bytes;
-  fit();
+  loaded.tiles = bytes;
+  measure();
   layOutWhole();
   redraw();
   document.documentElement.dataset.ready = 'yes';
