@@ -217,7 +217,7 @@ function named<T>(
   const tally = new OwnerTally();
   for (const part of parts) if (part !== undefined) tally.addAll(part);
   const { owners, forgotten } = tally.data;
-  const largest = owners.toSorted(([, a], [, b]) => b - a);
+  const largest = owners.toSorted(([key, a], [other, b]) => b - a || key - other);
   const told: (T & { vaddr: bigint; pages: number })[] = [];
   for (const [key, pages] of largest.slice(0, top)) {
     const vaddr = pointerOf(key);

@@ -215,7 +215,7 @@ for (const button of document.querySelectorAll('#kinds button')) {
 /** As the system has it, or one of both. @param {string} theme */
 function setTheme(theme) {
   document.documentElement.dataset.theme = theme;
-  patterns = new Map();
+  patterns.clear();
   redraw();
 }
 const switches = /** @type {HTMLSelectElement} */ (at('theme'));
@@ -228,7 +228,7 @@ addEventListener('beforeprint', () => {
 });
 addEventListener('afterprint', () => setTheme(switches.value));
 
-function fit() {
+function measure() {
   const box = canvas.getBoundingClientRect();
   view.width = at('grid').clientWidth;
   view.height = Math.max(240, innerHeight - box.top - scrollY - 56);
@@ -236,15 +236,15 @@ function fit() {
 }
 addEventListener('resize', () => {
   const isWhole = view.total <= view.seen;
-  fit();
+  measure();
   if (isWhole) layOutWhole();
   else layOut(view.rowShift);
   redraw();
 });
 
 unpack(bytesOf('tiles')).then((bytes) => {
-  tiles = bytes;
-  fit();
+  loaded.tiles = bytes;
+  measure();
   layOutWhole();
   redraw();
   document.documentElement.dataset.ready = 'yes';
