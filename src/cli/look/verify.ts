@@ -30,7 +30,7 @@ const LABEL = 12;
 
 const PROOFS: Readonly<Record<Proof, string>> = {
   contents: 'every byte is proved by a checksum',
-  form: 'each unpacks to a page; some damage to its bytes would not show',
+  form: 'each unpacks to a page; damage may not show',
   nothing: 'nothing proves their bytes',
 };
 
