@@ -6,7 +6,7 @@ import { comma } from '../read/file.ts';
 import { endOfDescriptors } from '../read/kdump-file.ts';
 import { CompressionFlag, PageDescriptor } from '../read/kdump-layout.ts';
 import { MAX_FLAT_BYTES } from '../read/limits.ts';
-import { openSource, partOf, type ReadSource, type Source } from '../read/source.ts';
+import { nextData, openSource, partOf, type ReadSource, type Source } from '../read/source.ts';
 import { TABLE_END } from './settle.ts';
 
 const FLAGS: ReadonlySet<number> = new Set([0, ...Object.values<number>(CompressionFlag)]);
@@ -163,7 +163,8 @@ function isSeenEnd(file: KdumpDumpFile, end: number, { firstVerdict, lastVerdict
   return count > 0;
 }
 
-const isZeros = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 0);
+const ZEROS = Buffer.alloc(AT_ONCE * PageDescriptor.size);
+const isZeros = (bytes: Uint8Array): boolean => ZEROS.subarray(0, bytes.length).equals(bytes);
 
 /** Nothing, where a sector is bad. */
 function readOrNone(file: KdumpDumpFile, byteOffset: number, length: number): Buffer {
@@ -190,7 +191,17 @@ function* survey(file: KdumpDumpFile, end: number): Generator<void, Table> {
   for (let done = 0; done < pages; ) {
     yield;
     const count = Math.min(AT_ONCE, pages - done);
-    readAll(read, chunk, count * PageDescriptor.size, descOffset + done * PageDescriptor.size);
+    const length = count * PageDescriptor.size;
+    const from = descOffset + done * PageDescriptor.size;
+    readAll(read, chunk, length, from);
+    if (isZeros(chunk.subarray(0, length))) {
+      if (done === 0) firstVerdict = 0;
+      lastVerdict = 0;
+      // Descriptors that were never written may be a hole.
+      const inHole = Math.floor((nextData(file, from + length) - descOffset) / PageDescriptor.size);
+      done = Math.max(done + count, Math.min(pages, inHole));
+      continue;
+    }
     for (let i = 0; i < count; i++) {
       const verdict = descriptors.look(i);
       lastVerdict = verdict;

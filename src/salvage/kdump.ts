@@ -14,7 +14,7 @@ import {
   UTS_LENGTH,
 } from '../read/kdump-layout.ts';
 import { MAX_NOTE_BYTES, MAX_PADDR } from '../read/limits.ts';
-import { partOf, type Source } from '../read/source.ts';
+import { nextData, partOf, type Source } from '../read/source.ts';
 import type { Broken } from './broken.ts';
 import { mayBegin, whyNotTogether } from './evidence.ts';
 import { notesBehind, wholeNotes } from './notes.ts';
@@ -25,6 +25,8 @@ const MOST_GUESSED_BLOCKS = 2 ** 16;
 /** Bytes of bitmaps and descriptors that are looked at for all guesses together, and at least for each: those of 16 TiB, or a few seconds. */
 const MOST_WORK_BYTES = 2 ** 32;
 const LEAST_WORK_BYTES = 2 ** 20;
+/** Steps in which one of them, also the one that the headers state, is looked at: the bitmaps of 128 TiB that have no hole. */
+const MOST_STEPS = 2 ** 18;
 /** Some milliseconds' work, where nothing is there. */
 const GUESSES_A_STEP = 512;
 /** More CPUs than any machine has. */
@@ -58,6 +60,17 @@ export function* openBrokenKdump(source: Source): Generator<void, Broken> {
     workBytes += LEAST_WORK_BYTES + workOf(source, places);
   }
   throw first ?? unknownFile(source);
+}
+
+/** What a sparse file claims has no end: its few bytes may keep one busy for hours where holes are read. */
+function* inTime<T>({ path }: Source, steps: Generator<void, T>): Generator<void, T> {
+  for (let taken = 0; ; taken++) {
+    const step = steps.next();
+    if (step.done) return step.value;
+    if (taken >= MOST_STEPS)
+      throw new SmeltError('UNSUPPORTED', `${path}: has larger bitmaps or more descriptors than any machine`);
+    yield;
+  }
 }
 
 /** What is read at most to know whether the guess fits: both bitmaps, one of them twice, and the descriptors. */
@@ -95,10 +108,10 @@ function* tryOpen(source: Source, guess: Guess): Generator<void, Broken | SmeltE
   try {
     // Memory that one bitmap has lost may be in the other.
     const bitmaps = [...new Set([places.bitmapOffset, places.bitmap2Offset])];
-    file = yield* kdumpFile(source, places, NOTHING_SAID, bitmaps);
+    file = yield* inTime(source, kdumpFile(source, places, NOTHING_SAID, bitmaps));
     // Where there are fewer pages than parts, some have none.
     const isEmptyPart = asStated && file.split && file.parts[0]!.pages === 0;
-    const why = isEmptyPart ? undefined : yield* whyNotTogether(file);
+    const why = isEmptyPart ? undefined : yield* inTime(source, whyNotTogether(file));
     if (why !== undefined) return why;
     file = withHead(file, guess, headOf(source, guess));
   } catch (error) {
@@ -208,8 +221,13 @@ function* sizesOf(
     for (const blocks of blockCounts)
       for (const maxMapnr of pfnsFor(blocks)) yield { subBlocks, blocks, maxMapnr };
     for (let blocks = 2; blocks <= MOST_GUESSED_BLOCKS; blocks += 2) {
-      if ((1 + subBlocks + blocks) * blockSize >= source.fileBytes) break;
-      if (blocks % GUESSES_A_STEP === 0) yield undefined;
+      if (blocks % GUESSES_A_STEP === 0) {
+        yield undefined;
+        // Nothing begins in a hole.
+        const data = nextData(source, (1 + subBlocks + blocks) * blockSize);
+        blocks = Math.max(blocks, 2 * Math.floor((data / blockSize - 1 - subBlocks) / 2));
+      }
+      if (blocks > MOST_GUESSED_BLOCKS || (1 + subBlocks + blocks) * blockSize >= source.fileBytes) break;
       if (!mayBegin(source, (1 + subBlocks + blocks) * blockSize, blockSize)) continue;
       for (const maxMapnr of pfnsFor(blocks)) yield { subBlocks, blocks, maxMapnr };
     }
