@@ -42,6 +42,10 @@ interface Guess {
   readonly sub: SubHeader;
   /** Whether the headers themselves say so. */
   readonly asStated: boolean;
+  /** Whether they say where everything is, of which one of the bitmaps, or being a part of a dump, need not be believed. */
+  readonly statedPlaces: boolean;
+  /** Whether the first bitmap has the place of the second. */
+  readonly firstForBoth: boolean;
 }
 
 /** @throws SmeltError where nothing fits: what the headers say is told */
@@ -51,8 +55,10 @@ export function* openBrokenKdump(source: Source): Generator<void, Broken> {
   for (const guess of guesses(source)) {
     yield;
     if (guess === undefined) continue;
-    const { places, asStated } = guess;
-    if (!asStated && !mayBegin(source, places.descOffset, places.blockSize)) continue;
+    const { places, asStated, statedPlaces, firstForBoth } = guess;
+    // Descriptors of an unfinished dump need not begin with those that were written: pages are written by their urgency.
+    const isSaid = asStated || (statedPlaces && firstForBoth);
+    if (!isSaid && !mayBegin(source, places.descOffset, places.blockSize)) continue;
     if (!asStated && workBytes > MOST_WORK_BYTES) break;
     const tried = yield* tryOpen(source, guess);
     if (!(tried instanceof SmeltError)) return tried;
@@ -100,8 +106,6 @@ const FOUND = 'its headers are damaged: where its parts are was found by their c
 const FIRST_FOR_BOTH =
   'its second bitmap is damaged: everything was dumped, and the first one has what it should have';
 
-const isFirstForBoth = ({ bitmapOffset, bitmap2Offset }: KdumpPlaces) => bitmapOffset === bitmap2Offset;
-
 function* tryOpen(source: Source, guess: Guess): Generator<void, Broken | SmeltError> {
   const { places, main, asStated } = guess;
   let file: KdumpDumpFile;
@@ -110,8 +114,9 @@ function* tryOpen(source: Source, guess: Guess): Generator<void, Broken | SmeltE
     const bitmaps = [...new Set([places.bitmapOffset, places.bitmap2Offset])];
     file = yield* inTime(source, kdumpFile(source, places, NOTHING_SAID, bitmaps));
     // Where there are fewer pages than parts, some have none.
+    const placed = { firstForBoth: guess.firstForBoth, eraseInfoAt: guess.sub.offset_eraseinfo };
     const isEmptyPart = asStated && file.split && file.parts[0]!.pages === 0;
-    const why = isEmptyPart ? undefined : yield* inTime(source, whyNotTogether(file));
+    const why = isEmptyPart ? undefined : yield* inTime(source, whyNotTogether(file, placed));
     if (why !== undefined) return why;
     file = withHead(file, guess, headOf(source, guess));
   } catch (error) {
@@ -119,7 +124,7 @@ function* tryOpen(source: Source, guess: Guess): Generator<void, Broken | SmeltE
     throw error;
   }
   const damage = [
-    ...(asStated ? [] : [isFirstForBoth(places) ? FIRST_FOR_BOTH : FOUND]),
+    ...(asStated ? [] : [guess.firstForBoth ? FIRST_FOR_BOTH : FOUND]),
     ...(file.notes.length === 0 ? ['it has no notes, or they are damaged'] : []),
   ];
   const codec = file.codec ?? codecOfFirst(file);
@@ -152,7 +157,9 @@ function* guesses(source: Source): Generator<Guess | undefined> {
       let isFirst = true;
       for (const places of variantsOf(base, sub)) {
         const key = JSON.stringify(places);
-        if (!tried.has(key)) yield { places, main, sub, asStated: asStated && isFirst };
+        const firstForBoth = places.bitmap2Offset !== base.bitmap2Offset;
+        if (!tried.has(key))
+          yield { places, main, sub, asStated: asStated && isFirst, statedPlaces: asStated, firstForBoth };
         tried.add(key);
         isFirst = false;
       }
