@@ -253,6 +253,36 @@ export function parseConvert(tokens: readonly Token[]): DumpRequest {
   });
 }
 
+/** What says how a dump is made: scripts call for other work, too, with all options of their dump collector, and makedumpfile lets them. */
+export const OF_COLLECTORS: readonly OptionKey[] = [
+  'check-params',
+  'dump-level',
+  'z',
+  'c',
+  'l',
+  'p',
+  'L',
+  'num-threads',
+  'mmap',
+  'non-mmap',
+  'vtop',
+  'work-dir',
+  'splitblock-size',
+  'cyclic-buffer',
+  'non-cyclic',
+  'b',
+];
+
+/** Where pages are taken as they are, who asks for other ones is to know: sentences. */
+export function unheeded(raw: RawArgs, mode: string): string[] {
+  return (['dump-level', 'z', 'c', 'l', 'p'] as const)
+    .filter((key) => raw.options[key] !== undefined)
+    .map(
+      (key) =>
+        `${key === 'dump-level' ? '-d' : `-${key}`} changes nothing: ${mode} writes every page as it is`,
+    );
+}
+
 /** The first option that means nothing here, as it is typed; what every command takes always means something. */
 export function foreignTo(raw: RawArgs, wanted: readonly OptionKey[]): string | undefined {
   const foreign = optionsOf('dump').find(
