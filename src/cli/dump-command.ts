@@ -56,7 +56,7 @@ async function runRequest(
       hint: 'Redirect it to a file or a pipe: smelt -F VMCORE > DUMPFILE.',
     });
   }
-  if (request.stream !== undefined && host.stdout.isTTY) {
+  if (request.stream !== undefined && !request.dryRun && host.stdout.isTTY) {
     throw new SmeltError('USAGE', '-F would write the dump to this terminal', {
       hint: 'Redirect it to a file or a pipe: smelt -F VMCORE > DUMPFILE.',
     });
