@@ -100,7 +100,11 @@ function tell(
 ): void {
   if (display.level & (MessageLevel.common | MessageLevel.report))
     host.stderr.write(`${summary(report, request.threads)}\n`);
-  if (display.level & MessageLevel.report) host.stderr.write(`\n${statsText(report).join('\n')}\n\n`);
+  // makedumpfile's report is on standard output, where scripts look for it.
+  if (display.level & MessageLevel.report) {
+    const on = display.json ? 'stderr' : display.jsonOn;
+    host[on].write(`\n${statsText(report).join('\n')}\n\n`);
+  }
   reportWarnings(report.warnings, display, host);
   if (display.json) host[display.jsonOn].write(jsonReport(command, report));
 }

@@ -335,6 +335,7 @@ export class DumpRun {
         codecMaker: codec && `${codec.maker} (${codec.kind})`,
       },
       totalPages: job.plan.totalPages,
+      holePages: job.plan.maxMapnr - job.plan.totalPages,
       keptPages,
       classes: { ...classified.classes, kernel: keptPages - undecided - zero, undecided, zero },
       absentPages: classified.absent,

@@ -385,6 +385,8 @@ export interface DumpReport {
   };
   /** Page frames that the input describes (bits in the first bitmap). */
   readonly totalPages: number;
+  /** And those between them that are no memory, from address 0 on. */
+  readonly holePages: number;
   /** Page frames in the output (bits in the second bitmap), zero pages among them. */
   readonly keptPages: number;
   /** Page frames by class. With absentPages they add up to totalPages. `zero` is counted from level 1 on, as makedumpfile does. */

@@ -186,10 +186,37 @@ describe('--vtop', () => {
 });
 
 test('--show-stats adds up as makedumpfile does', () => {
-  const { stderr } = smelt('--quiet', '--show-stats', '-f', '-d', '31', core, join(dir, 'dump'));
-  const pages = (name: string) => Number(new RegExp(`^ *${name} *: (0x[0-9a-f]{16})$`, 'm').exec(stderr)![1]);
+  const { stdout } = smelt('--quiet', '--show-stats', '-f', '-d', '31', core, join(dir, 'dump'));
+  const pages = (name: string) => Number(new RegExp(`^ *${name} *: (0x[0-9a-f]{16})$`, 'm').exec(stdout)![1]);
   const kinds = ['Pages filled with zero', 'Non-private cache pages', 'Private cache pages'];
   const excluded = [...kinds, 'User process data pages', 'Free pages', 'Hwpoison pages', 'Offline pages'];
+  // What else is asked for has standard output.
+  const json = smelt('--json', '--show-stats', '-f', '-d', '31', core, join(dir, 'dump'));
+  expect(reportOf(json).holePages).toBe(pages('Memory Hole'));
+  expect(json.stderr).toContain('\nTotal pages     : 0x');
+  const stream = smelt('--dry-run', '-F', '--show-stats', '-d', '31', core);
+  expect(stream.stdout).toBe('');
+  expect(stream.stderr).toContain('\nTotal pages     : 0x');
   expect(excluded.reduce((sum, name) => sum + pages(name), 0)).toBe(pages('Excluded pages'));
   expect(pages('Excluded pages') + pages('Remaining pages')).toBe(pages('Original pages'));
+  expect(pages('Original pages') + pages('Memory Hole')).toBe(pages('Total pages'));
+  // Source: what makedumpfile 1.7.2 prints, but for its cache.
+  expect(stdout.replaceAll(/0x[0-9a-f]{16}|\d+/g, 'N')).toBe(`
+Original pages  : N
+  Excluded pages   : N
+    Pages filled with zero  : N
+    Non-private cache pages : N
+    Private cache pages     : N
+    User process data pages : N
+    Free pages              : N
+    Hwpoison pages          : N
+    Offline pages           : N
+  Remaining pages  : N
+  (The number of pages is reduced to N%.)
+Memory Hole     : N
+--------------------------------------------------
+Total pages     : N
+Write bytes     : N
+
+`);
 });
