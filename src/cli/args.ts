@@ -87,6 +87,10 @@ function refuseBadToken(token: Token, command: CommandName): void {
       return;
     case 'unknown':
       throw unknownOption(token.name, command);
+    case 'ambiguous':
+      throw new SmeltError('USAGE', `${token.name} may be ${orListed(token.candidates)}`, {
+        hint: 'Write enough of it to tell.',
+      });
     case 'no value':
       throw new SmeltError('USAGE', `${token.name} needs a value`, {
         hint: `Write it behind the option: ${token.name} ${token.option.valueName}.`,
@@ -119,6 +123,11 @@ function foreignOption(option: Option, command: CommandName): SmeltError {
 function listed(words: readonly string[]): string {
   const last = words.at(-1) ?? '';
   return words.length < 2 ? last : `${words.slice(0, -1).join(', ')} and ${last}`;
+}
+
+/** "--a or --b", "--a, --b or --c" */
+function orListed(words: readonly string[]): string {
+  return `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`;
 }
 
 function refusedOption({ name, instead }: Refused, command: CommandName): SmeltError {

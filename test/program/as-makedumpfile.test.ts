@@ -25,6 +25,7 @@ describe('--check-params', () => {
     '-F -l --message-level 7 -d 31 vmcore',
     '--split -d 31 vmcore one two',
     '-F -d 31,1 vmcore',
+    '--message-lev 0 --dry-ru --num 2 vmcore dumpfile',
     '-F --dry-run -d 31, vmcore',
     '-d ,1,,31 vmcore dumpfile',
     '-E -d 31,1 -L 500M vmcore dumpfile',
@@ -55,6 +56,8 @@ describe('--check-params', () => {
   test.each([
     ['-l -d 32 vmcore dumpfile', 'a dump level is a number from 0 to 31'],
     ['-l --mesage-level 7 vmcore dumpfile', 'Did you mean --message-level?'],
+    ['--dump vmcore dumpfile', '--dump may be --dump-dmesg or --dump-level Write enough of it to tell.'],
+    ['--epp program vmcore dumpfile', '--eppic is an option of makedumpfile that smelt does not have'],
     ['-l vmcore', 'DUMPFILE is missing'],
     ['--quiet --split vmcore a', '--split writes two files or more, and one is named'],
     ['-F --split vmcore a b', '-F writes one stream'],
