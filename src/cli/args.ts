@@ -119,8 +119,12 @@ function foreignOption(option: Option, command: CommandName): SmeltError {
   );
 }
 
-/** "dump", "dump and sme", "dump, sme and bench" */
-function listed(words: readonly string[]): string {
+/** Many are not listed. */
+const MOST_LISTED = 4;
+
+/** "dump", "dump and sme", "dump, sme and bench", "dump, convert, salvage and others" */
+function listed(all: readonly string[]): string {
+  const words = all.length > MOST_LISTED ? [...all.slice(0, MOST_LISTED - 1), 'others'] : all;
   const last = words.at(-1) ?? '';
   return words.length < 2 ? last : `${words.slice(0, -1).join(', ')} and ${last}`;
 }

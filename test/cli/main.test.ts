@@ -1,3 +1,4 @@
+import { COMMANDS } from '../../src/cli/commands.ts';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -93,7 +94,7 @@ describe('smelt', () => {
     [
       'help nosuch',
       'there is no command nosuch',
-      'The commands are dump, convert, salvage, sme, luks, bench; `smelt dump --help` lists the options.',
+      `The commands are ${COMMANDS.map(({ name }) => name).join(', ')}; \`smelt dump --help\` lists the options.`,
     ],
     ['mem-usage -D', 'there is no command mem-usage', 'Did you mean the option --mem-usage?'],
     ['slavage a b', 'there is no command slavage', 'Did you mean `smelt salvage BROKEN DUMPFILE`?'],
