@@ -21,7 +21,8 @@ export class KdumpOutput implements Output {
   readonly job: JobTarget;
   readonly to: Destination;
   hasPages = false;
-  readonly useOfPart = 'crash opens it as far as it goes, and with --minimal often shows the log';
+  readonly useOfPart =
+    '`smelt --dump-dmesg` mostly shows the log of it, and crash opens it as far as it goes';
   /** All of them share one. */
   readonly zeroFirst = false;
   private readonly layout: KdumpLayout;
