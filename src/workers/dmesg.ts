@@ -63,9 +63,9 @@ export async function dumpDmesg(
     // What else the machine's description warns of is about its memory map.
     const { machine } = description;
     for (const warning of description.warnings) if (!machine.warnings.includes(warning)) warn(warning);
-    let records: Generator<LogRecord | undefined>;
+    let kernelLog: KernelLog;
     try {
-      records = recordsOf(described, request, warn);
+      kernelLog = logOf(described, request, warn);
     } catch (error) {
       // There may be a better reason.
       refuseCiphertext(await judgeInput(described, signal));
@@ -76,9 +76,9 @@ export async function dumpDmesg(
         ? {
             path: undefined,
             targetProtection: undefined,
-            ...(await emit(request.input, records, write, signal)),
+            ...(await emit(request.input, kernelLog, write, signal)),
           }
-        : await writeLog(output, records, request, described, signal);
+        : await writeLog(output, kernelLog, request, described, signal);
     for (const warning of warningsOf(log)) warn(warning);
     return {
       input: inputReport(file, request, description),
@@ -118,8 +118,8 @@ async function trySaving(
 ): Promise<SavedLog> {
   const warnings: string[] = [];
   try {
-    const records = recordsOf(described, request, (sentence) => warnings.push(sentence));
-    const log = await writeLog(path, records, request, described, signal);
+    const kernelLog = logOf(described, request, (sentence) => warnings.push(sentence));
+    const log = await writeLog(path, kernelLog, request, described, signal);
     return { log, warnings: [...warnings, ...warningsOf(log)] };
   } catch (thrown) {
     const error = asSmeltError(thrown);
@@ -160,22 +160,28 @@ async function requireEncryptedLog(path: string): Promise<void> {
   requireEncrypted(path, await protectionOf(path), 'log');
 }
 
+/** The kernel log, which is read as its records are taken. */
+interface KernelLog {
+  readonly records: Generator<LogRecord | undefined>;
+  readonly walker: PageTableWalker;
+}
+
 /** @throws SmeltError NO_LOG */
-function recordsOf(
+function logOf(
   { file, reader, description }: Described,
   { partialDmesg }: Pick<DmesgRequest, 'partialDmesg'>,
   warn: (sentence: string) => void,
-): Generator<LogRecord | undefined> {
+): KernelLog {
   const { info, encryptionMask, machine } = description;
   const arch = architectureOf(file);
   const tables = info && arch.findPageTables(info, encryptionMask);
   const walker = tables && new PageTableWalker(new CachedMemory(reader), arch.tableFormat, tables);
   const clear = partialDmesg && info && walker ? lastClear(info, walker) : undefined;
   const records = info && walker && logRecords(info, walker, clear);
-  if (records !== undefined) {
+  if (records !== undefined && walker !== undefined) {
     if (partialDmesg && clear === undefined)
       warn('the whole kernel log is written: VMCOREINFO does not say where it was cleared last');
-    return records;
+    return { records, walker };
   }
   const why = machine.memoryMap === undefined ? machine.unreadable : undefined;
   throw new SmeltError(
@@ -187,15 +193,17 @@ function recordsOf(
           ? 'A file with VMCOREINFO of the crashed kernel can be given with -i, its vmlinux with -x.'
           : reader.cutPages > 0
             ? cutShortHint(file.path)
-            : 'The page tables, or the log itself, are damaged or not in the dump.',
+            : walker?.missedTable
+              ? 'A page table is not in the dump.'
+              : 'The page tables, or the log itself, are damaged or not in the dump.',
     },
   );
 }
 
 /** How much of the log can be read, for who does not want its text. @throws SmeltError NO_LOG, INTERRUPTED */
 export function countLog(described: Described, signal: AbortSignal): Promise<Emitted> {
-  const records = recordsOf(described, { partialDmesg: false }, () => {});
-  return emit(described.file.path, records, () => {}, signal);
+  const kernelLog = logOf(described, { partialDmesg: false }, () => {});
+  return emit(described.file.path, kernelLog, () => {}, signal);
 }
 
 export type Emitted = Pick<LogReport, 'records' | 'lostRecords' | 'sizeBytes'>;
@@ -203,7 +211,7 @@ export type Emitted = Pick<LogReport, 'records' | 'lostRecords' | 'sizeBytes'>;
 /** @throws SmeltError NO_LOG where there are records and none can be read */
 async function emit(
   input: string,
-  all: Generator<LogRecord | undefined>,
+  { records: all, walker }: KernelLog,
   write: (text: string) => void | Promise<void>,
   signal: AbortSignal,
 ): Promise<Emitted> {
@@ -240,7 +248,9 @@ async function emit(
   await flush();
   if (records === 0 && lostRecords > 0) {
     throw new SmeltError('NO_LOG', `${input}: no record of the kernel log can be read`, {
-      hint: 'They are damaged, or not in the dump.',
+      hint: walker.missedTable
+        ? 'A page table on the way to them is not in the dump.'
+        : 'They are damaged, or not in the dump.',
     });
   }
   return { records, lostRecords, sizeBytes };
@@ -249,7 +259,7 @@ async function emit(
 /** The file is whole, on the disk and has its name, or an error is thrown. */
 async function writeLog(
   path: string,
-  records: Generator<LogRecord | undefined>,
+  kernelLog: KernelLog,
   { overwrite, requireEncryptedTarget }: Pick<DmesgRequest, 'overwrite' | 'requireEncryptedTarget'>,
   { file, description }: Described,
   signal: AbortSignal,
@@ -264,7 +274,7 @@ async function writeLog(
       writeFully(path, target.fd, Buffer.from(text, 'latin1'), byteOffset);
       byteOffset += text.length;
     };
-    const emitted = await emit(file.path, records, write, signal);
+    const emitted = await emit(file.path, kernelLog, write, signal);
     target.seal();
     return { path, ...emitted, targetProtection };
   } catch (thrown) {
