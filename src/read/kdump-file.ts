@@ -111,6 +111,11 @@ export function endOfDescriptors({ descOffset, pages }: KdumpPart): number {
   return descOffset + pages * PageDescriptor.size;
 }
 
+/** Pages in the second bitmap: of a part, those of all parts. */
+export function pagesOfAll(file: KdumpDumpFile): number {
+  return countBefore(file, file.bitmap2Offset, file.maxMapnr, file.rank, file.maxMapnr);
+}
+
 /** Runs of what is set in any of the bitmaps, as memory. */
 function* readRuns(
   source: Source,

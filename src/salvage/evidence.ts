@@ -4,7 +4,7 @@ import { inflateSync } from 'node:zlib';
 import { SmeltError } from '../errors.ts';
 import type { KdumpDumpFile } from '../read/dump-file.ts';
 import { comma } from '../read/file.ts';
-import { endOfDescriptors } from '../read/kdump-file.ts';
+import { endOfDescriptors, pagesOfAll } from '../read/kdump-file.ts';
 import { CompressionFlag, PageDescriptor } from '../read/kdump-layout.ts';
 import { MAX_FLAT_BYTES } from '../read/limits.ts';
 import { nextData, openSource, partOf, type ReadSource, type Source } from '../read/source.ts';
@@ -107,6 +107,7 @@ export function* whyNotTogether(
     );
   }
   const table = yield* survey(file, end);
+  if (file.split && (yield* isPartOfWhole(file, placed))) return undefined;
   const what =
     (placed.firstForBoth ? whyNotFirst(file, table) : undefined) ?? whyNotEnd(file, end, table, placed);
   if (what === undefined) return undefined;
@@ -116,6 +117,26 @@ export function* whyNotTogether(
     {
       hint: 'The bitmap or the headers are damaged. Which page is which cannot be known, and smelt does not guess.',
     },
+  );
+}
+
+/**
+ * Whether it is a part whose data begins where it would in the whole dump, as makedumpfile and smelt have it: behind as many descriptors as
+ * the bitmap has pages, though only those of its own page frames are there. So the data does not say how many those are; the first and the last one do.
+ */
+function* isPartOfWhole(file: KdumpDumpFile, placed: Placed): Generator<void, boolean> {
+  const { descOffset } = file.parts[0]!;
+  const end = endOfDescriptors(file.parts[0]!);
+  const dataAt = descOffset + pagesOfAll(file) * PageDescriptor.size;
+  if (dataAt === end || dataAt >= file.fileBytes) return false;
+  const behind = readOrNone(file, end, PageDescriptor.size);
+  if (behind.length < PageDescriptor.size || !isZeros(behind)) return false;
+  const table = yield* survey(file, dataAt);
+  const { lastVerdict, atEnd, below, lowest, borders } = table;
+  // More page frames than it has: behind its last descriptor there are zeros, and nothing else is missing.
+  if (lastVerdict < 0 || (lastVerdict === 0 && borders < MANY_BORDERS)) return false;
+  return (
+    atEnd > below || (below === 0 && (lowest === dataAt || isUnusedZeroPage(file, dataAt, table, placed)))
   );
 }
 

@@ -121,7 +121,7 @@ export class DumpRun {
       memoryMap: machine.memoryMap,
       dumpLevel: dumpLevel.level,
       plan,
-      order: urgencyOrder(plan, machine.memoryMap?.image?.ranges ?? []),
+      order: urgencyOrder(plan, [machine.memoryMap?.image?.ranges ?? [], this.input.wayToLog]),
       erase: this.erasing?.plan,
       codec: request.codec,
       codecMaker: this.codec?.kind,

@@ -1,9 +1,11 @@
 /** Split dumps, with parts missing or all of them: salvaged and joined. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import type { KdumpOptions } from '../build/kdump.ts';
+import { KdumpSubHeader } from '../../src/read/kdump-layout.ts';
+import { buildKdump, type KdumpOptions } from '../build/kdump.ts';
 import { buildParts } from '../build/split.ts';
 import { INCOMPLETE, parseKdump } from '../program/parse-kdump.ts';
+import { runDump } from '../workers/run-dump.ts';
 import {
   at,
   compareWith,
@@ -36,6 +38,20 @@ describe('a split dump', () => {
     expect(report.lost).toMatchObject({ otherPart: PAGES.size - there });
     expect(report.damage.join()).toContain('400 to 899 are in parts that were not given');
     expect(parseKdump(at('some')).split).toBe(0);
+  });
+
+  it('gives the pages of one part whose data begins where it would in the whole dump', async () => {
+    buildKdump({ ...options, path: at('whole') });
+    const parts = [at('laid.1'), at('laid.2'), at('laid.3')] as const;
+    const [output, ...moreOutputs] = parts;
+    await runDump({ input: at('whole'), output, moreOutputs, overwrite: true, codec: 'zlib', dumpLevel: 0 });
+    for (const part of parts) {
+      const { start_pfn_64: from, end_pfn_64: end } = KdumpSubHeader.read(readFileSync(part), 4096);
+      const there = within(Number(from), Number(end));
+      const report = await runSalvage({ input: part, output: at('some') });
+      expect(report).toMatchObject({ savedPages: there, lost: { otherPart: PAGES.size - there } });
+      expect(compareWith(at('some'), PAGES)).toEqual({ wrong: [], right: there });
+    }
   });
 
   it('with a part that has no pages is whole', async () => {
