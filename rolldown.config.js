@@ -1,6 +1,6 @@
 /** One file for the program and one for its worker threads, with what they share beside them: sixty files took longer to find than to run. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { defineConfig } from 'rolldown';
 
 /** The licences of the packages whose code is in the bundle, in one file beside it. */
@@ -24,8 +24,18 @@ const licences = {
   },
 };
 
+/** `import text from './file?raw'`: what is written into another file, not run here. */
+const raw = {
+  name: 'raw',
+  resolveId: (id, importer) => (id.endsWith('?raw') ? join(dirname(importer), id) : undefined),
+  load: (id) =>
+    id.endsWith('?raw')
+      ? { code: `export default ${JSON.stringify(readFileSync(id.slice(0, -4), 'utf8'))}`, moduleType: 'js' }
+      : undefined,
+};
+
 export default defineConfig({
-  plugins: [licences],
+  plugins: [licences, raw],
   input: { main: 'src/cli/main.ts', worker: 'src/workers/worker.ts' },
   platform: 'node',
   // Loaded from node_modules when they are needed: native code, WebAssembly, and a library that looks for its own files.

@@ -3,8 +3,9 @@
 import { SmeltError } from '../errors.ts';
 import { runsOf, testBit } from '../read/bitmap.ts';
 import type { DumpFile, Extents, KdumpDumpFile, MemoryReader } from '../read/dump-file.ts';
-import { closeDump, openDump } from '../read/open.ts';
+import { closeDump } from '../read/open.ts';
 import { partOf } from '../read/source.ts';
+import { openInput } from '../workers/input.ts';
 import { PagePair } from '../workers/page-pair.ts';
 import { openReader } from '../workers/thread.ts';
 import type { SamePagesReport } from './report.ts';
@@ -36,7 +37,7 @@ export async function comparePages(
   const files: DumpFile[] = [];
   const readers: MemoryReader[] = [];
   try {
-    for (const path of [input, smelt, peer]) files.push(openDump(path));
+    for (const path of [input, smelt, peer]) files.push(await openInput({ input: path }, signal));
     const [source, ours, theirs] = files as [DumpFile, DumpFile, DumpFile];
     for (const file of [ours, theirs]) readers.push(await openReader(file, false));
     if (ours.format !== 'kdump' || theirs.format !== 'kdump')

@@ -176,10 +176,14 @@ export const DUMP_OPTIONS = [
     key: 'f',
     short: 'f',
     category: 'write',
-    of: ['dump', 'convert', 'salvage', 'sme', 'bench'],
+    of: ['dump', 'convert', 'salvage', 'map', 'sme', 'bench'],
     common: true,
     doc: 'overwrite DUMPFILE when it exists',
-    docs: { sme: 'overwrite FILE when it exists', bench: 'overwrite FILE.svg when it exists' },
+    docs: {
+      map: 'overwrite FILE when it exists',
+      sme: 'overwrite FILE when it exists',
+      bench: 'overwrite FILE.svg when it exists',
+    },
     longDoc: 'Without it a DUMPFILE that exists is left alone and smelt fails.',
   },
   {

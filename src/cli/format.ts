@@ -38,7 +38,7 @@ export function phaseRate(
   ms: number,
 ): string | undefined {
   if (phase === 'census') return undefined;
-  if (phase !== 'classify') return speed(donePages * pageSizeBytes, ms);
+  if (phase !== 'classify' && phase !== 'frames') return speed(donePages * pageSizeBytes, ms);
   if (ms < 1 || donePages <= 0) return undefined;
   const perSecond = (donePages / ms) * 1000;
   return perSecond < 999_950

@@ -2,7 +2,14 @@
 
 import type { BenchReport } from '../bench/report.ts';
 import type { SmeltError } from '../errors.ts';
+import type { BtReport } from '../inspect/bt.ts';
 import type { DiffReport } from '../inspect/diff.ts';
+import type { ShowLogReport } from '../inspect/dmesg.ts';
+import type { InfoReport } from '../inspect/info/report.ts';
+import type { MapReport } from '../inspect/map.ts';
+import type { ModsReport } from '../inspect/mods.ts';
+import type { PagesReport } from '../inspect/pages.ts';
+import type { PsReport } from '../inspect/ps.ts';
 import type { ReadReport } from '../inspect/read.ts';
 import type { SymbolsReport } from '../inspect/symbols.ts';
 import type { VerifyReport } from '../inspect/verify.ts';
@@ -36,8 +43,10 @@ export interface JsonReport<C extends keyof Reports = 'dump'> {
 /** The report of each command. */
 export interface Reports {
   readonly dump: DumpReport;
-  /** Of `smelt --dump-dmesg`. */
-  readonly dmesg: DmesgReport;
+  readonly convert: DumpReport;
+  readonly info: InfoReport;
+  /** Of `smelt --dump-dmesg`, and with the records themselves of `smelt dmesg`. */
+  readonly dmesg: DmesgReport | ShowLogReport;
   /** Of `smelt -g`. */
   readonly vmcoreinfo: VmcoreinfoReport;
   /** Of `smelt --mem-usage`. */
@@ -52,6 +61,11 @@ export interface Reports {
   readonly sme: SmeReport | LiveReport;
   readonly luks: LuksReport;
   readonly bench: BenchReport;
+  readonly ps: PsReport;
+  readonly bt: BtReport;
+  readonly mods: ModsReport;
+  readonly pages: PagesReport;
+  readonly map: MapReport;
   readonly read: ReadReport;
   readonly vtop: VtopReport;
   readonly symbols: SymbolsReport;

@@ -1,11 +1,10 @@
 /** Decides for each page frame of a window whether it is kept: one walk over its struct pages. */
 
-import type { KernelImage } from '../kernel/image.ts';
-import type { MemoryMap } from '../kernel/memory-model.ts';
 import type { PageRules, TypeRule } from '../kernel/page-rules.ts';
-import { clearRange, nextBit, popcount, popcountIn } from '../read/bitmap.ts';
+import { clearRange, popcount, popcountIn } from '../read/bitmap.ts';
 import type { MemoryReader } from '../read/dump-file.ts';
 import { ClassIndex, DumpLevel, PAGE_CLASSES } from './page-class.ts';
+import { byteAt, compoundOrder, MAX_COMPOUND_ORDER, type ReadableMap, StructPages } from './struct-pages.ts';
 
 /** Page frames beyond the window that a compound page of the window takes along. */
 export interface Carry {
@@ -17,13 +16,8 @@ export interface Carry {
 
 /** A type rule that nothing matches. */
 const NEVER: TypeRule = { mask: 0, value: 1 };
-/** The largest compound pages are hugetlb pages of 16 GiB, as are blocks; a larger order is a damaged struct page. */
-const MAX_COMPOUND_ORDER = 22;
-export const MAX_COMPOUND_PAGES = 2 ** MAX_COMPOUND_ORDER;
 /** PAGE_POISON_PATTERN: with CONFIG_DEBUG_VM a struct page is all ones until it is set up (page_init_poison). */
 const NEVER_SET_UP = -1;
-/** No order: there is no second struct page to tell it, or it makes no sense. */
-const UNKNOWN = -1;
 
 /** No class that is dropped. */
 const KEPT = -1;
@@ -31,13 +25,6 @@ const KEPT = -1;
 /** How page frames of the kernel image are treated. */
 const Image = { outside: 0, all: 1, reserved: 2 } as const;
 type Image = (typeof Image)[keyof typeof Image];
-
-/** What is known of the memory map; undefined when it cannot be read, and then nothing is dropped. */
-export interface ReadableMap {
-  readonly map: MemoryMap;
-  readonly rules: PageRules;
-  readonly image: KernelImage | undefined;
-}
 
 /** Told of page frames `pfn` … `end - 1` of the window when they are found to be of a class: index in PAGE_CLASSES. */
 export type Told = (pfn: number, end: number, pageClass: number) => void;
@@ -50,7 +37,7 @@ export class WindowClassifier {
   freeFound = 0;
   carries: Carry[] = [];
 
-  private readonly reader: MemoryReader;
+  private readonly structPages: StructPages;
   private readonly readable: ReadableMap | undefined;
   private readonly dumpLevel: number;
   private readonly told: Told | undefined;
@@ -60,13 +47,9 @@ export class WindowClassifier {
   private windowPfn = 0;
   private windowEnd = 0;
 
-  /** The struct pages at work: 32-bit words over the reader's buffer, or over a copy where that is not aligned. */
-  private words: Int32Array = new Int32Array(0);
-  private aligned: Buffer = Buffer.alloc(0);
-
   /** `told` hears of page frames whose bit is clear, too; kept ones that are decided it does not hear of. */
   constructor(reader: MemoryReader, readable: ReadableMap | undefined, dumpLevel: number, told?: Told) {
-    this.reader = reader;
+    this.structPages = new StructPages(reader);
     this.readable = readable;
     this.dumpLevel = dumpLevel;
     this.told = told;
@@ -80,62 +63,14 @@ export class WindowClassifier {
     this.bits = bits;
     this.windowPfn = pfn;
     this.windowEnd = pfn + count;
-    if (this.readable === undefined) {
-      this.undecided(pfn, count);
-    } else {
-      for (const piece of this.readable.map.pieces(pfn, count)) {
-        if (piece.paddr === undefined) this.undecided(piece.pfn, piece.count);
-        else this.classifyPiece(piece.pfn, piece.count, piece.paddr, this.readable);
-      }
-    }
+    const { readable } = this;
+    if (readable === undefined) this.undecided(pfn, count);
+    else
+      this.structPages.walk(readable, pfn, count, bits, {
+        structs: (first, n, base, more) => this.scanAroundImage(first, n, base, more, readable),
+        lost: (first, n) => this.undecided(first, n),
+      });
     return popcount(bits, count);
-  }
-
-  /** Page frames whose struct pages lie one behind the other from `paddr` on. */
-  private classifyPiece(pfn: number, count: number, paddr: number, readable: ReadableMap): void {
-    const { sizeBytes } = readable.rules;
-    const { pageSize } = this.reader;
-    for (let done = 0; done < count; ) {
-      // Nothing is looked up for page frames that the input does not have.
-      const from = pfn + done - this.windowPfn;
-      const skipped = nextBit(this.bits, true, from, from + count - done) - from;
-      if (skipped > 0) {
-        done += skipped;
-        continue;
-      }
-      const address = paddr + done * sizeBytes;
-      const structPfn = Math.floor(address / pageSize);
-      const inPage = address - structPfn * pageSize;
-      const left = count - done;
-      const pages = this.reader.load(structPfn, Math.ceil((inPage + left * sizeBytes) / pageSize));
-      const structs = Math.min(left, Math.floor((pages * pageSize - inPage) / sizeBytes));
-      if (structs < 1) {
-        const lost = Math.min(left, Math.max(1, Math.floor((pageSize - inPage) / sizeBytes)));
-        this.undecided(pfn + done, lost);
-        done += lost;
-        continue;
-      }
-      const base = this.wordsAt(this.reader.start + inPage, structs * sizeBytes);
-      done += this.scanAroundImage(pfn + done, structs, base, done + structs < count, readable);
-    }
-  }
-
-  /** Makes `words` cover struct pages in the reader's buffer; returns the index of their first word. */
-  private wordsAt(byteOffset: number, length: number): number {
-    const { bytes } = this.reader;
-    const at = bytes.byteOffset + byteOffset;
-    if (at % 4 === 0) {
-      if (this.words.buffer !== bytes.buffer) {
-        this.words = new Int32Array(bytes.buffer, 0, Math.floor(bytes.buffer.byteLength / 4));
-      }
-      return at / 4;
-    }
-    if (this.aligned.length < length) this.aligned = Buffer.from(new ArrayBuffer(length));
-    bytes.copy(this.aligned, 0, byteOffset, byteOffset + length);
-    if (this.words.buffer !== this.aligned.buffer) {
-      this.words = new Int32Array(this.aligned.buffer, 0, Math.floor(this.aligned.length / 4));
-    }
-    return 0;
   }
 
   /** Scans struct pages, those of the kernel image by rules of their own. Returns how many are done with. */
@@ -179,7 +114,8 @@ export class WindowClassifier {
     image: Image,
     rules: PageRules,
   ): number {
-    const { words, dumpLevel } = this;
+    const { dumpLevel } = this;
+    const { words } = this.structPages;
     const stride = rules.sizeBytes >>> 2;
     const flagsWord = rules.flags >>> 2;
     const mappingWord = rules.mapping >>> 2;
@@ -271,8 +207,8 @@ export class WindowClassifier {
               pageClass = ClassIndex.offline;
             }
             if (isHead && pageClass !== KEPT) {
-              const order = hasSecond ? this.compoundOrder(at + stride, alignment + i, rules) : UNKNOWN;
-              if (order !== UNKNOWN) {
+              const order = hasSecond ? compoundOrder(words, at + stride, alignment + i, rules) : undefined;
+              if (order !== undefined) {
                 pages = 1 << order;
               } else if (pageClass !== ClassIndex.hwpoison) {
                 pageClass = KEPT;
@@ -313,30 +249,18 @@ export class WindowClassifier {
     this.told?.(pfn, end, pageClass);
   }
 
-  /** Order of a compound page by its second struct page; `alignment` has the low bits of its page frame number. */
-  private compoundOrder(second: number, alignment: number, rules: PageRules): number {
-    if (rules.compoundOrder === undefined) return UNKNOWN;
-    const order = this.byteAt(second, rules.compoundOrder);
-    const fits = order >= 1 && order <= MAX_COMPOUND_ORDER && (alignment & ((1 << order) - 1)) === 0;
-    return fits ? order : UNKNOWN;
-  }
-
   private isHugetlb(head: number, second: number, rules: PageRules): boolean {
     const { hugetlb } = rules;
+    const { words } = this.structPages;
     if (hugetlb === undefined) return false;
     switch (hugetlb.by) {
       case 'type':
-        return (this.words[head + (rules.mapcount >>> 2)]! & hugetlb.rule.mask) === hugetlb.rule.value;
+        return (words[head + (rules.mapcount >>> 2)]! & hugetlb.rule.mask) === hugetlb.rule.value;
       case 'second flags':
-        return (this.words[second + (rules.flags >>> 2)]! & hugetlb.mask) !== 0;
+        return (words[second + (rules.flags >>> 2)]! & hugetlb.mask) !== 0;
       case 'second byte':
-        return this.byteAt(second, hugetlb.offset) === hugetlb.value;
+        return byteAt(words, second, hugetlb.offset) === hugetlb.value;
     }
-  }
-
-  /** A byte of the struct page whose first word has the index `word`; little-endian. */
-  private byteAt(word: number, offset: number): number {
-    return (this.words[word + (offset >>> 2)]! >>> ((offset & 3) * 8)) & 0xff;
   }
 
   /** Drops page frames, but none of the kernel image behind the first; what lies beyond the window is handed over. */

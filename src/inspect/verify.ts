@@ -1,12 +1,10 @@
 /** `smelt verify`: whether a dump is whole: its headers, bitmaps, descriptors, notes, and every page. */
 
-import { SmeltError } from '../errors.ts';
+import type { SmeltError } from '../errors.ts';
 import type { DumpFile, KdumpDumpFile } from '../read/dump-file.ts';
 import { comma } from '../read/file.ts';
 import { isInMemory } from '../read/live.ts';
-import { openDump } from '../read/open.ts';
 import { whyNotTogether } from '../salvage/evidence.ts';
-import { openBroken } from '../salvage/open.ts';
 import { missingParts } from '../salvage/parts.ts';
 import { describeByNotes } from '../workers/describe.ts';
 import { inputReport, inputsOf, stopIfAborted, withHelpers } from '../workers/input.ts';
@@ -16,6 +14,7 @@ import { peakRssBytes } from '../workers/resources.ts';
 import { takeSteps } from '../workers/steps.ts';
 import { assembleTeam, type Team } from '../workers/team.ts';
 import { type BadPages, type Storage, sumVerified, type VerifyResult } from '../workers/verify-phase.ts';
+import { openAnyhow } from './open-anyhow.ts';
 import { checkBitmaps } from './verify/bitmaps.ts';
 import { checkElf } from './verify/elf.ts';
 import { type Finding, type FindingKind, finding } from './verify/finding.ts';
@@ -71,20 +70,20 @@ const BAD: Readonly<Record<keyof LostPages, string>> = {
   cutOff: 'cut off: the file ends before their bytes or their descriptors',
   badDescriptor: 'of a descriptor that says what cannot be',
   notWhole: 'damaged: what is stored does not unpack to a page',
-  overlapping: 'where descriptors or erase info are, and no page can be',
+  overlapping: 'where the erase info is, and no page can be',
   unreadable: 'not to be read: the system refuses',
   noCodec: 'not to be unpacked: the codec is missing here',
   otherPart: 'in parts that were not given',
 };
 
 /** @throws SmeltError of what is no dump at all; INTERRUPTED when the signal was aborted */
-export function verify(
+export async function verify(
   request: VerifyRequest,
   observer: DumpObserver,
   signal: AbortSignal,
 ): Promise<VerifyReport> {
   const began = performance.now();
-  const { file, opening, remarks: first } = openForVerifying(request);
+  const { file, opening, remarks: first } = await openForVerifying(request, signal);
   return withHelpers(file, request, async ({ plan, helpers }) => {
     const look = () => stopIfAborted(signal);
     const description = describeByNotes(file);
@@ -92,6 +91,7 @@ export function verify(
     observer.onInput(input);
     const findings = [...opening];
     const remarks = [...first];
+    if (file.incomplete) findings.push(finding('incomplete', 'it says of itself that it is incomplete'));
     const notes = checkNotes(file);
     findings.push(...notes.findings);
     if (!notes.report.vmcoreinfo)
@@ -145,26 +145,20 @@ export function verify(
 }
 
 /** A dump that cannot be opened as it should is opened as `smelt salvage` does, to see what else there is. */
-function openForVerifying(request: VerifyRequest): { file: DumpFile; opening: Finding[]; remarks: string[] } {
-  const paths = inputsOf(request);
-  try {
-    return { file: openDump(...paths), opening: [], remarks: [] };
-  } catch (error) {
-    const kind = error instanceof SmeltError ? OPENING[error.code] : undefined;
-    if (kind === undefined) throw error;
-    const { message } = error as SmeltError;
-    try {
-      const { file, damage } = openBroken(...paths);
-      const missing = file.format === 'kdump' ? missingParts(file) : undefined;
-      // A part may be asked about by itself.
-      if (kind === 'parts' && paths.length === 1 && missing !== undefined && damage.length === 0)
-        return { file, opening: [], remarks: [`it is one part of a split dump: ${missing}`] };
-      const what = message.startsWith(`${file.path}: `) ? message.slice(file.path.length + 2) : message;
-      return { file, opening: [what, ...damage].map((each) => finding(kind, each)), remarks: [] };
-    } catch {
-      throw error;
-    }
-  }
+async function openForVerifying(
+  request: VerifyRequest,
+  signal: AbortSignal,
+): Promise<{ file: DumpFile; opening: Finding[]; remarks: string[] }> {
+  const { file, error, damage } = await openAnyhow(request, signal);
+  const kind = error && OPENING[error.code];
+  if (error === undefined || kind === undefined) return { file, opening: [], remarks: [] };
+  const missing = file.format === 'kdump' ? missingParts(file) : undefined;
+  // A part may be asked about by itself.
+  if (kind === 'parts' && inputsOf(request).length === 1 && missing !== undefined && damage.length === 0)
+    return { file, opening: [], remarks: [`it is one part of a split dump: ${missing}`] };
+  const { message } = error;
+  const what = message.startsWith(`${file.path}: `) ? message.slice(file.path.length + 2) : message;
+  return { file, opening: [what, ...damage].map((each) => finding(kind, each)), remarks: [] };
 }
 
 function kdumpParts(file: KdumpDumpFile, asStated: boolean) {
@@ -207,7 +201,8 @@ async function checkPlaces(
     const path = file.parts.length > 1 ? part.path : undefined;
     const { path: own, fd, fileBytes, flat } = part;
     const alone = { ...file, path: own, fd, fileBytes, flat, parts: [part] };
-    const why = part.pages > 0 && atEnd[number] === 0 ? whyNotTogether(alone) : undefined;
+    const why =
+      part.pages > 0 && atEnd[number] === 0 ? await takeSteps(whyNotTogether(alone), look) : undefined;
     if (why?.code === 'CORRUPT')
       findings.push(finding('descriptors', why.message.slice(own.length + 2), { path }));
     const { findings: found, all } = await takeSteps(checkOverlaps(file, part), look);

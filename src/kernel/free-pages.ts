@@ -34,7 +34,7 @@ export function kernelFreePages(info: Vmcoreinfo, walker: PageTableWalker): numb
 }
 
 /** Addresses of the pglist_data of all nodes that are online. */
-function* nodes(info: Vmcoreinfo, walker: PageTableWalker): Generator<bigint> {
+export function* nodes(info: Vmcoreinfo, walker: PageTableWalker): Generator<bigint> {
   const nodeData = info.symbol('node_data');
   if (nodeData === undefined) {
     // Without NUMA there is one node, and no array of them.

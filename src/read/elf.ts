@@ -60,6 +60,9 @@ export const ELFDATA2MSB = 2;
 const ET_CORE = 4;
 const PT_LOAD = 1;
 const PT_NOTE = 4;
+/** Its e_flags have no meaning of their own, so they can say that the dump is not whole. Source: elf.h, makedumpfile elf_info.h. */
+export const EM_X86_64 = 62;
+export const DUMP_ELF_INCOMPLETE = 0x1;
 /** e_phnum when the real number did not fit: it stands in sh_info of section 0. */
 const PN_XNUM = 0xffff;
 /** The kernel image is the first segment of /proc/vmcore; a QEMU dump with paging has some hundreds. */
@@ -111,6 +114,7 @@ export function openElf(source: Source, repair?: Repair): OpenedElf {
     machine: MACHINES[header.e_machine] ?? `ELF machine ${header.e_machine}`,
     littleEndian,
     pageSize: 4096,
+    incomplete: header.e_machine === EM_X86_64 && (header.e_flags & DUMP_ELF_INCOMPLETE) !== 0,
     memory,
     stored: stored satisfies Extents,
     mappings: segments.slice(0, MAX_MAPPINGS).map(({ vaddr, paddr }) => ({ vaddr, paddr })),
@@ -264,5 +268,8 @@ export const elf: Format<ElfDumpFile> = {
   name: 'ELF',
   probe: (head) =>
     head.length >= 4 && ElfIdent.size <= head.length && ElfIdent.read(head).magic === ELF_MAGIC,
-  open: (source) => openElf(source).file,
+  // biome-ignore lint/correctness/useYield: its headers are read in no time.
+  *open(source) {
+    return openElf(source).file;
+  },
 };

@@ -59,9 +59,12 @@ export class WindowSorter {
   readonly existing: Uint8Array;
   readonly kept: Uint8Array;
   private readonly job: Job;
+  /** Of those that exist, the ones that would be kept; undefined where only what the input has is sorted. */
+  private readonly all: Uint8Array | undefined;
 
   constructor(thread: Thread, told?: Told) {
     this.job = thread.job;
+    this.all = this.job.sortAbsent ? new Uint8Array(this.job.plan.windowPages / 8) : undefined;
     this.classifier = new WindowClassifier(thread.reader, thread.memoryMap(), this.job.dumpLevel, told);
     this.existing = new Uint8Array(this.job.plan.windowPages / 8);
     this.kept = new Uint8Array(this.job.plan.windowPages / 8);
@@ -77,7 +80,13 @@ export class WindowSorter {
     storedBits(file, pfn, count, existing, kept);
     const existingPages = popcount(existing, count);
     const absentPages = existingPages - popcount(kept, count);
-    return { keptPages: this.classifier.classify(pfn, count, kept), existingPages, absentPages };
+    const { all } = this;
+    if (all === undefined || absentPages === 0)
+      return { keptPages: this.classifier.classify(pfn, count, kept), existingPages, absentPages };
+    all.set(existing);
+    this.classifier.classify(pfn, count, all);
+    for (let i = 0; i < kept.length; i++) kept[i]! &= all[i]!;
+    return { keptPages: popcount(kept, count), existingPages, absentPages };
   }
 }
 

@@ -15,6 +15,8 @@ export interface Job {
   readonly mmap: boolean;
   readonly memoryMap: MemoryMapInfo | undefined;
   readonly dumpLevel: number;
+  /** Page frames that the input does not have are classified too: their struct pages may be there. */
+  readonly sortAbsent?: boolean;
   readonly plan: Plan;
   /** The order in which windows are compressed and written. */
   readonly order: Int32Array;
@@ -92,6 +94,7 @@ const PHASE_INDEX: Readonly<Record<SharedPhase, number>> = {
   gather: 5,
   verify: 6,
   diff: 7,
+  frames: 8,
 };
 const PHASES = Object.keys(PHASE_INDEX).length;
 

@@ -147,7 +147,8 @@ export interface SmeRequest extends InputRequest {
 /**
  * `search` is for VMCOREINFO, in a dump without the note; most dumps do without. `census` counts page tables instead of the
  * pages that they map; `zeros` looks for pages of zeros before any is written, `copy` writes pages as they are in memory, and
- * `gather` as they are stored; `verify` unpacks them, and `diff` holds those of two dumps against each other.
+ * `gather` as they are stored; `verify` unpacks them, `diff` holds those of two dumps against each other,
+ * and `frames` says of each page frame what it is.
  */
 export type Phase =
   | 'search'
@@ -158,7 +159,8 @@ export type Phase =
   | 'copy'
   | 'gather'
   | 'verify'
-  | 'diff';
+  | 'diff'
+  | 'frames';
 
 /** Told at the start of the work and then again and again; the numbers of a phase only grow. */
 export interface Progress {
@@ -385,7 +387,9 @@ export interface DumpReport {
     readonly format: (typeof FORMAT_NAMES)[OutputFormat];
     /** Of all files together. */
     readonly sizeBytes: number;
-    /** Each file that was written. */
+    /** What the file system has stored of that: holes take no room. Of a stream it is all. */
+    readonly storedBytes: number;
+    /** Each file that was written, and of a dry run each that would be. */
     readonly files: readonly { readonly path: string; readonly sizeBytes: number }[];
     /** A dry run: what depends on the pages' contents (sizes, pages of zeros, missing pages) is estimated by a sample. */
     readonly estimated: boolean;

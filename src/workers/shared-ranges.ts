@@ -1,7 +1,8 @@
 /** The shared page frames of a census as ranges, each with what its pages are. */
 
-import { type ReadableMap, WindowClassifier } from '../filter/classify.ts';
+import { WindowClassifier } from '../filter/classify.ts';
 import { ClassIndex, DumpLevel, PAGE_CLASSES } from '../filter/page-class.ts';
+import type { ReadableMap } from '../filter/struct-pages.ts';
 import type { DumpFile, MemoryReader } from '../read/dump-file.ts';
 import { lowerBound } from '../read/extents.ts';
 import { existingBits } from '../read/stored-pages.ts';

@@ -1,8 +1,8 @@
 /** Adds up what the threads found, and settles what one window's pages decide for the next. */
 
-import { MAX_COMPOUND_PAGES } from '../filter/classify.ts';
 import { ClassIndex, PAGE_CLASSES, type PageClass } from '../filter/page-class.ts';
 import { type Plan, windowSpan } from '../filter/plan.ts';
+import { MAX_COMPOUND_PAGES } from '../filter/struct-pages.ts';
 import { clearRange, popcountIn } from '../read/bitmap.ts';
 import { lowerBound } from '../read/extents.ts';
 import { readPart } from '../read/file.ts';

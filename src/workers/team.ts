@@ -5,6 +5,7 @@ import type { CensusPart, CensusPlan } from '../sme/census/plan.ts';
 import type { ClassifyResult } from './classify-phase.ts';
 import type { CompressResult } from './compress-phase.ts';
 import type { DiffResult } from './diff-phase.ts';
+import type { FramesResult, FramesTask } from './frames-phase.ts';
 import type { Helpers } from './helpers.ts';
 import { doneOf, type Job, resetPhase } from './job.ts';
 import type { PhaseReport, Progress } from './report.ts';
@@ -26,6 +27,7 @@ export interface Team {
   verify(task: VerifyTask, pages: number): Promise<VerifyResult[]>;
   /** Against the dump of another job, which has the same windows. */
   diff(other: Job, pages: number): Promise<DiffResult[]>;
+  frames(task: FramesTask, totalPages: number): Promise<FramesResult[]>;
   /** This thread's own part in it. */
   readonly thread: Thread;
   readonly phases: readonly PhaseReport[];
@@ -96,6 +98,7 @@ export async function assembleTeam(
     verify: (task, pages) => runAgain(task, pages) as Promise<VerifyResult[]>,
     diff: (other, pages) => runAgain({ phase: 'diff', other }, pages) as Promise<DiffResult[]>,
     finish: (task, keptPages) => run(task, keptPages) as Promise<CompressResult[]>,
+    frames: (task, totalPages) => runAgain(task, totalPages) as Promise<FramesResult[]>,
     thread,
     phases,
     get threads() {

@@ -5,7 +5,7 @@ import { CachedMemory } from '../arch/memory.ts';
 import { PageTableWalker } from '../arch/page-table.ts';
 import { CODEC_NAMES, type PageCodec } from '../codec/codec.ts';
 import { openCodec, openDecompressor } from '../codec/makers.ts';
-import type { ReadableMap } from '../filter/classify.ts';
+import type { ReadableMap } from '../filter/struct-pages.ts';
 import { ErasingReader } from '../kernel/erase/eraser.ts';
 import { MemoryMap } from '../kernel/memory-model.ts';
 import type { DumpFile, MemoryReader } from '../read/dump-file.ts';

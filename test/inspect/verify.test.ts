@@ -152,7 +152,7 @@ describe('a descriptor', () => {
     const spoilt = change('raw', (file, where, layout) =>
       file.writeBigUInt64LE(BigInt(layout.descriptors + 24), where),
     );
-    expect(kindsOf(await check(spoilt))).toEqual(['overlapping 1']);
+    expect(kindsOf(await check(spoilt))).toEqual(['badDescriptor 1']);
   });
 
   test('that leads into the erase info is told', async () => {
