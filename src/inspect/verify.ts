@@ -70,7 +70,7 @@ const BAD: Readonly<Record<keyof LostPages, string>> = {
   cutOff: 'cut off: the file ends before their bytes or their descriptors',
   badDescriptor: 'of a descriptor that says what cannot be',
   notWhole: 'damaged: what is stored does not unpack to a page',
-  overlapping: 'where descriptors or erase info are, and no page can be',
+  overlapping: 'where the erase info is, and no page can be',
   unreadable: 'not to be read: the system refuses',
   noCodec: 'not to be unpacked: the codec is missing here',
   otherPart: 'in parts that were not given',
@@ -91,6 +91,7 @@ export async function verify(
     observer.onInput(input);
     const findings = [...opening];
     const remarks = [...first];
+    if (file.incomplete) findings.push(finding('incomplete', 'it says of itself that it is incomplete'));
     const notes = checkNotes(file);
     findings.push(...notes.findings);
     if (!notes.report.vmcoreinfo)

@@ -24,7 +24,7 @@ export interface BadPages {
   readonly part: number;
 }
 
-/** Where in a part of a kdump-compressed dump no page can be. */
+/** Where in a part of a kdump-compressed dump no page can be, besides what is before its data. */
 export interface PartPlaces {
   readonly descriptorsEnd: number;
   /** What else stands behind the descriptors. */
@@ -173,7 +173,7 @@ class StoredCheck {
     const { place, size, partNumber } = stored;
     const { descriptorsEnd, reserved } = this.places[partNumber]!;
     if (place === descriptorsEnd) tally.atEnd[partNumber]!++;
-    if (place < descriptorsEnd || reserved.some(({ from, end }) => place < end && place + size > from)) {
+    if (reserved.some(({ from, end }) => place < end && place + size > from)) {
       tally.addBad('overlapping', pfn, place, partNumber);
       return;
     }

@@ -1,5 +1,6 @@
 /** A dump that is whole has nothing wrong; what is damaged is found, named, and said where. */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { inflateSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { SmeltError } from '../../src/errors.ts';
@@ -86,6 +87,14 @@ describe('a dump that is whole', () => {
   });
 });
 
+function inflatesTo(packed: Uint8Array, page: Uint8Array): boolean {
+  try {
+    return inflateSync(packed).equals(page);
+  } catch {
+    return false;
+  }
+}
+
 describe('a page that is damaged', () => {
   test('is found, wherever a byte of it changes, and nothing else (zlib)', async () => {
     const { file, layout } = build('zlib');
@@ -100,6 +109,11 @@ describe('a page that is damaged', () => {
           const copy = Buffer.from(file);
           copy[offset + (byte % size)]! ^= x;
           const report = await check(copy);
+          // A bit that means nothing, in the header of the stream or behind its last code, leaves the page as it was.
+          if (inflatesTo(copy.subarray(offset, offset + size), PAGES.get(pfn)!)) {
+            expect(report.whole).toBe(true);
+            return;
+          }
           expect(report).toMatchObject({
             whole: false,
             wholePages: ALL - 1,
@@ -107,7 +121,7 @@ describe('a page that is damaged', () => {
           });
         },
       ),
-      { numRuns: MANY },
+      { numRuns: 4 * MANY },
     );
   });
 
@@ -152,7 +166,7 @@ describe('a descriptor', () => {
     const spoilt = change('raw', (file, where, layout) =>
       file.writeBigUInt64LE(BigInt(layout.descriptors + 24), where),
     );
-    expect(kindsOf(await check(spoilt))).toEqual(['overlapping 1']);
+    expect(kindsOf(await check(spoilt))).toEqual(['badDescriptor 1']);
   });
 
   test('that leads into the erase info is told', async () => {

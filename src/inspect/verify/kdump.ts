@@ -49,7 +49,6 @@ export function checkKdump(file: KdumpDumpFile, part: KdumpPart, asStated: boole
   const codecs = CODECS.filter((flag) => (header.status & flag) !== 0);
   if ((header.status & ~KNOWN_STATUS) !== 0 || codecs.length > 1)
     say('header', `status is 0x${header.status.toString(16)}, which no dump has`);
-  if ((header.status & STATUS_INCOMPLETE) !== 0) say('incomplete', 'it says of itself that it is incomplete');
 
   const bitmap1Offset = (1 + header.sub_hdr_size) * block;
   const place = (what: string, from: number, sizeBytes: number): Place => ({
