@@ -14,6 +14,8 @@ import { SymbolTable } from './symbol-table.ts';
 const CACHED_PAGES = 2048;
 /** Of one value or string here; what is larger is asked for in pieces. */
 const MAX_STRING_BYTES = 4096;
+/** No structure of a kernel is so large. */
+const MAX_STRUCT_BYTES = 2 ** 20;
 
 export interface Kernel {
   readonly arch: Arch;
@@ -120,7 +122,8 @@ export class KernelView {
   /** A structure's bytes, all at once; undefined where its size is not known or its memory is not there. */
   struct(vaddr: bigint, name: string): StructView | undefined {
     const sizeBytes = this.sizeOf(name);
-    const bytes = sizeBytes === undefined ? undefined : this.walker.read(vaddr, sizeBytes);
+    if (sizeBytes === undefined || sizeBytes > MAX_STRUCT_BYTES) return undefined;
+    const bytes = this.walker.read(vaddr, sizeBytes);
     return bytes === undefined ? undefined : new StructView(this, name, vaddr, bytes);
   }
 
