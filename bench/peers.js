@@ -10,7 +10,7 @@
  */
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { cpus, homedir, release, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -304,6 +304,32 @@ const ROWS = {
           'recorded',
           `**${(ours / theirs).toFixed(4)}**; ${ours.toLocaleString('en-US')} bytes`,
         );
+    }
+  },
+  /** smelt against itself: all that it looks at beside unpacking, and reading, must not cost more than a fourth of it. */
+  verify() {
+    const dump = join(out, 'packed');
+    for (const letter of ['-z', '-c', '-l']) {
+      run(smeltRun([letter, '-d', '1'], process.env.VERIFIED ?? inputOf('lean'), 2));
+      renameSync(output, dump);
+      const unpacking = [process.execPath, join(here, '../test/lab/run-ts.js'), join(here, 'decompress.ts')];
+      const { verify, alone } = inTurn({
+        verify: [...SMELT, 'verify', '--json', '--quiet', '--num-threads', '2', dump],
+        alone: [...unpacking, dump, '2'],
+      });
+      const unpacked = alone.map((each) => JSON.parse(each.stdout));
+      const { pages, maker } = unpacked[0];
+      const rate = (some) => some.map((perSecond) => (perSecond * 4096) / 1e6);
+      const ours = rate(verify.map((each) => (pages * 1000) / phaseMs(each, 'verify')));
+      const whole = rate(verify.map((each) => (pages * 1000) / reportOf(each).totalMs));
+      const theirs = rate(unpacked.map((each) => each.pagesPerSecond));
+      const ratio = (some) => some.map((each, i) => each / theirs[i]);
+      tell(
+        `verify, lean ${letter} -d 1, 2 threads: by the speed of ${maker} unpacking alone`,
+        '≥ 0.8',
+        `**${spread(ratio(ours), 2)}**, with opening, bitmaps and places ${spread(ratio(whole), 2)}; ${spread(ours, 0)} MB/s against ${spread(theirs, 0)}`,
+      );
+      rmSync(dump);
     }
   },
   tib() {

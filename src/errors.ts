@@ -19,6 +19,8 @@ export type ErrorCode =
   | 'UNDECIDABLE' // --strict: the memory map cannot be read
   | 'NO_SYMBOLS' // the kernel's symbol table is not in the input, or cannot be found
   | 'NO_SYMBOL' // it has none of the name, or more than one
+  | 'NO_LAYOUTS' // nothing says where members of the kernel's structures are
+  | 'NO_TASK' // there is no task, or CPU, of the number
   | 'NO_LOG' // the kernel log cannot be found, or nothing of it can be read
   | 'CIPHERTEXT' // the memory in the input was not read through the right mapping, or is not in it
   | 'TARGET' // the target may not be written (exists, is a link, is no regular file)
@@ -27,6 +29,7 @@ export type ErrorCode =
   | 'TOO_LARGE' // the dump does not fit into what -L allows
   | 'INTERRUPTED' // SIGINT, SIGTERM
   | 'NO_MEMORY' // a thread ran out of it
+  | 'THREAD' // a worker thread ended in the middle of its work
   | 'NO_CODEC' // no maker for the codec asked for
   | 'KEY' // a volume key is not there, cannot be handed to the crash kernel, or did not arrive in it
   | 'COMMAND' // a command of the system (cryptsetup, mount …) is missing, failed or took too long
@@ -55,12 +58,21 @@ export class SmeltError extends Error {
   }
 }
 
+/** Of a thread that has a task. Source: piscina. */
+const THREAD_ENDED = /^worker exited with code: /;
+
 /** Whatever was thrown, as the one class of errors: what is not a SmeltError is a mistake of smelt itself. */
 export function asSmeltError(thrown: unknown): SmeltError {
   if (thrown instanceof SmeltError) return thrown;
   if (isOutOfMemory(thrown)) {
     return new SmeltError('NO_MEMORY', 'memory ran out', {
-      hint: '--num-threads 0 takes the least memory.',
+      hint: '--num-threads 1 takes the least memory.',
+      cause: thrown,
+    });
+  }
+  if (thrown instanceof Error && THREAD_ENDED.test(thrown.message)) {
+    return new SmeltError('THREAD', 'a worker thread ended in the middle of its work and did not say why', {
+      hint: 'Memory may have run out, or a limit of the system been reached: --num-threads 1 does without worker threads, and takes the least memory.',
       cause: thrown,
     });
   }

@@ -26,6 +26,19 @@ export function fileSize(bytes: number): string {
   return scaled(bytes, 1000, DECIMAL_UNITS);
 }
 
+const SUFFIXES = ['', 'K', 'M', 'G', 'T'];
+
+/** A limit as it is given to an option: "5M", "1536K", "1000 bytes". */
+export function limit(bytes: number): string {
+  let value = bytes;
+  let unit = 0;
+  while (unit < SUFFIXES.length - 1 && value > 0 && value % KIB === 0) {
+    value /= KIB;
+    unit++;
+  }
+  return unit > 0 ? `${value}${SUFFIXES[unit]}` : bytes === 1 ? '1 byte' : `${value} bytes`;
+}
+
 function scaled(bytes: number, step: number, units: readonly string[]): string {
   let value = bytes;
   let unit = 0;

@@ -7,7 +7,8 @@ import { Vmcoreinfo, vmcoreinfoFromNotes } from '../kernel/vmcoreinfo.ts';
 import type { DumpFile } from '../read/dump-file.ts';
 import { isLive } from '../read/live.ts';
 import { parseNotes } from '../read/notes.ts';
-import { closeDump, openDump } from '../read/open.ts';
+import { closeDump } from '../read/open.ts';
+import { openInput } from '../workers/input.ts';
 import type { DumpReport } from '../workers/report.ts';
 import { defaultThreads } from '../workers/resources.ts';
 import { dryRun } from './classify-speed.ts';
@@ -70,6 +71,9 @@ export async function bench(
   }
 }
 
+const JOIN_FIRST =
+  'A benchmark is of one file: join the parts first, `smelt --reassemble PART1 PART2 … DUMPFILE`.';
+
 interface Context {
   readonly request: BenchRequest;
   readonly input: string;
@@ -88,7 +92,7 @@ interface Measured extends Pick<BenchReport, 'input' | 'dumpLevel'> {
 
 async function measure(context: Context): Promise<Measured> {
   const { request, input, version, workDir, pace, warn } = context;
-  const file = openDump(input);
+  const file = await openOne(input, pace.signal);
   try {
     refuseLive(file);
     const look = await lookAt(context);
@@ -121,6 +125,14 @@ async function measure(context: Context): Promise<Measured> {
   } finally {
     closeDump(file);
   }
+}
+
+/** @throws SmeltError */
+function openOne(input: string, signal: AbortSignal): Promise<DumpFile> {
+  return openInput({ input }, signal).catch((error: unknown) => {
+    if (!(error instanceof SmeltError) || error.code !== 'PARTS') throw error;
+    throw new SmeltError('PARTS', error.message, { hint: JOIN_FIRST, cause: error });
+  });
 }
 
 /** Classifies once: says what the dump is, and fails at once where a run of smelt would. */

@@ -3,8 +3,10 @@
 import { SmeltError } from '../errors.ts';
 import { runsOf, testBit } from '../read/bitmap.ts';
 import type { DumpFile, Extents, KdumpDumpFile, MemoryReader } from '../read/dump-file.ts';
-import { closeDump, openDump } from '../read/open.ts';
+import { closeDump } from '../read/open.ts';
 import { partOf } from '../read/source.ts';
+import { openInput } from '../workers/input.ts';
+import { PagePair } from '../workers/page-pair.ts';
 import { openReader } from '../workers/thread.ts';
 import type { SamePagesReport } from './report.ts';
 import { stopPoint } from './rounds.ts';
@@ -35,7 +37,7 @@ export async function comparePages(
   const files: DumpFile[] = [];
   const readers: MemoryReader[] = [];
   try {
-    for (const path of [input, smelt, peer]) files.push(openDump(path));
+    for (const path of [input, smelt, peer]) files.push(await openInput({ input: path }, signal));
     const [source, ours, theirs] = files as [DumpFile, DumpFile, DumpFile];
     for (const file of [ours, theirs]) readers.push(await openReader(file, false));
     if (ours.format !== 'kdump' || theirs.format !== 'kdump')
@@ -73,6 +75,7 @@ async function compare(
     bitsOf(theirs, pfn, slices.theirs);
     countSlice(source, theirs, pfn, slices, found);
   }
+  const pair = new PagePair(our, their);
   const step = Math.max(1, (found.keptByBoth * ours.pageSize) / MOST_CONTENT_BYTES);
   let comparedContents = 0;
   let differentContents = 0;
@@ -88,7 +91,10 @@ async function compare(
         if (rank < Math.floor(next)) continue;
         next += step;
         comparedContents++;
-        if (!samePage(our, their, pfn + bit)) differentContents++;
+        pair.compare(pfn + bit, 1, (_pfn, _pages, what) => {
+          // A page that neither has whole is no difference.
+          if (what !== 'identical' && what !== 'neither') differentContents++;
+        });
       }
     }
   }
@@ -160,19 +166,4 @@ function isPart({ paddr, sizeBytes }: Extents, pfn: number, pageSize: number): b
   const [from, to] = [pfn * pageSize, (pfn + 1) * pageSize];
   const inside = (address: number) => address > from && address < to;
   return paddr.some((start, i) => inside(start) || inside(start + sizeBytes[i]!));
-}
-
-function samePage(our: MemoryReader, their: MemoryReader, pfn: number): boolean {
-  const [a, b] = [our.load(pfn, 1), their.load(pfn, 1)];
-  // A page that neither has is no difference.
-  if (a === 0 || b === 0) return a === b;
-  return (
-    our.bytes.compare(
-      their.bytes,
-      their.start,
-      their.start + their.pageSize,
-      our.start,
-      our.start + our.pageSize,
-    ) === 0
-  );
 }

@@ -6,7 +6,8 @@ import type { CodecName } from '../codec/codec.ts';
 import { levelRange } from '../codec/levels.ts';
 import { SmeltError } from '../errors.ts';
 import type { DumpRequest, InputRequest } from '../workers/report.ts';
-import { COMMANDS } from './commands.ts';
+import { DEFAULT_COMMAND } from './commands.ts';
+import { meant, noCommand } from './mistyped.ts';
 import { nearest } from './nearest.ts';
 import type { CommandName, Option } from './option.ts';
 import {
@@ -20,12 +21,14 @@ import {
 } from './options.ts';
 import { outputsOf, splitOperands } from './output-args.ts';
 import { findRefused, type Refused } from './refused.ts';
-import type { Token } from './tokens.ts';
+import { retyped, type Token } from './tokens.ts';
 
 /** What was typed, by the table's keys: nothing is checked but that the options exist and have values. */
 export interface RawArgs {
   readonly options: { readonly [K in OptionKey]?: string | true };
   readonly operands: readonly string[];
+  /** All of it, for a shell. */
+  readonly line: string;
 }
 
 const helpHint = (command: CommandName): string => `\`smelt ${command} --help\` lists the options.`;
@@ -58,7 +61,11 @@ export function parseRaw(tokens: readonly Token[], command: CommandName): RawArg
   const operands = tokens.flatMap((token) => (token.kind === 'operand' ? [token.text] : []));
   const parsed = Parser([...words, '--', ...operands], PARSING);
   const options = ALL_OPTIONS.flatMap(({ key }) => (parsed[key] === undefined ? [] : [[key, parsed[key]]]));
-  return { options: Object.fromEntries(options), operands: (parsed['--'] as string[] | undefined) ?? [] };
+  return {
+    options: Object.fromEntries(options),
+    operands: (parsed['--'] as string[] | undefined) ?? [],
+    line: retyped(command === DEFAULT_COMMAND.name ? 'smelt' : `smelt ${command}`, tokens),
+  };
 }
 
 /** The plain form that yargs reads without guessing. (Out of `--key=value` it would take the quotes.) */
@@ -149,8 +156,8 @@ function nearestOption(name: string, command: CommandName): string | undefined {
 export function toDumpRequest(raw: RawArgs): DumpRequest {
   const values = readValues(raw);
   const dryRun = values['dry-run'] ?? false;
-  const { operands, moreOutputs } = splitOperands(values, raw.operands);
-  const { output, ...inputs } = operandsOf(operands, dryRun, values.F === true);
+  const { operands, moreOutputs } = splitOperands(values, raw);
+  const { output, ...inputs } = operandsOf(operands, raw.line, dryRun, values.F === true);
   if (dryRun && values.dedup) {
     throw new SmeltError(
       'USAGE',
@@ -303,6 +310,8 @@ function needsCodec(what: string, letters: string): SmeltError {
   return new SmeltError('USAGE', `${what}: no compression is asked for`, { hint: `Add ${letters}.` });
 }
 
+const EMPTY_NAME = 'A variable may be unset in the script that runs smelt.';
+
 /** VMCORE, or the parts of one that was split. */
 export type Inputs = Pick<InputRequest, 'input' | 'moreParts'>;
 
@@ -313,6 +322,7 @@ export function inputsOf([input, ...moreParts]: readonly string[]): Inputs {
 /** The last one is DUMPFILE, which may be missing of a dry run of a VMCORE in one piece, and is with -F. */
 function operandsOf(
   operands: readonly string[],
+  line: string,
   dryRun: boolean,
   inputsAlone: boolean,
 ): Inputs & { readonly output: string | undefined } {
@@ -322,13 +332,12 @@ function operandsOf(
       hint: '`smelt --help` has examples.',
     });
   }
-  const command = nearestCommand(input);
+  // A single word may be a file with a name like a command's.
+  if ((operands.length === 1 || operands.length > 2) && !existsSync(input) && meant(input) !== undefined)
+    throw noCommand(input);
   if (operands.length === 1 && !dryRun && !inputsAlone) {
     throw new SmeltError('USAGE', `one file is given, ${quote(input)}, and DUMPFILE is missing`, {
-      hint:
-        command === undefined
-          ? `Name the file to write: smelt ${shown(input)} DUMPFILE.`
-          : meantCommand(command),
+      hint: input === '' ? EMPTY_NAME : `Name the file to write: ${line} DUMPFILE`,
     });
   }
   if (operands.includes('-')) {
@@ -336,38 +345,16 @@ function operandsOf(
       hint: '-F writes it to stdout: smelt -F VMCORE > DUMPFILE. A file that is called - is ./-.',
     });
   }
-  if (operands.length > 2 && command !== undefined && !existsSync(input)) {
-    throw new SmeltError('USAGE', `there is no command ${input}`, { hint: meantCommand(command) });
-  }
   const output = operands.length === 1 || inputsAlone ? undefined : operands.at(-1);
   const inputs = output === undefined ? operands : operands.slice(0, -1);
   if (operands.includes('')) {
     throw new SmeltError('USAGE', `the name of ${inputs.includes('') ? 'VMCORE' : 'DUMPFILE'} is empty`, {
-      hint: 'A variable may be unset in the script that runs smelt.',
+      hint: EMPTY_NAME,
     });
   }
   return { ...inputsOf(inputs), output };
 }
 
-/** Only a bare word can be a mistyped command. */
-export function nearestCommand(word: string): string | undefined {
-  return /^[a-z-]{3,}$/i.test(word)
-    ? nearest(
-        word.toLowerCase(),
-        COMMANDS.map(({ name }) => name),
-      )
-    : undefined;
-}
-
-export function meantCommand(name: string): string {
-  const command = COMMANDS.find((known) => known.name === name)!;
-  return `Did you mean \`smelt ${name} ${command.operands.join(' ')}\`?`;
-}
-
 function quote(text: string): string {
   return text === '' ? 'with an empty name' : text;
-}
-
-function shown(text: string): string {
-  return text === '' ? 'VMCORE' : text;
 }

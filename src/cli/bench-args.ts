@@ -83,7 +83,7 @@ function spelt(key: OptionKey): string {
 function operandOf(operands: readonly string[], values: OptionValues): string | undefined {
   if (operands.length > 1) {
     throw new SmeltError('USAGE', `more than one file is given: ${operands.slice(0, 4).join(', ')}`, {
-      hint: 'Give one dump to measure; its outputs go to --work-dir.',
+      hint: 'Give one dump to measure; its outputs go to --work-dir. Parts of a split dump are joined first: `smelt --reassemble PART1 PART2 … DUMPFILE`.',
     });
   }
   const [input] = operands;

@@ -111,7 +111,6 @@ export const COMMANDS: readonly Command[] = [
   {
     name: 'sme',
     doc: 'which pages were encrypted; --live: this machine',
-    common: true,
     operands: ['VMCORE'],
     help: {
       usage: 'smelt sme [OPTIONS] VMCORE, or smelt sme --live',
@@ -176,6 +175,8 @@ export interface Chosen {
   readonly named: boolean;
   /** `smelt help` or `smelt help COMMAND`. */
   readonly help: boolean;
+  /** What help is asked about, where that is no command. */
+  readonly unknown?: string | undefined;
   /** The tokens without the command's name. */
   readonly rest: readonly Token[];
 }
@@ -190,11 +191,8 @@ export function chooseCommand(tokens: readonly Token[]): Chosen {
     return { command, named: true, help: false, rest: tokens.filter((token) => token !== first) };
   const subject = commandOf(second);
   // `smelt help small` may be meant to filter a file of that name.
-  const help =
-    first?.text === 'help' &&
-    first.commandPossible &&
-    (second === undefined || subject !== undefined) &&
-    !existsSync('help');
+  const help = first?.text === 'help' && first.commandPossible && !existsSync('help');
   if (help && subject !== undefined) return { command: subject, named: true, help, rest: [] };
-  return { command: DEFAULT_COMMAND, named: false, help, rest: tokens };
+  const unknown = help ? second?.text : undefined;
+  return { command: DEFAULT_COMMAND, named: false, help, unknown, rest: tokens };
 }

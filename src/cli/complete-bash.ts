@@ -11,7 +11,7 @@ export function bashCompletion(): string {
   const names = COMMANDS.map(({ name }) => name);
   return `# bash completion for smelt, made by \`smelt --generate complete-bash\`.
 _smelt() {
-  local cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD - 1]} command= words= options= word at
+  local cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD - 1]} command= words= options= files=1 word at
   # --option=value is three words here.
   if [[ $cur == = ]]; then
     cur=
@@ -22,7 +22,7 @@ _smelt() {
     word=\${COMP_WORDS[at]}
     case $word in
       ${withValue().join(' | ')}) at=$((at + 1)) ;;
-      ${names.join(' | ')}) command=$word && break ;;
+      ${names.join(' | ')} | help) command=$word && break ;;
     esac
   done
   COMPREPLY=()
@@ -36,10 +36,12 @@ ${commandCases().join('\n')}
     mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
   else
     compopt -o filenames 2> /dev/null
-    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur"; compgen -f -- "$cur")
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur"; [[ ! $files ]] || compgen -f -- "$cur")
   fi
 }
 complete -F _smelt smelt
+# A makedumpfile that is a link to smelt.
+[[ $(readlink -f "$(type -P makedumpfile)") != */smelt ]] || complete -F _smelt makedumpfile
 `;
 }
 
@@ -64,6 +66,7 @@ function commandCases(): string[] {
     const all = `options='${options.flatMap(spellings).join(' ')}'`;
     const named = `    ${command.name}) ${all} words='${(command.words ?? []).join(' ')}' ;;`;
     if (command !== DEFAULT_COMMAND) return [named];
-    return [named, `    '') ${all} words='${COMMANDS.map(({ name }) => name).join(' ')}' ;;`];
+    const names = COMMANDS.map(({ name }) => name).join(' ');
+    return [named, `    '') ${all} words='${names} help' ;;`, `    help) words='${names}' files= ;;`];
   });
 }

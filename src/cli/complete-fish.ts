@@ -18,7 +18,7 @@ export function fishCompletion(): string {
     const { name, doc, words } = command;
     const when =
       command === DEFAULT_COMMAND
-        ? `not __fish_seen_subcommand_from ${others.join(' ')}`
+        ? `not __fish_seen_subcommand_from help ${others.join(' ')}`
         : `__fish_seen_subcommand_from ${name}`;
     return [
       `complete -c smelt -n __fish_use_subcommand -a ${name} -d ${quoted(doc)}`,
@@ -26,7 +26,17 @@ export function fishCompletion(): string {
       ...options.map((option) => `complete -c smelt -n '${when}' ${line(option, name)}`),
     ];
   });
-  return `# fish completion for smelt, made by \`smelt --generate complete-fish\`.\n${lines.join('\n')}\n`;
+  const names = COMMANDS.map(({ name }) => name).join(' ');
+  const help = [
+    "complete -c smelt -n __fish_use_subcommand -a help -d 'explain a command'",
+    `complete -c smelt -n '__fish_seen_subcommand_from help' -f -a '${names}'`,
+    '# A makedumpfile that is a link to smelt.',
+    'if string match -q -- "*/smelt" (realpath -- (command -s makedumpfile) 2> /dev/null)',
+    '    complete -c makedumpfile -w smelt',
+    'end',
+  ];
+  const all = [...lines, ...help].join('\n');
+  return `# fish completion for smelt, made by \`smelt --generate complete-fish\`.\n${all}\n`;
 }
 
 function line(option: Option, command: CommandName): string {

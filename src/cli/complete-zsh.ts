@@ -14,16 +14,22 @@ const ACTIONS = {
 
 export function zshCompletion(): string {
   const names = COMMANDS.map(({ name }) => name);
-  return `#compdef smelt
+  const help = `    help)\n      _values command ${names.join(' ')} ;;`;
+  return `#compdef smelt makedumpfile
 # zsh completion for smelt, made by \`smelt --generate complete-zsh\`.
 _smelt_first() {
-  _alternative 'commands:command:((${COMMANDS.map(({ name, doc }) => `${name}\\:"${escaped(doc)}"`).join(' ')}))' 'files:file:_files'
+  _alternative 'commands:command:((${COMMANDS.map(({ name, doc }) => `${name}\\:"${escaped(doc)}"`).join(' ')} help\\:"explains a command"))' 'files:file:_files'
 }
 _smelt() {
   local command= word
+  # Another one than a link to smelt has other options.
+  if [[ $service == makedumpfile && \${commands[makedumpfile]:A:t} != smelt ]]; then
+    _default
+    return
+  fi
   for word in "\${(@)words[2,CURRENT-1]}"; do
     case $word in
-      ${names.join('|')}) command=$word; break ;;
+      ${names.join('|')}|help) command=$word; break ;;
     esac
   done
   case $command in
@@ -37,7 +43,7 @@ ${completables()
     const one = (name: string, action: string) =>
       `    ${name})\n    _arguments -s -S \\\n${specs}\n      '*: :${action}' ;;`;
     const named = one(command.name, ` ${words}`);
-    return command === DEFAULT_COMMAND ? [named, one("''", '_smelt_first')] : [named];
+    return command === DEFAULT_COMMAND ? [named, one("''", '_smelt_first'), help] : [named];
   })
   .join('\n')}
   esac

@@ -31,7 +31,7 @@ export async function runDump(
   if (given(tokens, 'R')) return (await import('./rearrange-command.ts')).runRearrange(tokens, display, host);
   if (given(tokens, 'reassemble'))
     return (await import('./reassemble-command.ts')).runReassemble(tokens, display, host);
-  return runRequest(parseDump(tokens), tokens, display, host);
+  return runRequest('dump', parseDump(tokens), tokens, display, host);
 }
 
 /** `smelt convert`: a dump of everything, in the format that is asked for. @throws SmeltError USAGE */
@@ -40,10 +40,11 @@ export async function runConvert(
   display: DisplayOptions,
   host: Host,
 ): Promise<number> {
-  return runRequest(parseConvert(tokens), tokens, display, host);
+  return runRequest('convert', parseConvert(tokens), tokens, display, host);
 }
 
 async function runRequest(
+  command: 'dump' | 'convert',
   request: DumpRequest,
   tokens: readonly Token[],
   display: DisplayOptions,
@@ -78,7 +79,7 @@ async function runRequest(
     const engine = await host.loadEngine();
     const report = await engine(request, observer, interruption.signal);
     progress.end();
-    tell(report, request, display, host);
+    tell(command, report, request, display, host);
     return ExitCode.ok;
   } catch (thrown) {
     progress.end();
@@ -90,12 +91,18 @@ async function runRequest(
   }
 }
 
-function tell(report: DumpReport, request: DumpRequest, display: DisplayOptions, host: Host): void {
+function tell(
+  command: 'dump' | 'convert',
+  report: DumpReport,
+  request: DumpRequest,
+  display: DisplayOptions,
+  host: Host,
+): void {
   if (display.level & (MessageLevel.common | MessageLevel.report))
     host.stderr.write(`${summary(report, request.threads)}\n`);
   if (display.level & MessageLevel.report) host.stderr.write(`\n${statsText(report).join('\n')}\n\n`);
   reportWarnings(report.warnings, display, host);
-  if (display.json) host[display.jsonOn].write(jsonReport('dump', report));
+  if (display.json) host[display.jsonOn].write(jsonReport(command, report));
 }
 
 function debugWriter(display: DisplayOptions, host: Host): (text: string) => void {

@@ -42,8 +42,8 @@ export function shortHelp(version: string): string {
     ...ALL_OPTIONS.filter(({ common }) => common).map((option) => row(option)),
     '',
     'Examples',
-    ...exampleLines(DUMP_EXAMPLES),
-    'Only the log: `smelt --dump-dmesg VMCORE -`. All options: `smelt dump --help`.',
+    ...exampleLines(DUMP_EXAMPLES.slice(0, 2)),
+    '`smelt COMMAND --help` has the options of each; what it takes is mostly VMCORE.',
   ];
   return `${lines.join('\n')}\n`;
 }

@@ -4,7 +4,7 @@ import { errnoName, SmeltError } from '../errors.ts';
 import { MAX_DUMP_LEVEL } from '../filter/page-class.ts';
 import type { DumpRequest } from '../workers/report.ts';
 import { hasNoRoom } from '../write/target-file.ts';
-import { meantCommand, nearestCommand } from './args.ts';
+import { meant } from './mistyped.ts';
 
 /** For an input that cannot be opened: it may be missing, or be a mistyped command. */
 export function withInputHint(error: SmeltError, input: string | undefined): SmeltError {
@@ -15,10 +15,8 @@ export function withInputHint(error: SmeltError, input: string | undefined): Sme
   if (name !== 'ENOENT' && name !== 'ENOTDIR') return error;
   // What is missing may be the file with VMCOREINFO.
   if (input === undefined || !error.message.startsWith(`${input}: `)) return hinted(error, 'Check the path.');
-  const command = nearestCommand(input);
-  if (command !== undefined)
-    return hinted(error, `${meantCommand(command)} If it is a file, check the path.`);
-  if (input === 'help') return hinted(error, '`smelt --help` lists the commands, and has examples.');
+  const question = meant(input);
+  if (question !== undefined) return hinted(error, `${question} If it is a file, check the path.`);
   if (input === '/proc/vmcore')
     return hinted(error, 'It is there only in the kdump kernel; elsewhere give the path of a saved dump.');
   return hinted(error, 'Check the path.');

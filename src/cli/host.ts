@@ -123,6 +123,8 @@ export interface Host {
   loadBench(): Promise<BenchEngine>;
   /** What looks into a dump. */
   loadLooks(): Promise<typeof import('../inspect/looks.ts')>;
+  /** The name that this program was started by: "smelt", "makedumpfile" through a link. */
+  readonly calledAs: string;
   /** The command that starts this program once more, without arguments. */
   readonly program: readonly string[];
   /** Calls `listener` with "SIGINT" … until the returned function is called. */

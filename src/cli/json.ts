@@ -2,10 +2,17 @@
 
 import type { BenchReport } from '../bench/report.ts';
 import type { SmeltError } from '../errors.ts';
+import type { BtReport } from '../inspect/bt.ts';
+import type { DiffReport } from '../inspect/diff.ts';
+import type { ShowLogReport } from '../inspect/dmesg.ts';
+import type { InfoReport } from '../inspect/info/report.ts';
 import type { MapReport } from '../inspect/map.ts';
+import type { ModsReport } from '../inspect/mods.ts';
 import type { PagesReport } from '../inspect/pages.ts';
+import type { PsReport } from '../inspect/ps.ts';
 import type { ReadReport } from '../inspect/read.ts';
 import type { SymbolsReport } from '../inspect/symbols.ts';
+import type { VerifyReport } from '../inspect/verify.ts';
 import type { VtopReport } from '../inspect/vtop.ts';
 import type { LuksReport } from '../luks/actions.ts';
 import type { LiveReport } from '../sme/live/report.ts';
@@ -36,8 +43,10 @@ export interface JsonReport<C extends keyof Reports = 'dump'> {
 /** The report of each command. */
 export interface Reports {
   readonly dump: DumpReport;
-  /** Of `smelt --dump-dmesg`. */
-  readonly dmesg: DmesgReport;
+  readonly convert: DumpReport;
+  readonly info: InfoReport;
+  /** Of `smelt --dump-dmesg`, and with the records themselves of `smelt dmesg`. */
+  readonly dmesg: DmesgReport | ShowLogReport;
   /** Of `smelt -g`. */
   readonly vmcoreinfo: VmcoreinfoReport;
   /** Of `smelt --mem-usage`. */
@@ -52,11 +61,16 @@ export interface Reports {
   readonly sme: SmeReport | LiveReport;
   readonly luks: LuksReport;
   readonly bench: BenchReport;
+  readonly ps: PsReport;
+  readonly bt: BtReport;
+  readonly mods: ModsReport;
   readonly pages: PagesReport;
   readonly map: MapReport;
   readonly read: ReadReport;
   readonly vtop: VtopReport;
   readonly symbols: SymbolsReport;
+  readonly verify: VerifyReport;
+  readonly diff: DiffReport;
 }
 
 /** What a command that fails prints. `code` is one of ErrorCode and stays; the sentences may get better. */

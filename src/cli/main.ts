@@ -7,8 +7,12 @@ import { displayOf, MessageLevel } from './display.ts';
 import { finalCode, reportFailure } from './errors-out.ts';
 import { commandHelp, shortHelp } from './help.ts';
 import type { Host } from './host.ts';
+import { noCommand } from './mistyped.ts';
 import { processHost } from './process-host.ts';
 import { given, givenValue, tokenise } from './tokens.ts';
+
+/** The one whose options smelt takes: docs/makedumpfile.md. Source: its Makefile. */
+const MAKEDUMPFILE = { version: '1.7.9', released: '20 Apr 2026' } as const;
 
 /** Runs smelt in this process and leaves its exit code in process.exitCode. */
 export async function main(argv: readonly string[]): Promise<void> {
@@ -22,13 +26,14 @@ export async function run(argv: readonly string[], host: Host): Promise<number> 
   const tokens = tokenise(argv);
   const display = displayOf(tokens);
   try {
-    const { command, named, help, rest } = chooseCommand(tokens);
+    const { command, named, help, unknown, rest } = chooseCommand(tokens);
+    if (unknown !== undefined) throw noCommand(unknown);
     if (help || given(tokens, 'help')) {
       host.stdout.write(named ? commandHelp(command) : shortHelp(version()));
       return ExitCode.ok;
     }
     if (given(tokens, 'version')) {
-      host.stdout.write(`smelt ${version()}\n`);
+      host.stdout.write(versionText(host.calledAs));
       return ExitCode.ok;
     }
     const generated = givenValue(tokens, 'generate');
@@ -44,6 +49,14 @@ export async function run(argv: readonly string[], host: Host): Promise<number> 
     reportFailure(error, [], { ...display, level: display.level | MessageLevel.error }, host);
     return finalCode(error, tokens, host);
   }
+}
+
+/** What scripts ask makedumpfile for is told by a smelt of that name: whose options it has, and which codecs. Any smelt has all of them. */
+function versionText(calledAs: string): string {
+  const own = `smelt ${version()}\n`;
+  if (calledAs !== 'makedumpfile') return own;
+  const codecs = ['lzo', 'snappy', 'zstd'].map((name) => `${name}\tenabled\n`).join('');
+  return `makedumpfile: version ${MAKEDUMPFILE.version} (released on ${MAKEDUMPFILE.released})\n${codecs}\nThis is ${own}`;
 }
 
 export function version(): string {

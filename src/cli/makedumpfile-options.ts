@@ -22,7 +22,7 @@ export const MAKEDUMPFILE_OPTIONS = [
     of: ['dump'],
     doc: 'show how many pages are of which kind: VMCORE',
     longDoc:
-      'Sorts all pages as -d 31 would, reads those that stay to find pages of zeros, and shows a table on standard output. VMCORE is the only operand: a dump, /proc/vmcore, or /proc/kcore for the memory of this machine.',
+      'Sorts all pages as -d 31 would, reads those that stay to find pages of zeros, and shows a table on standard output. What is named is all read: a dump, or all parts of a split one, /proc/vmcore, or /proc/kcore for the memory of this machine.',
   },
   {
     key: 'vtop',

@@ -1,7 +1,20 @@
 /** What the table of options says of each. */
 
 /** What looks into a dump. */
-export const LOOK_NAMES = ['pages', 'map', 'read', 'vtop', 'symbols'] as const;
+export const LOOK_NAMES = [
+  'info',
+  'dmesg',
+  'ps',
+  'bt',
+  'mods',
+  'pages',
+  'map',
+  'read',
+  'vtop',
+  'symbols',
+  'verify',
+  'diff',
+] as const;
 export type LookName = (typeof LOOK_NAMES)[number];
 
 /** The first one is what smelt does when no command is named. */

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { SmeltError } from '../errors.ts';
 import type { DumpRequest } from '../workers/report.ts';
 import type { OutputFormat } from '../write/formats.ts';
+import type { RawArgs } from './args.ts';
 import type { OptionValues } from './options.ts';
 
 /** Of the process. */
@@ -18,20 +19,23 @@ export type Outputs = Pick<
 /** With --split several files to write stand there, and one to read. */
 export function splitOperands(
   values: OptionValues,
-  operands: readonly string[],
+  { operands, line }: RawArgs,
 ): { readonly operands: readonly string[]; readonly moreOutputs: readonly string[] } {
   const last = operands.at(-1);
   if (values.F && !values.split && operands.length > 1 && last !== undefined && !existsSync(last)) {
+    const isLast = line.endsWith(` ${last}`);
+    const redirected = isLast ? `${line.slice(0, -last.length)}> ${last}` : 'smelt -F VMCORE > DUMPFILE';
     throw usage(
       `-F writes the dump to standard output, and ${last} is not there to be read`,
-      `Leave out -F, or redirect the output: smelt -F ${operands[0]} > ${last}.`,
+      `Leave out -F, or redirect the output: ${redirected}`,
     );
   }
   if (!values.split) return { operands, moreOutputs: [] };
   if (operands.length < 3) {
+    const missing = ['VMCORE', 'DUMPFILE1', 'DUMPFILE2'].slice(operands.length).join(' ');
     throw usage(
-      `--split writes two files or more, and ${Math.max(0, operands.length - 1)} are named`,
-      'Name them all: smelt --split VMCORE DUMPFILE1 DUMPFILE2 …',
+      `--split writes two files or more, and ${operands.length < 2 ? 'none' : 'one'} is named behind VMCORE`,
+      `Name them all: ${line} ${missing}`,
     );
   }
   const moreOutputs = operands.slice(2);

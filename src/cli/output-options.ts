@@ -12,7 +12,7 @@ export const OUTPUT_OPTIONS = [
     of: ['dump', 'convert'],
     doc: 'to standard output, as a flattened stream',
     longDoc:
-      'For pipes, ssh and raw devices: VMCORE is then the only operand. `smelt -R DUMPFILE` makes a file of the stream, and smelt reads it as it is. All messages go to standard error. A stream without its end mark is not whole. With --dump-dmesg the log goes to standard output, as text.',
+      'For pipes, ssh and raw devices: VMCORE is then the only operand. `smelt -R DUMPFILE` makes a file of the stream, and smelt reads it as it is. All messages, and what --json tells, go to standard error. A stream without its end mark is not whole. With --dump-dmesg the log goes to standard output, as text.',
   },
   {
     key: 'E',
@@ -21,7 +21,7 @@ export const OUTPUT_OPTIONS = [
     of: ['dump'],
     doc: 'write ELF, as --to elf',
     longDoc:
-      'Pages are stored as they are. What was left out has program headers with a size in memory and none in the file. From kdump-compressed dumps and with threads too, where makedumpfile takes neither.',
+      'Pages are stored as they are. What was left out, pages of zeros among it, has program headers with a size in memory and none in the file: crash and drgn read all of it as zeros. From kdump-compressed dumps and with threads too, where makedumpfile takes neither.',
   },
   {
     key: 'to',

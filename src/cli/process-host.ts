@@ -1,6 +1,7 @@
 /** The host that a started smelt has: this process, its streams, its signals. */
 
 import { readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { isatty } from 'node:tty';
 import { ExitCode, errnoName, SmeltError, systemReason } from '../errors.ts';
 import type { Host, Sink } from './host.ts';
@@ -26,6 +27,8 @@ export function processHost(): Host {
     loadLuks: () => import('../luks/actions.ts'),
     loadBench: async () => (await import('../bench/bench.ts')).bench,
     loadLooks: () => import('../inspect/looks.ts'),
+    // Behind the launcher of the image node is started by a name of its own.
+    calledAs: process.env.SMELT_CALLED_AS ?? basename(process.argv[1] ?? ''),
     program: [process.execPath, ...process.execArgv, process.argv[1]],
     onSignal: (listener) => {
       for (const name of ENDING_SIGNALS) process.on(name, listener);

@@ -10,6 +10,8 @@ const INDENT = 2;
 const LABEL_WIDTH = 10;
 /** Notes beside a row go below it where a line would be longer. */
 const LINE_WIDTH = 80;
+/** A file that stores less than this share of its length is told with both. */
+const MUCH_LESS = 0.9;
 /** The usual depth of x86_64 page tables; only another one is worth a word. */
 const USUAL_LEVELS = 4;
 
@@ -84,20 +86,35 @@ function sharedLines({ census, input }: DumpReport): string[] {
 }
 
 function headLines({ input, output, missingPages, totalMs }: DumpReport): string[] {
-  const ratio = input.ramBytes > 0 ? ` (${percent(output.sizeBytes, input.ramBytes)})` : '';
-  const { path } = output;
-  const size = `${fileSize(output.sizeBytes)} of ${memory(input.ramBytes)} of RAM${ratio}, dump level ${output.dumpLevel}, ${duration(totalMs)}`;
+  const { path, sizeBytes, storedBytes } = output;
+  const ratio = input.ramBytes > 0 ? ` (${percent(storedBytes, input.ramBytes)})` : '';
+  const size = `${fileSize(storedBytes)} of ${memory(input.ramBytes)} of RAM${ratio}, dump level ${output.dumpLevel}, ${duration(totalMs)}`;
+  // What is left of the length are holes, or what the file system itself compresses.
+  const length =
+    storedBytes < sizeBytes * MUCH_LESS
+      ? [
+          `  in ${output.files.length > 1 ? 'files' : 'a file'} ${fileSize(sizeBytes)} long, the rest of which takes no room on the disk`,
+        ]
+      : [];
   if (output.estimated) {
+    const names = output.files.map((file) => printable(file.path));
+    const to = names.length < 2 ? names : [names.slice(0, -1).join(', '), names.at(-1)];
     return [
-      `dry run: nothing was written${path === undefined ? '' : ` to ${printable(path)}`}`,
+      ...hang(
+        'dry run: ',
+        `nothing was written${to.length === 0 ? '' : ` to ${to.join(' and ')}`}`.split(' '),
+        LINE_WIDTH,
+        INDENT,
+      ),
       `  about ${size}`,
+      ...length,
       missingPages > 0 || (output.dumpLevel & DumpLevel.zero) !== 0
         ? '  sizes and what is marked are estimated from a sample; other counts are exact'
         : '  sizes are estimated from a sample; counts of pages are exact',
     ];
   }
   const done = `dump ${missingPages > 0 ? 'incomplete' : 'complete'}`;
-  if (output.files.length < 2) return [`${done}: ${printable(path ?? '')}`, `  ${size}`];
+  if (output.files.length < 2) return [`${done}: ${printable(path ?? '')}`, `  ${size}`, ...length];
   const rows = output.files.map(
     ({ path: part, sizeBytes }) => [printable(part), fileSize(sizeBytes)] as const,
   );
@@ -106,6 +123,7 @@ function headLines({ input, output, missingPages, totalMs }: DumpReport): string
     `${done}, in ${output.files.length} parts`,
     ...rows.map(([part, bytes]) => `  ${bytes.padStart(width)}  ${part}`),
     `  ${size}`,
+    ...length,
   ];
 }
 
@@ -210,6 +228,14 @@ function isExpected(name: PageClass, dumpLevel: number): boolean {
   return name === 'offline' ? dumpLevel !== 0 : name !== 'hwpoison' && name !== 'shared';
 }
 
+/** What became of pages of zeros that were to be left out. */
+const ZERO_PAGES: Readonly<Record<DumpReport['output']['format'], string>> = {
+  'kdump-compressed': 'one stands for all',
+  ELF: 'not stored; crash reads zeros',
+  raw: 'holes, read as zeros',
+  LiME: 'holes, read as zeros',
+};
+
 function noteOf(name: PageClass, { classes, kernelFreePages, output }: DumpReport): string {
   if (name === 'free' && kernelFreePages !== undefined)
     return `kernel's own count: ${count(kernelFreePages)}`;
@@ -217,7 +243,7 @@ function noteOf(name: PageClass, { classes, kernelFreePages, output }: DumpRepor
   if ((output.dumpLevel & DumpLevel.zero) === 0 || classes[name] === 0) return '';
   if (output.estimated) return DROPPED_BY[name] === 0 || name === 'zero' ? 'estimated' : '';
   if (name !== 'zero') return '';
-  return output.format === 'kdump-compressed' ? 'one stands for all' : 'not in the file';
+  return ZERO_PAGES[output.format];
 }
 
 function table(

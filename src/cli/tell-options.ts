@@ -5,6 +5,8 @@ import { readChoice, wholeNumber } from './values.ts';
 
 export const GENERATED = ['man', 'complete-bash', 'complete-zsh', 'complete-fish'] as const;
 
+const JSON_WITH_STREAM = 'a report on stdout (stderr with -F), errors too';
+
 export const TELL_OPTIONS = [
   {
     key: 'quiet',
@@ -21,8 +23,9 @@ export const TELL_OPTIONS = [
     category: 'tell',
     common: true,
     doc: 'a report for programs on stdout, errors too',
+    docs: { dump: JSON_WITH_STREAM, convert: JSON_WITH_STREAM },
     longDoc:
-      'One JSON object on stdout, whether the dump succeeds or fails. What goes to stderr stays the same.',
+      'One JSON object on stdout, whether the dump succeeds or fails. What goes to stderr stays the same. With -F the dump goes to stdout, and the object to stderr, as the last line.',
   },
   {
     key: 'debug',
@@ -45,7 +48,8 @@ export const TELL_OPTIONS = [
     short: 'v',
     category: 'tell',
     doc: 'show the version and exit',
-    longDoc: 'One line: smelt and its version.',
+    longDoc:
+      'One line: smelt and its version. A smelt that is called makedumpfile, by a link, first says what makedumpfile says: the version whose options it takes, and its codecs.',
   },
   {
     key: 'generate',

@@ -3,7 +3,12 @@
 import type { Option } from './option.ts';
 import { ALL_OPTIONS, type OptionKey } from './options.ts';
 
-export type Token =
+export type Token = Kind & {
+  /** The words of the command line that it is made of; of letters that stand together the first one has them. */
+  readonly typed: readonly string[];
+};
+
+type Kind =
   | {
       readonly kind: 'option';
       readonly key: OptionKey;
@@ -27,9 +32,14 @@ const byShort = new Map(
 export function tokenise(argv: readonly string[]): Token[] {
   const tokens: Token[] = [];
   let index = 0;
+  let begin = 0;
+  const add = (kind: Kind): void => {
+    tokens.push({ ...kind, typed: argv.slice(begin, index) });
+    begin = index;
+  };
   const nextWord = (): string | undefined => argv[index++];
 
-  const long = (word: string): Token => {
+  const long = (word: string): Kind => {
     const equals = word.indexOf('=');
     const name = equals < 0 ? word : word.slice(0, equals);
     const option = byLong.get(name.slice(2));
@@ -51,32 +61,40 @@ export function tokenise(argv: readonly string[]): Token[] {
       const option = byShort.get(word[at]);
       // What follows an unknown letter may be its value or more letters: nobody knows.
       if (option === undefined) {
-        tokens.push({ kind: 'unknown', name });
+        add({ kind: 'unknown', name });
         return;
       }
       if (option.valueName === undefined) {
-        tokens.push({ kind: 'option', key: option.key, option, value: undefined });
+        add({ kind: 'option', key: option.key, option, value: undefined });
         continue;
       }
       const value = at + 1 < word.length ? word.slice(at + 1) : nextWord();
-      if (value === undefined) tokens.push({ kind: 'no value', name, option });
-      else tokens.push({ kind: 'option', key: option.key, option, value });
+      if (value === undefined) add({ kind: 'no value', name, option });
+      else add({ kind: 'option', key: option.key, option, value });
       return;
     }
   };
 
   for (let word = nextWord(); word !== undefined; word = nextWord()) {
     if (word === '--') break;
-    if (word.startsWith('--')) tokens.push(long(word));
+    if (word.startsWith('--')) add(long(word));
     else if (!word.startsWith('-') || word === '-')
-      tokens.push({ kind: 'operand', text: word, commandPossible: true });
+      add({ kind: 'operand', text: word, commandPossible: true });
     // "-quiet" would be taken for -q -u -i et: it is a long name with a dash too few.
-    else if (byLong.has(word.slice(1).split('=')[0]))
-      tokens.push({ kind: 'unknown', name: word.split('=')[0] });
+    else if (byLong.has(word.slice(1).split('=')[0])) add({ kind: 'unknown', name: word.split('=')[0] });
     else cluster(word);
   }
-  for (const text of argv.slice(index)) tokens.push({ kind: 'operand', text, commandPossible: false });
+  while (index < argv.length) add({ kind: 'operand', text: argv[index++]!, commandPossible: false });
   return tokens;
+}
+
+/** The command line again, for a shell. */
+export function retyped(command: string, tokens: readonly Token[]): string {
+  return [command, ...tokens.flatMap(({ typed }) => typed)].map(shellWord).join(' ');
+}
+
+function shellWord(word: string, index: number): string {
+  return index === 0 || /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 /** Whether the option was given. */

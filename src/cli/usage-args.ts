@@ -2,7 +2,7 @@
 
 import { SmeltError } from '../errors.ts';
 import type { DumpRequest, InputRequest } from '../workers/report.ts';
-import { accessOf, foreignTo, parseRaw, readValues } from './args.ts';
+import { accessOf, foreignTo, inputsOf, parseRaw, readValues } from './args.ts';
 import type { OptionKey } from './options.ts';
 import type { Token } from './tokens.ts';
 
@@ -29,13 +29,14 @@ export function parseUsage(tokens: readonly Token[]): InputRequest & Pick<DumpRe
   const values = readValues(raw);
   const foreign = foreignTo(raw, OF_THE_COUNT);
   if (foreign !== undefined) throw usage(`${foreign} means nothing with --mem-usage, which writes no dump`);
-  const [input, ...more] = raw.operands;
-  if (input === undefined) throw usage('--mem-usage looks at VMCORE, and that is missing');
-  if (input === '') throw usage('the name of VMCORE is empty');
-  if (more.length > 0) throw usage(`--mem-usage takes one file, and there are ${raw.operands.length}`);
-  return { input, ...accessOf(values), workDir: values['work-dir'] };
+  const { operands } = raw;
+  if (operands.length === 0) throw usage('--mem-usage looks at VMCORE, and that is missing');
+  if (operands.includes('')) throw usage('the name of VMCORE is empty');
+  return { ...inputsOf(operands), ...accessOf(values), workDir: values['work-dir'] };
 }
 
 function usage(message: string): SmeltError {
-  return new SmeltError('USAGE', message, { hint: '`smelt --mem-usage VMCORE`, or /proc/kcore.' });
+  return new SmeltError('USAGE', message, {
+    hint: '`smelt --mem-usage VMCORE`, or /proc/kcore, or all parts of a split dump.',
+  });
 }

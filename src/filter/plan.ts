@@ -22,7 +22,7 @@ export interface Plan {
   readonly totalPages: number;
 }
 
-export function planWindows(file: DumpFile, threads: number): Plan {
+export function planWindows(file: Pick<DumpFile, 'memory' | 'pageSize'>, threads: number): Plan {
   let totalPages = 0;
   for (const run of pfnRuns(file.memory, file.pageSize)) totalPages += run.count;
   const even = totalPages / (Math.max(1, threads) * WINDOWS_PER_THREAD);

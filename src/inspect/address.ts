@@ -41,6 +41,13 @@ export function noSymbols(path: string): SmeltError {
   });
 }
 
+/** @throws SmeltError NO_LAYOUTS: what is needed to read `what` cannot be told */
+export function noLayouts(path: string, what: string): SmeltError {
+  return new SmeltError('NO_LAYOUTS', `${path}: nothing says how ${what} are laid out: it has no BTF`, {
+    hint: "The kernel's vmlinux with debug information can be given with -x.",
+  });
+}
+
 /** @throws SmeltError NO_SYMBOLS, NO_SYMBOL */
 function vaddrOf(
   path: string,
@@ -63,4 +70,11 @@ function vaddrOf(
     });
   }
   return BigInt.asUintN(64, vaddr + BigInt(offset));
+}
+
+/** What is to be said of symbols that VMCOREINFO does not lead to. */
+export function searchedNote({ symbolsFrom }: KernelView): string[] {
+  return symbolsFrom === 'search'
+    ? ['VMCOREINFO does not say where the kernel has its symbols: they were found by their shape']
+    : [];
 }

@@ -1,8 +1,9 @@
 /** What every look into a dump begins with: the file open, the machine described, its kernel to be asked. */
 
+import { setImmediate as breathe } from 'node:timers/promises';
 import { architectureOf } from '../kernel/machine.ts';
-import { KernelView } from '../kernel/view/view.ts';
-import { type Described, withDescription } from '../workers/input.ts';
+import { type KernelAids, KernelView } from '../kernel/view/view.ts';
+import { type Described, stopIfAborted, withDescription } from '../workers/input.ts';
 import type { DumpObserver, InputRequest } from '../workers/report.ts';
 
 export interface Looking extends Described {
@@ -18,16 +19,37 @@ export function withKernel<T>(
   work: (looking: Looking) => Promise<T>,
 ): Promise<T> {
   return withDescription(request, observer, signal, (described) =>
-    work({ ...described, view: viewOf(described) }),
+    withView(described, request, signal, work),
   );
 }
 
-export function viewOf({
-  file,
-  reader,
-  description: { info, encryptionMask },
-}: Described): KernelView | undefined {
+/** The same for who opened the dump himself. */
+export async function withView<T>(
+  described: Described,
+  { vmlinuxFile }: Pick<InputRequest, 'vmlinuxFile'>,
+  signal: AbortSignal,
+  work: (looking: Looking) => Promise<T>,
+): Promise<T> {
+  const view = viewOf(described);
+  const lacks = () => view !== undefined && (view.symbols === undefined || view.layouts === undefined);
+  if (vmlinuxFile === undefined || !lacks()) return work({ ...described, view });
+  const { aidsOf } = await import('../kernel/vmlinux/aids.ts');
+  const aids = await aidsOf(vmlinuxFile, view!.info, view!.arch, async () => {
+    await breathe();
+    stopIfAborted(signal);
+  });
+  try {
+    return await work({ ...described, view: viewOf(described, aids) });
+  } finally {
+    aids.close();
+  }
+}
+
+export function viewOf(
+  { file, reader, description: { info, encryptionMask } }: Described,
+  aids: KernelAids = {},
+): KernelView | undefined {
   const arch = architectureOf(file);
   const tables = info && arch.findPageTables(info, encryptionMask);
-  return tables === undefined ? undefined : new KernelView(reader, { arch, info: info!, tables });
+  return tables === undefined ? undefined : new KernelView(reader, { arch, info: info!, tables }, aids);
 }

@@ -32,7 +32,12 @@ export interface Piece {
   readonly bytes: Buffer | undefined;
 }
 
-/** `take` gets piece after piece, none larger than a page. @throws SmeltError NO_SYMBOL, NO_SYMBOLS, UNDECIDABLE */
+/** Behind the last address. */
+const END = 1n << 64n;
+/** How often signals get their turn. */
+const BREATH_MS = 20;
+
+/** `take` gets piece after piece; those that have bytes are not larger than a page. @throws SmeltError NO_SYMBOL, NO_SYMBOLS, UNDECIDABLE */
 export function read(
   request: ReadRequest,
   observer: DumpObserver,
@@ -43,28 +48,49 @@ export function read(
   return withKernel(request, observer, signal, async (looking) => {
     const { file, description, view } = looking;
     const { vaddr, paddr } = find(file.path, request.where, view);
+    const length = Math.min(request.length, Number(END - (vaddr ?? BigInt(paddr!))));
     let missingBytes = 0;
     let first: number | undefined;
-    for (let done = 0; done < request.length; ) {
-      const piece = pieceAt(looking, vaddr, paddr, done, request.length - done);
+    // What is not there is told in one piece: it may be most of the address space.
+    let missing: Piece | undefined;
+    let looked = performance.now();
+    for (let done = 0; done < length; ) {
+      const piece = pieceAt(looking, vaddr, paddr, done, length - done);
       if (done === 0) first = piece.paddr;
       if (piece.bytes === undefined) missingBytes += piece.length;
-      await take(piece);
+      const goesOn =
+        piece.bytes === undefined && missing !== undefined && isMapped(missing) === isMapped(piece);
+      if (goesOn) missing = { ...missing!, length: missing!.length + piece.length };
+      else {
+        if (missing !== undefined) await take(missing);
+        missing = piece.bytes === undefined ? piece : undefined;
+        if (missing === undefined) await take(piece);
+      }
       done += piece.length;
+      if (performance.now() - looked < BREATH_MS) continue;
       await breathe();
       stopIfAborted(signal);
+      looked = performance.now();
     }
+    if (missing !== undefined) await take(missing);
+    const ends = `memory addresses end at 0x${(END - 1n).toString(16)}: ${length} bytes were read`;
+    const warnings = length < request.length ? [ends] : [];
+    for (const warning of warnings) observer.onWarning(warning);
     return {
       input: inputReport(file, request, description),
       vaddr,
       paddr: first,
-      length: request.length,
+      length,
       missingBytes,
       totalMs: performance.now() - began,
       peakRssBytes: peakRssBytes(),
-      warnings: [],
+      warnings,
     };
   });
+}
+
+function isMapped({ paddr }: Piece): boolean {
+  return paddr !== undefined;
 }
 
 /** Up to the end of a page. */

@@ -2,15 +2,17 @@
 
 import { setImmediate as breathe } from 'node:timers/promises';
 import type { Place } from '../kernel/view/symbol-table.ts';
+import type { SymbolsFrom } from '../kernel/view/view.ts';
 import { inputReport, stopIfAborted } from '../workers/input.ts';
 import type { DumpObserver, InputReport, InputRequest, RunReport } from '../workers/report.ts';
 import { peakRssBytes } from '../workers/resources.ts';
-import { noSymbols, noTables } from './address.ts';
+import { noSymbols, noTables, searchedNote } from './address.ts';
 import { withKernel } from './looking.ts';
 
 export interface SymbolsRequest extends InputRequest {
   readonly what:
     | { readonly kind: 'all' }
+    | { readonly kind: 'name'; readonly name: string }
     | { readonly kind: 'pattern'; readonly pattern: string }
     | { readonly kind: 'address'; readonly vaddr: bigint };
 }
@@ -19,15 +21,18 @@ export interface SymbolReport {
   readonly name: string;
   readonly vaddr: bigint;
   readonly type: string;
+  /** Undefined: the kernel's own. */
+  readonly module: string | undefined;
 }
 
 export interface SymbolsReport extends RunReport {
   readonly input: InputReport;
   /** Of the kernel's table. */
   readonly total: number;
+  readonly symbolsFrom: SymbolsFrom | undefined;
   readonly symbols: readonly SymbolReport[];
   /** What is at the address that was asked for. */
-  readonly at: Place | undefined;
+  readonly at: (Place & { readonly module?: string }) | undefined;
 }
 
 const SYMBOLS_A_BREATH = 50_000;
@@ -44,13 +49,25 @@ export function symbols(
     const table = view.symbols;
     if (table === undefined) throw noSymbols(file.path);
     const { what } = request;
+    const fits =
+      what.kind === 'pattern'
+        ? matcher(what.pattern)
+        : (name: string) => what.kind === 'all' || (what.kind === 'name' && name === what.name);
     const found: SymbolReport[] = [];
-    if (what.kind !== 'address') {
-      const fits = what.kind === 'all' ? () => true : matcher(what.pattern);
+    if (what.kind === 'name')
+      found.push(...table.named(what.name).map((symbol) => ({ ...symbol, module: undefined })));
+    else if (what.kind !== 'address') {
       for (let i = 0; i < table.count; i++) {
         const symbol = table.symbol(i);
-        if (fits(symbol.name)) found.push(symbol);
+        if (fits(symbol.name)) found.push({ ...symbol, module: undefined });
         if (i % SYMBOLS_A_BREATH !== 0) continue;
+        await breathe();
+        stopIfAborted(signal);
+      }
+    }
+    if (what.kind !== 'address') {
+      for (const module of view.modules?.modules ?? []) {
+        for (const symbol of view.moduleSymbols.of(module)) if (fits(symbol.name)) found.push(symbol);
         await breathe();
         stopIfAborted(signal);
       }
@@ -58,11 +75,12 @@ export function symbols(
     return {
       input: inputReport(file, request, description),
       total: table.count,
+      symbolsFrom: view.symbolsFrom,
       symbols: found,
-      at: what.kind === 'address' ? table.at(what.vaddr) : undefined,
+      at: what.kind === 'address' ? view.placeOf(what.vaddr) : undefined,
       totalMs: performance.now() - began,
       peakRssBytes: peakRssBytes(),
-      warnings: [],
+      warnings: searchedNote(view),
     };
   });
 }

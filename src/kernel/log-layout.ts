@@ -1,6 +1,7 @@
 /** How the crashed kernel lays out its log: structures as VMCOREINFO describes them, and where the memory of the texts lies. */
 
 import type { PageTableWalker } from '../arch/page-table.ts';
+import type { Priority } from './log.ts';
 import type { Vmcoreinfo } from './vmcoreinfo.ts';
 
 /** The largest log that a kernel makes (LOG_BUF_LEN_MAX). */
@@ -70,4 +71,25 @@ export function recordArea(info: Vmcoreinfo, walker: PageTableWalker): LogArea |
 export function callerIn(info: Vmcoreinfo, name: string, sizeBytes: number): number | undefined {
   const at = info.offset(`${name}.caller_id`);
   return at !== undefined && at + 4 <= sizeBytes ? at : undefined;
+}
+
+/**
+ * Where a record has two bytes: its facility, and its level in the topmost three bits of the other. VMCOREINFO does not say it, but they
+ * stand `distance` bytes behind text_len in all kernels that have them (v3.6), right before caller_id where there is one.
+ */
+export function priorityIn(
+  info: Vmcoreinfo,
+  name: string,
+  distance: number,
+  sizeBytes: number,
+): number | undefined {
+  const textLen = info.offset(`${name}.text_len`);
+  const caller = info.offset(`${name}.caller_id`);
+  if (textLen === undefined) return undefined;
+  const at = textLen + distance;
+  return at + 2 <= sizeBytes && (caller === undefined || caller === at + 2) ? at : undefined;
+}
+
+export function priorityAt(bytes: Buffer, at: number | undefined): Priority | undefined {
+  return at === undefined ? undefined : { facility: bytes[at]!, level: bytes[at + 1]! >> 5 };
 }

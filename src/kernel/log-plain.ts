@@ -55,7 +55,12 @@ function* pieces(
 
 function* linesOf(all: Iterable<Buffer | undefined>): Generator<LogRecord | undefined> {
   let rest = Buffer.alloc(0);
-  const line = (text: Buffer): LogRecord => ({ tsNsec: undefined, callerId: undefined, text });
+  const line = (text: Buffer): LogRecord => ({
+    tsNsec: undefined,
+    callerId: undefined,
+    priority: undefined,
+    text,
+  });
   for (const piece of all) {
     if (piece === undefined) {
       if (rest.length > 0) yield line(rest);

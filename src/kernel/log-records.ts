@@ -2,7 +2,15 @@
 
 import type { PageTableWalker } from '../arch/page-table.ts';
 import type { LogRecord } from './log.ts';
-import { callerIn, type KernelStruct, kernelStruct, type LogArea, recordArea } from './log-layout.ts';
+import {
+  callerIn,
+  type KernelStruct,
+  kernelStruct,
+  type LogArea,
+  priorityAt,
+  priorityIn,
+  recordArea,
+} from './log-layout.ts';
 import { LogMemory } from './log-memory.ts';
 import type { Vmcoreinfo } from './vmcoreinfo.ts';
 
@@ -14,6 +22,7 @@ interface RecordBuffer {
   readonly printk_log: KernelStruct<'ts_nsec' | 'len' | 'text_len'>;
   /** In printk_log. */
   readonly caller_id: number | undefined;
+  readonly priority: number | undefined;
 }
 
 /** Byte offset of the first record behind the last `dmesg --clear`; undefined where VMCOREINFO does not lead to it. */
@@ -35,7 +44,9 @@ export function bufferRecords(
     return undefined;
   if (firstIdx > area.sizeBytes || nextIdx > area.sizeBytes) return undefined;
   const caller_id = callerIn(info, 'printk_log', printk_log.size);
-  const buffer = { area, firstIdx, nextIdx, printk_log, caller_id };
+  // dict_len stands between.
+  const priority = priorityIn(info, 'printk_log', 4, printk_log.size);
+  const buffer = { area, firstIdx, nextIdx, printk_log, caller_id, priority };
   return recordsOf(clearIdx === undefined ? buffer : since(clearIdx, buffer, walker), walker);
 }
 
@@ -58,7 +69,7 @@ function since(clearIdx: number, buffer: RecordBuffer, walker: PageTableWalker):
 }
 
 function* recordsOf(buffer: RecordBuffer, walker: PageTableWalker): Generator<LogRecord | undefined> {
-  const { area, printk_log, caller_id } = buffer;
+  const { area, printk_log, caller_id, priority } = buffer;
   const { size, offset } = printk_log;
   const memory = new LogMemory(walker);
   for (const { start, end } of stretches(buffer)) {
@@ -74,6 +85,7 @@ function* recordsOf(buffer: RecordBuffer, walker: PageTableWalker): Generator<Lo
       yield text && {
         tsNsec: header.readBigUInt64LE(offset.ts_nsec),
         callerId: caller_id === undefined ? undefined : header.readUInt32LE(caller_id),
+        priority: priorityAt(header, priority),
         text,
       };
     }

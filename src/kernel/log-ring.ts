@@ -2,7 +2,15 @@
 
 import type { PageTableWalker } from '../arch/page-table.ts';
 import type { LogRecord } from './log.ts';
-import { callerIn, type KernelStruct, kernelStruct, type LogArea, ringArea } from './log-layout.ts';
+import {
+  callerIn,
+  type KernelStruct,
+  kernelStruct,
+  type LogArea,
+  priorityAt,
+  priorityIn,
+  ringArea,
+} from './log-layout.ts';
 import { LogMemory } from './log-memory.ts';
 import type { Vmcoreinfo } from './vmcoreinfo.ts';
 
@@ -33,6 +41,7 @@ interface Ring {
   readonly printk_info: KernelStruct<'seq' | 'ts_nsec' | 'text_len'>;
   /** In printk_info. */
   readonly caller_id: number | undefined;
+  readonly priority: number | undefined;
 }
 
 /**
@@ -125,6 +134,7 @@ function findRing(info: Vmcoreinfo, walker: PageTableWalker): Ring | undefined {
     prb_data_blk_lpos,
     printk_info,
     caller_id: callerIn(info, 'printk_info', printk_info.size),
+    priority: priorityIn(info, 'printk_info', 2, printk_info.size),
   };
 }
 
@@ -178,7 +188,7 @@ function sized(vaddr: bigint, size: bigint): Block | undefined {
 }
 
 function readRecord(
-  { infos: first, count, printk_info, caller_id }: Ring,
+  { infos: first, count, printk_info, caller_id, priority }: Ring,
   id: bigint,
   block: Block,
   infos: LogMemory,
@@ -196,6 +206,7 @@ function readRecord(
   return {
     tsNsec: info.readBigUInt64LE(offset.ts_nsec),
     callerId: caller_id === undefined ? undefined : info.readUInt32LE(caller_id),
+    priority: priorityAt(info, priority),
     text: bytes.subarray(idBytes),
   };
 }

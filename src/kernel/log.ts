@@ -6,11 +6,18 @@ import { bufferClear, bufferRecords } from './log-records.ts';
 import { ringClear, ringRecords } from './log-ring.ts';
 import type { Vmcoreinfo } from './vmcoreinfo.ts';
 
+export interface Priority {
+  readonly level: number;
+  readonly facility: number;
+}
+
 export interface LogRecord {
   /** Undefined: `text` is a line as it is to be told, with its end, and what it says of time and caller is in it. */
   readonly tsNsec: bigint | undefined;
   /** A thread's number, or that of a CPU with the topmost bit set; undefined where the kernel does not export it. */
   readonly callerId: number | undefined;
+  /** How urgent (0 emerg … 7 debug), and who logged it (0 the kernel); undefined where that is not known, or stands in the text. */
+  readonly priority: Priority | undefined;
   readonly text: Uint8Array;
 }
 
@@ -68,13 +75,13 @@ const TO_ESCAPE = /[^\t\v\f\r -~]/g;
  * "[    1.234567] [      T1] message", and its line end. Further lines of a message are indented by as much. Nothing but ASCII: any
  * other byte is told as \x1b.
  */
-export function logLine({ tsNsec, callerId, text }: LogRecord): string {
+export function logLine({ tsNsec, callerId, text }: Pick<LogRecord, 'tsNsec' | 'callerId' | 'text'>): string {
   const message = Buffer.from(text.buffer, text.byteOffset, text.length).toString('latin1');
   if (tsNsec === undefined)
     return message.replace(TO_ESCAPE, (char) => (char === '\n' ? char : escaped(char)));
   const seconds = String(tsNsec / 1_000_000_000n).padStart(SECONDS_WIDTH);
   const microseconds = String((tsNsec % 1_000_000_000n) / 1000n).padStart(6, '0');
-  const start = `[${seconds}.${microseconds}] ${callerId === undefined ? '' : `[${callerOf(callerId)}] `}`;
+  const start = `[${seconds}.${microseconds}] ${callerId === undefined ? '' : `[${callerName(callerId).padStart(CALLER_WIDTH)}] `}`;
   const shown = message.replace(TO_ESCAPE, (char) =>
     char === '\n' ? `\n${' '.repeat(start.length)}` : escaped(char),
   );
@@ -83,7 +90,7 @@ export function logLine({ tsNsec, callerId, text }: LogRecord): string {
 
 const escaped = (char: string) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`;
 
-function callerOf(callerId: number): string {
-  const caller = callerId >= CALLER_IS_CPU ? `C${callerId - CALLER_IS_CPU}` : `T${callerId}`;
-  return caller.padStart(CALLER_WIDTH);
+/** "T1" for a thread, "C0" for a CPU outside of any. */
+export function callerName(callerId: number): string {
+  return callerId >= CALLER_IS_CPU ? `C${callerId - CALLER_IS_CPU}` : `T${callerId}`;
 }

@@ -53,6 +53,12 @@ export class Vmcoreinfo implements SymbolSource {
     return this.values.get('OSRELEASE');
   }
 
+  /** Of one build of a kernel: the build-id of its vmlinux, in hexadecimal. Older kernels do not say it. */
+  get buildId(): string | undefined {
+    const text = this.values.get('BUILD-ID');
+    return text !== undefined && /^([0-9a-f]{2}){4,64}$/i.test(text) ? text.toLowerCase() : undefined;
+  }
+
   /** What KASLR added to the addresses that the kernel was linked for; hexadecimal without a prefix. */
   get kernelOffset(): bigint | undefined {
     return parseHex(this.values.get('KERNELOFFSET'));

@@ -21,6 +21,8 @@ export interface Libc {
   pread(fd: number, into: Address, length: number, offset: number): number;
   /** Compares memory at two addresses. */
   memcmp(a: Address, b: Address, length: number): number;
+  /** The place, or -1 with errno. Nothing here goes by a file's position: all is read and written at a place. */
+  lseek(fd: number, offset: number, whence: number): number;
   fallocate(fd: number, mode: number, offset: number, length: number): number;
   syncFileRange(fd: number, offset: number, length: number, flags: number): number;
   /** An errno, or 0. */
@@ -50,6 +52,7 @@ function load(): Libc | Unavailable {
     madvise: lib.func('int madvise(void *address, size_t length, int advice)'),
     pread: lib.func('int64_t pread64(int fd, uintptr_t into, size_t length, int64_t offset)'),
     memcmp: lib.func('int memcmp(uintptr_t a, uintptr_t b, size_t length)'),
+    lseek: lib.func('int64_t lseek64(int fd, int64_t offset, int whence)'),
     fallocate: lib.func('int fallocate(int fd, int mode, int64_t offset, int64_t length)'),
     syncFileRange: lib.func(
       'int sync_file_range(int fd, int64_t offset, int64_t length, unsigned int flags)',

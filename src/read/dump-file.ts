@@ -25,6 +25,8 @@ interface DumpFileBase extends Source {
   readonly machine: string | undefined;
   readonly littleEndian: boolean;
   readonly pageSize: number;
+  /** Where the input says of itself that pages are missing. */
+  readonly incomplete: boolean;
   /** All memory that existed when the dump was taken. Page frames touched by it are set in the first bitmap. */
   readonly memory: Extents;
   /** The ELF notes as they stand in the file, one after another. */
@@ -48,6 +50,8 @@ export interface KdumpPart extends Source {
   /** Bits set in the second bitmap before `startPfn`, and from there up to `endPfn`. */
   readonly firstDescriptor: number;
   readonly pages: number;
+  /** Bytes between which there is the erase info, where that is known for sure: no page has some of them. */
+  readonly eraseInfoAt: { readonly from: number; readonly end: number } | undefined;
 }
 
 /** A kdump-compressed file: a descriptor and a compressed page for each bit of the second bitmap. */
@@ -62,8 +66,6 @@ export interface KdumpDumpFile extends DumpFileBase {
   readonly physBase: bigint;
   /** What the status says that pages are packed with; each page says it again. */
   readonly codec: CodecName | undefined;
-  /** Where the input's status says that pages are missing. */
-  readonly incomplete: boolean;
   /** Text of what was erased, carried over when the file is filtered further. */
   readonly eraseInfo: Uint8Array;
   readonly bitmap2Offset: number;
@@ -83,7 +85,8 @@ export interface Format<T extends DumpFile = DumpFile> {
   readonly name: string;
   /** Looks at the first bytes of the file (4096 at most, fewer in a short file). */
   probe(head: Uint8Array): boolean;
-  open(source: Source): T;
+  /** In steps, so that whoever opens a large file can be interrupted. */
+  open(source: Source): Generator<void, T>;
 }
 
 /** One thread's access to the bytes of a dump. Not shared; what `load` gave is valid until the next `load`. */

@@ -60,6 +60,9 @@ export const ELFDATA2MSB = 2;
 const ET_CORE = 4;
 const PT_LOAD = 1;
 const PT_NOTE = 4;
+/** Its e_flags have no meaning of their own, so they can say that the dump is not whole. Source: elf.h, makedumpfile elf_info.h. */
+export const EM_X86_64 = 62;
+export const DUMP_ELF_INCOMPLETE = 0x1;
 /** e_phnum when the real number did not fit: it stands in sh_info of section 0. */
 const PN_XNUM = 0xffff;
 /** The kernel image is the first segment of /proc/vmcore; a QEMU dump with paging has some hundreds. */
@@ -93,6 +96,51 @@ export type Repair = (segments: readonly LoadSegment[]) => readonly LoadSegment[
  */
 export function openElf(source: Source, repair?: Repair): OpenedElf {
   const { path } = source;
+  const cut: string[] = [];
+  const { header, littleEndian, noteRanges, segments: all } = readElf(source, repair && cut);
+  const segments = repair === undefined ? all : repair(all);
+
+  const stored = extentsOf(
+    segments.map(({ paddr, filesz, byteOffset }) => ({ paddr, sizeBytes: filesz, byteOffset })),
+  );
+  // Where nothing is left out, which is the rule, the two lists are one and the same.
+  const memory = segments.every((s) => s.memsz === s.filesz)
+    ? stored
+    : extentsOf(segments.map(({ paddr, memsz, byteOffset }) => ({ paddr, sizeBytes: memsz, byteOffset })));
+  checkMemory(path, memory);
+  const file: ElfDumpFile = {
+    format: 'elf',
+    ...source,
+    machine: MACHINES[header.e_machine] ?? `ELF machine ${header.e_machine}`,
+    littleEndian,
+    pageSize: 4096,
+    incomplete: header.e_machine === EM_X86_64 && (header.e_flags & DUMP_ELF_INCOMPLETE) !== 0,
+    memory,
+    stored: stored satisfies Extents,
+    mappings: segments.slice(0, MAX_MAPPINGS).map(({ vaddr, paddr }) => ({ vaddr, paddr })),
+    notes: Buffer.concat(
+      noteRanges.flatMap((n) => [
+        partOf(source, 'the notes', n.byteOffset, n.sizeBytes),
+        padding(n.sizeBytes),
+      ]),
+    ),
+  };
+  return { file, cut };
+}
+
+/** What the headers of an ELF core say, as they say it. */
+export interface ElfHeaders {
+  readonly header: ReturnType<typeof Elf64Ehdr.read>;
+  readonly littleEndian: boolean;
+  /** Of the table of program headers. */
+  readonly count: number;
+  readonly segments: readonly LoadSegment[];
+  readonly noteRanges: readonly Omit<Segment, 'paddr'>[];
+}
+
+/** @throws SmeltError where they cannot be; with `cut`, what the file ends before is told there instead */
+export function readElf(source: Source, cut?: string[]): ElfHeaders {
+  const { path } = source;
   const ident = ElfIdent.read(partOf(source, 'the ELF header', 0, ElfIdent.size));
   const littleEndian = ident.ei_data === ELFDATA2LSB;
   if (ident.ei_class === ELFCLASS32) {
@@ -118,36 +166,8 @@ export function openElf(source: Source, repair?: Repair): OpenedElf {
     );
   }
   const count = header.e_phnum === PN_XNUM ? realPhnum(source, header.e_shoff, littleEndian) : header.e_phnum;
-  const cut: string[] = [];
-  const read = readProgramHeaders(source, header, count, littleEndian, repair && cut);
-  const { noteRanges } = read;
-  const segments = repair === undefined ? read.segments : repair(read.segments);
-
-  const stored = extentsOf(
-    segments.map(({ paddr, filesz, byteOffset }) => ({ paddr, sizeBytes: filesz, byteOffset })),
-  );
-  // Where nothing is left out, which is the rule, the two lists are one and the same.
-  const memory = segments.every((s) => s.memsz === s.filesz)
-    ? stored
-    : extentsOf(segments.map(({ paddr, memsz, byteOffset }) => ({ paddr, sizeBytes: memsz, byteOffset })));
-  checkMemory(path, memory);
-  const file: ElfDumpFile = {
-    format: 'elf',
-    ...source,
-    machine: MACHINES[header.e_machine] ?? `ELF machine ${header.e_machine}`,
-    littleEndian,
-    pageSize: 4096,
-    memory,
-    stored: stored satisfies Extents,
-    mappings: segments.slice(0, MAX_MAPPINGS).map(({ vaddr, paddr }) => ({ vaddr, paddr })),
-    notes: Buffer.concat(
-      noteRanges.flatMap((n) => [
-        partOf(source, 'the notes', n.byteOffset, n.sizeBytes),
-        padding(n.sizeBytes),
-      ]),
-    ),
-  };
-  return { file, cut };
+  const { segments, noteRanges } = readProgramHeaders(source, header, count, littleEndian, cut);
+  return { header, littleEndian, count, segments, noteRanges };
 }
 
 /** What a segment's last note lacks of a multiple of 4 bytes: the next segment's first note begins at one. */
@@ -248,5 +268,8 @@ export const elf: Format<ElfDumpFile> = {
   name: 'ELF',
   probe: (head) =>
     head.length >= 4 && ElfIdent.size <= head.length && ElfIdent.read(head).magic === ELF_MAGIC,
-  open: (source) => openElf(source).file,
+  // biome-ignore lint/correctness/useYield: its headers are read in no time.
+  *open(source) {
+    return openElf(source).file;
+  },
 };

@@ -1,9 +1,11 @@
 /** Where the bytes of a flattened file belong: an index over its records, of which a later one overrides an earlier. */
 
 import type { Pread } from '../native/pread.ts';
+import { drain } from './drain.ts';
 import { lowerBound } from './extents.ts';
 import { preadFully } from './file.ts';
 import { FlatRecordHeader } from './flat-layout.ts';
+import { sortedOrder } from './sort-steps.ts';
 
 /**
  * The rearranged file, entry by entry, in ascending order and without gaps; 24 bytes an entry, shared between threads.
@@ -84,15 +86,27 @@ function placeInFlat(entryPlace: number, byteOffset: number, recordBytes: number
   return byteOffset + into + Math.floor(into / recordBytes) * FlatRecordHeader.size;
 }
 
+/** Records that are put in order in one step. */
+const STEP = 2 ** 15;
+
 /** Puts records in order: where several have the same byte, the one that was added last wins. */
 export function orderEntries(records: FlatEntries): FlatIndex {
+  return drain(ordering(records));
+}
+
+/** The same in steps. */
+export function* ordering(records: FlatEntries): Generator<void, FlatIndex> {
   const { place, end, count } = records;
-  const order = new Uint32Array(count).map((_, i) => i).sort((a, b) => place[a]! - place[b]!);
+  const order = yield* sortedOrder(place, count);
   const ordered = new FlatEntries();
   const active = new LatestFirst();
   let at = 0;
+  let done = 0;
   for (let next = 0; next < count || active.size > 0; ) {
-    while (active.size > 0 && end[active.top]! <= at) active.pop();
+    while (active.size > 0 && end[active.top]! <= at) {
+      active.pop();
+      if (++done % STEP === 0) yield;
+    }
     if (active.size === 0) {
       if (next === count) break;
       const begins = place[order[next]!]!;
@@ -106,6 +120,7 @@ export function orderEntries(records: FlatEntries): FlatIndex {
     let stop = end[top]!;
     for (; next < count && place[order[next]!]! < end[top]!; next++) {
       const other = order[next]!;
+      if (++done % STEP === 0) yield;
       if (other > top) {
         stop = place[other]!;
         active.push(other);
@@ -187,6 +202,14 @@ export function* flatHoles(
     const [first, behind] = [Math.max(from, place[entry]!), Math.min(end, place[entry + 1]!)];
     if (behind > first) yield [first, behind];
   }
+}
+
+/** The first byte from `from` on that a record has; Infinity behind the last one. */
+export function nextFlatData({ place, byteOffset }: FlatIndex, from: number): number {
+  const last = place.length - 1;
+  for (let entry = Math.max(0, entryAt(place, from)); entry < last; entry++)
+    if (byteOffset[entry]! >= 0) return Math.max(from, place[entry]!);
+  return Infinity;
 }
 
 /** Whether records have all of these bytes of the rearranged file. */

@@ -17,9 +17,9 @@ export const FlatRecordHeader = struct('makedumpfile_data_header', { offset: i64
 export const FLAT_END = -1;
 
 /** What stands before a record, as numbers; those beyond 2^53 lose their last bits, and are beyond every limit anyway. */
-export function recordAt(header: DataView): { offset: number; size: number } {
+export function recordAt(header: DataView, at = 0): { offset: number; size: number } {
   const { offset, buf_size } = FlatRecordHeader.offset;
-  return { offset: i64At(header, offset), size: i64At(header, buf_size) };
+  return { offset: i64At(header, at + offset), size: i64At(header, at + buf_size) };
 }
 
 /** Without bigint: there are millions of records. */

@@ -3,7 +3,7 @@
 import { readSync } from 'node:fs';
 import { SmeltError, systemReason } from '../errors.ts';
 import { comma, preadFully } from './file.ts';
-import { FlatEntries, type FlatIndex, orderEntries } from './flat-index.ts';
+import { FlatEntries, type FlatIndex, ordering } from './flat-index.ts';
 import {
   FLAT_END,
   FLAT_HEADER_BYTES,
@@ -19,19 +19,22 @@ import { FLAT_LIMITS, MAX_FLAT_BYTES } from './limits.ts';
 const CUT_SHORT =
   'Copy it again from where it was made, or save what is whole of it: `smelt salvage FLATTENED DUMPFILE`.';
 
+/** A millisecond's work. */
+const RECORDS_A_STEP = 1024;
+
 export function isFlattened(head: Uint8Array): boolean {
   return (
     head.length >= FLAT_SIGNATURE.length && Buffer.from(head).toString('latin1').startsWith(FLAT_SIGNATURE)
   );
 }
 
-/** @throws SmeltError for a file that is cut short, and for records that cannot be */
-export function indexFlattened(
+/** In steps: there may be millions of records. @throws SmeltError for a file that is cut short, and for records that cannot be */
+export function* indexFlattened(
   path: string,
   fd: number,
   flatBytes: number,
   limits: { readonly records: number; readonly entries: number } = FLAT_LIMITS,
-): FlatIndex {
+): Generator<void, FlatIndex> {
   const header = new Uint8Array(FLAT_HEADER_BYTES);
   checkFlatHeader(path, header.subarray(0, readAt(path, fd, header, 0)));
   const entries = new FlatEntries();
@@ -39,6 +42,7 @@ export function indexFlattened(
   const view = new DataView(raw.buffer);
   let at = FLAT_HEADER_BYTES;
   for (let records = 0; ; records++) {
+    if (records % RECORDS_A_STEP === 0) yield;
     if (readAt(path, fd, raw, at) < raw.length) throw noEndMark(path, flatBytes, at);
     const record = recordAt(view);
     checkFlatRecord(path, record, at);
@@ -49,7 +53,7 @@ export function indexFlattened(
     entries.addRecord(record.offset, record.size, begins);
     if (records >= limits.records || entries.count > limits.entries) throw tooMany(path, records);
   }
-  return orderEntries(entries);
+  return yield* ordering(entries);
 }
 
 /** `header`: what there is of the first FLAT_HEADER_BYTES bytes. @throws SmeltError */

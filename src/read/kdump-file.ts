@@ -3,8 +3,8 @@
 import type { CodecName } from '../codec/codec.ts';
 import { SmeltError } from '../errors.ts';
 import { popcount, runsOf } from './bitmap.ts';
-import type { KdumpDumpFile } from './dump-file.ts';
-import { extentsOf, type Segment } from './extents.ts';
+import type { KdumpDumpFile, KdumpPart } from './dump-file.ts';
+import { extentsOf, lowerBound, type Segment } from './extents.ts';
 import { comma } from './file.ts';
 import {
   CompressionFlag,
@@ -15,12 +15,14 @@ import {
   UTS_LENGTH,
 } from './kdump-layout.ts';
 import { checkMemory, MAX_EXTENTS } from './limits.ts';
-import { partOf, type Source } from './source.ts';
+import { nextData, partOf, type Source } from './source.ts';
 
 /** Page frames between two entries of the rank table: one number a GiB of 4 KiB pages. */
 export const PFNS_PER_RANK = 2 ** 18;
 /** Most of a bitmap's chunks are holes where memory lies far apart. */
 const EMPTY_CHUNK = Buffer.alloc(PFNS_PER_RANK / 8);
+/** So many in a row are taken for the begin of a hole: to ask the system where it ends is worth it, though the C library has to be loaded. */
+const MANY_EMPTY = 128;
 
 /** Where everything is. */
 export interface KdumpPlaces {
@@ -74,16 +76,16 @@ export function codecOf(flags: number): CodecName | undefined {
 }
 
 /** `memoryBitmaps`: where the bitmaps are of which a set bit says that there is memory. @throws SmeltError */
-export function kdumpFile(
+export function* kdumpFile(
   source: Source,
   places: KdumpPlaces,
   head: KdumpHead,
   memoryBitmaps: readonly number[],
-): KdumpDumpFile {
+): Generator<void, KdumpDumpFile> {
   const { blockSize, bitmap2Offset, descOffset, maxMapnr, split } = places;
-  const memory = extentsOf(readRuns(source, memoryBitmaps, maxMapnr, blockSize));
+  const memory = extentsOf(yield* readRuns(source, memoryBitmaps, maxMapnr, blockSize));
   checkMemory(source.path, memory);
-  const rank = rankBitmap(source, bitmap2Offset, maxMapnr);
+  const rank = yield* rankBitmap(source, bitmap2Offset, maxMapnr);
   const { startPfn, endPfn } = split ?? { startPfn: 0, endPfn: maxMapnr };
   const storedBefore = (pfn: number) => countBefore(source, bitmap2Offset, maxMapnr, rank, pfn);
   const firstDescriptor = storedBefore(startPfn);
@@ -99,26 +101,28 @@ export function kdumpFile(
     bitmap2Offset,
     maxMapnr,
     split: split !== undefined,
-    parts: [{ ...source, startPfn, endPfn, descOffset, firstDescriptor, pages }],
+    parts: [{ ...source, startPfn, endPfn, descOffset, firstDescriptor, pages, eraseInfoAt: undefined }],
     rank,
   };
 }
 
-/** Where the descriptors of a file's only part end. */
-export function endOfDescriptors({ parts: [part] }: KdumpDumpFile): number {
-  return part!.descOffset + part!.pages * PageDescriptor.size;
+/** Where the descriptors end: no page lies before that. */
+export function endOfDescriptors({ descOffset, pages }: KdumpPart): number {
+  return descOffset + pages * PageDescriptor.size;
 }
 
 /** Runs of what is set in any of the bitmaps, as memory. */
-function readRuns(source: Source, bitmaps: readonly number[], maxMapnr: number, pageSize: number): Segment[] {
+function* readRuns(
+  source: Source,
+  bitmaps: readonly number[],
+  maxMapnr: number,
+  pageSize: number,
+): Generator<void, Segment[]> {
   const runs: { first: number; end: number }[] = [];
-  const [first, ...others] = bitmaps;
-  for (const { bitmap, pfn, count } of bitmapChunks(source, first!, maxMapnr)) {
-    for (const other of others) {
-      const more = bitmapChunk(source, other, maxMapnr, pfn).bitmap;
-      for (let i = 0; i < bitmap.length; i++) bitmap[i]! |= more[i]!;
-    }
-    if (EMPTY_CHUNK.equals(bitmap)) continue;
+  for (const chunk of bitmapChunks(source, bitmaps, maxMapnr)) {
+    yield;
+    if (chunk === undefined) continue;
+    const { bitmap, pfn, count } = chunk;
     for (const [from, to] of runsOf(bitmap, 0, count)) {
       const before = runs.at(-1);
       if (before?.end === pfn + from) before.end = pfn + to;
@@ -137,14 +141,22 @@ function readRuns(source: Source, bitmaps: readonly number[], maxMapnr: number, 
   }));
 }
 
-function rankBitmap(source: Source, byteOffset: number, maxMapnr: number): Float64Array {
+function* rankBitmap(source: Source, byteOffset: number, maxMapnr: number): Generator<void, Float64Array> {
   const shared = new SharedArrayBuffer(Math.ceil(maxMapnr / PFNS_PER_RANK) * Float64Array.BYTES_PER_ELEMENT);
   const rank = new Float64Array(shared);
   let pages = 0;
-  for (const { bitmap, pfn, count } of bitmapChunks(source, byteOffset, maxMapnr)) {
-    rank[pfn / PFNS_PER_RANK] = pages;
-    if (!EMPTY_CHUNK.equals(bitmap)) pages += popcount(bitmap, count);
+  let next = 0;
+  for (const chunk of bitmapChunks(source, [byteOffset], maxMapnr)) {
+    yield;
+    if (chunk === undefined) continue;
+    const { bitmap, pfn, count } = chunk;
+    const index = pfn / PFNS_PER_RANK;
+    // Nothing is set in those between.
+    rank.fill(pages, next, index + 1);
+    next = index + 1;
+    pages += popcount(bitmap, count);
   }
+  rank.fill(pages, next);
   return rank;
 }
 
@@ -163,12 +175,42 @@ function countBefore(
   return rank[index]! + popcount(bitmap, pfn - index * PFNS_PER_RANK);
 }
 
-function* bitmapChunks(source: Source, byteOffset: number, maxMapnr: number) {
-  for (let pfn = 0; pfn < maxMapnr; pfn += PFNS_PER_RANK)
-    yield bitmapChunk(source, byteOffset, maxMapnr, pfn);
+/** What is set in any of the bitmaps, chunk by chunk; undefined where that is nothing. Holes are left out, and few of them read. */
+function* bitmapChunks(source: Source, bitmaps: readonly number[], maxMapnr: number) {
+  const [first, ...others] = bitmaps;
+  let empty = 0;
+  for (let pfn = 0; pfn < maxMapnr; pfn += PFNS_PER_RANK) {
+    if (source.flat !== undefined || empty >= MANY_EMPTY) {
+      const data = bitmaps.map((begin) => nextData(source, begin + pfn / 8) - begin);
+      pfn = Math.floor((Math.min(...data) * 8) / PFNS_PER_RANK) * PFNS_PER_RANK;
+      if (pfn >= maxMapnr) return;
+      empty = 0;
+    }
+    const chunk = bitmapChunk(source, first!, maxMapnr, pfn);
+    for (const other of others) {
+      const more = bitmapChunk(source, other, maxMapnr, pfn).bitmap;
+      for (let i = 0; i < more.length; i++) chunk.bitmap[i]! |= more[i]!;
+    }
+    const isEmpty = EMPTY_CHUNK.equals(chunk.bitmap);
+    empty = isEmpty ? empty + 1 : 0;
+    yield isEmpty ? undefined : chunk;
+  }
 }
 
 function bitmapChunk(source: Source, byteOffset: number, maxMapnr: number, pfn: number) {
   const count = Math.min(PFNS_PER_RANK, maxMapnr - pfn);
   return { bitmap: partOf(source, 'a bitmap', byteOffset + pfn / 8, Math.ceil(count / 8)), pfn, count };
+}
+
+/** The page frame of a descriptor, by its number in the whole dump: the bit of the second bitmap before which so many are set. */
+export function pfnOfDescriptor(file: KdumpDumpFile, number: number): number {
+  const { rank, maxMapnr, bitmap2Offset } = file;
+  const index = Math.max(0, lowerBound(rank, number + 1) - 1);
+  const { bitmap, pfn, count } = bitmapChunk(file, bitmap2Offset, maxMapnr, index * PFNS_PER_RANK);
+  let left = number - rank[index]!;
+  for (const [from, to] of runsOf(bitmap, 0, count)) {
+    if (left < to - from) return pfn + from + left;
+    left -= to - from;
+  }
+  return maxMapnr;
 }

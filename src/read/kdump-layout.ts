@@ -59,6 +59,8 @@ export const CompressionFlag = { zlib: 0x1, lzo: 0x2, snappy: 0x4, zstd: 0x20 } 
 >;
 /** Bits of `disk_dump_header.status` besides those. */
 export const STATUS_INCOMPLETE = 0x8;
+/** makedumpfile left out parts of the memory map (-e). */
+export const STATUS_EXCLUDED_VMEMMAP = 0x10;
 
 /** Bytes of one bitmap: whole blocks. */
 export function bitmapBytes(maxMapnr: number, blockSize: number): number {

@@ -3,7 +3,7 @@
 import type { PageCodec } from '../codec/codec.ts';
 import { popcount, testBit } from './bitmap.ts';
 import type { KdumpDumpFile, KdumpPart, MemoryReader } from './dump-file.ts';
-import { PFNS_PER_RANK } from './kdump-file.ts';
+import { endOfDescriptors, PFNS_PER_RANK } from './kdump-file.ts';
 import { CompressionFlag, PageDescriptor } from './kdump-layout.ts';
 import { type PageState, State, type StoredPages } from './page-state.ts';
 import { hasBytes, openSource, type ReadSource } from './source.ts';
@@ -70,6 +70,8 @@ class KdumpReader implements MemoryReader, StoredPages {
   /** The part in hand: of what was split, each has pages of its own. */
   private part: KdumpPart;
   private source: ReadSource;
+  /** Where its descriptors end. */
+  private dataFrom: number;
   private readonly decompressors: Decompressors;
 
   constructor(file: KdumpDumpFile, decompressors: Decompressors) {
@@ -77,6 +79,7 @@ class KdumpReader implements MemoryReader, StoredPages {
     this.bitmaps = openSource(file);
     this.part = file.parts[0]!;
     this.source = openSource(this.part);
+    this.dataFrom = endOfDescriptors(this.part);
     this.decompressors = decompressors;
     this.pageSize = file.pageSize;
     this.bytes = Buffer.alloc(LOAD_PAGES * file.pageSize);
@@ -130,7 +133,7 @@ class KdumpReader implements MemoryReader, StoredPages {
     const index = this.descriptorIndex(pfn);
     if (index < 0) return State.absent;
     if ((pfn < this.part.startPfn || pfn >= this.part.endPfn) && !this.takePart(pfn)) return State.absent;
-    const { descOffset, firstDescriptor } = this.part;
+    const { firstDescriptor, eraseInfoAt } = this.part;
     const at = this.descriptorAt(index - firstDescriptor);
     if (at < 0) return State.noDescriptor;
     const { offset, size, flags } = PageDescriptor.offset;
@@ -139,8 +142,14 @@ class KdumpReader implements MemoryReader, StoredPages {
     this.size = this.fields.getUint32(at + size, true);
     this.flags = this.fields.getUint32(at + flags, true);
     if (this.place === 0) return State.marked;
-    if (this.place < descOffset || this.size === 0 || this.size > this.pageSize) return State.implausible;
+    if (this.place < this.dataFrom || this.size === 0 || this.size > this.pageSize) return State.implausible;
     if (this.flags === 0 && this.size !== this.pageSize) return State.implausible;
+    if (
+      eraseInfoAt !== undefined &&
+      this.place < eraseInfoAt.end &&
+      this.place + this.size > eraseInfoAt.from
+    )
+      return State.implausible;
     if (!hasBytes(this.part, this.place, this.size)) return State.cut;
     return State.here;
   }
@@ -181,6 +190,7 @@ class KdumpReader implements MemoryReader, StoredPages {
     if (part === undefined) return false;
     this.part = part;
     this.source = openSource(part);
+    this.dataFrom = endOfDescriptors(part);
     this.descriptorCount = 0;
     this.dataLength = 0;
     this.rawPageOffset = -1;

@@ -15,7 +15,7 @@ import { MAX_NOTE_BYTES, MAX_PADDR } from './limits.ts';
 import { encodeNote } from './notes.ts';
 import { partOf, type Source } from './source.ts';
 
-function open(source: Source): KdumpDumpFile {
+function* open(source: Source): Generator<void, KdumpDumpFile> {
   const { path, fileBytes } = source;
   const header = DiskDumpHeader.read(partOf(source, 'the dump header', 0, DiskDumpHeader.size));
   if (header.signature === DISKDUMP_SIGNATURE) {
@@ -73,7 +73,7 @@ function open(source: Source): KdumpDumpFile {
   const bitmap2Offset = bothBitmaps >= 2 * oneBitmap ? bitmapOffset + bothBitmaps / 2 : bitmapOffset;
 
   const split = version >= 2 && sub.split !== 0;
-  const file = kdumpFile(
+  const file = yield* kdumpFile(
     source,
     {
       version,
@@ -96,7 +96,7 @@ function open(source: Source): KdumpDumpFile {
     },
     [bitmapOffset],
   );
-  const descEnd = endOfDescriptors(file);
+  const descEnd = endOfDescriptors(file.parts[0]!);
   if (descEnd > fileBytes) {
     throw truncated(
       path,

@@ -28,6 +28,18 @@ export function* parseNotes(blob: Uint8Array, littleEndian = true): Generator<No
   }
 }
 
+/** Where a note begins that does not fit into what is left; undefined where all of them do. What is left over after the last one is zeros. */
+export function brokenNoteAt(blob: Uint8Array, littleEndian = true): number | undefined {
+  let at = 0;
+  while (at + ElfNoteHeader.size <= blob.length) {
+    const { n_namesz, n_descsz } = ElfNoteHeader.read(blob, at, littleEndian);
+    const descAt = at + ElfNoteHeader.size + pad4(n_namesz);
+    if (descAt + n_descsz > blob.length) return at;
+    at = descAt + pad4(n_descsz);
+  }
+  return blob.subarray(at).some((byte) => byte !== 0) ? at : undefined;
+}
+
 /** One note as it stands in a file. */
 export function encodeNote(name: string, type: number, desc: Uint8Array): Uint8Array {
   const namesz = name.length + 1;

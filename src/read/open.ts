@@ -3,6 +3,7 @@
 import { closeSync } from 'node:fs';
 import type { PageCodec } from '../codec/codec.ts';
 import { SmeltError } from '../errors.ts';
+import { drain } from './drain.ts';
 import type { DumpFile, MemoryReader } from './dump-file.ts';
 import { elf } from './elf.ts';
 import { createElfReader } from './elf-reader.ts';
@@ -28,17 +29,23 @@ const OTHER_FILES: readonly { magic: string; what: string; hint: string }[] = [
   },
 ];
 
-/** `more`: the other parts, where `path` is one of a split dump (makedumpfile --split). */
+/** Opens it at once. `more`: the other parts, where `path` is one of a split dump (makedumpfile --split). */
 export function openDump(path: string, ...more: readonly string[]): DumpFile {
+  return drain(openingDump(path, ...more));
+}
+
+/** The same in steps: bitmaps and records of a large file, or of one that claims to be, take their time. */
+export function* openingDump(path: string, ...more: readonly string[]): Generator<void, DumpFile> {
   const files: DumpFile[] = [];
+  let dump: DumpFile | undefined;
   try {
-    for (const each of [path, ...more]) files.push(openOne(each));
+    for (const each of [path, ...more]) files.push(yield* openOne(each));
     const [file] = files;
-    if (files.length === 1 && !(file!.format === 'kdump' && file!.split)) return file!;
-    return joinParts(files);
-  } catch (error) {
-    for (const file of files) closeDump(file);
-    throw error;
+    dump = files.length === 1 && !(file!.format === 'kdump' && file!.split) ? file! : yield* joinParts(files);
+    return dump;
+  } finally {
+    // Also where nobody wants it any more.
+    if (dump === undefined) for (const file of files) closeDump(file);
   }
 }
 
@@ -47,26 +54,27 @@ export function closeDump(file: DumpFile): void {
   for (const { fd } of file.format === 'kdump' ? file.parts : [file]) closeSync(fd);
 }
 
-function openOne(path: string): DumpFile {
+function* openOne(path: string): Generator<void, DumpFile> {
   const { fd, fileBytes } = openForReading(path);
+  let opened: DumpFile | undefined;
   try {
     const plain: Source = { path, fd, fileBytes, flat: undefined };
     const head = readHead(plain);
-    const source = isFlattened(head) ? flattenedSource(plain) : plain;
-    const file = openFormat(source, source === plain ? head : readHead(source));
-    return file.format === 'elf' && isKcore(path) ? withoutCrashKernel(file) : file;
-  } catch (error) {
-    closeSync(fd);
-    throw error;
+    const source = isFlattened(head) ? yield* flattenedSource(plain) : plain;
+    const file = yield* openFormat(source, source === plain ? head : readHead(source));
+    opened = file.format === 'elf' && isKcore(path) ? withoutCrashKernel(file) : file;
+    return opened;
+  } finally {
+    if (opened === undefined) closeSync(fd);
   }
 }
 
-function flattenedSource({ path, fd, fileBytes }: Source): Source {
-  const flat = indexFlattened(path, fd, fileBytes);
+function* flattenedSource({ path, fd, fileBytes }: Source): Generator<void, Source> {
+  const flat = yield* indexFlattened(path, fd, fileBytes);
   return { path, fd, fileBytes: flat.place.at(-1)!, flat };
 }
 
-function openFormat(source: Source, head: Buffer): DumpFile {
+function* openFormat(source: Source, head: Buffer): Generator<void, DumpFile> {
   const { path, flat } = source;
   if (head.length === 0) {
     throw new SmeltError('NOT_A_DUMP', `${path}: is ${flat === undefined ? '' : 'flattened and '}empty`, {
@@ -74,7 +82,7 @@ function openFormat(source: Source, head: Buffer): DumpFile {
     });
   }
   const format = FORMATS.find((f) => f.probe(head));
-  if (format) return format.open(source);
+  if (format) return yield* format.open(source);
   const start = head.toString('latin1', 0, 16);
   const other = OTHER_FILES.find(({ magic }) => start.startsWith(magic));
   const what = other?.what ?? `is not a dump: it begins with ${hex(head.subarray(0, 8))}`;

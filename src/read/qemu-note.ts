@@ -8,7 +8,11 @@ export const QemuCpuState = struct('QEMUCPUState', {
   version: u32,
   size: u32,
   /** rax … r15, rip, rflags. */
-  registers: bytes(18 * 8),
+  registers: bytes(6 * 8),
+  rsp: u64,
+  moreRegisters: bytes(9 * 8),
+  rip: u64,
+  rflags: u64,
   /** cs, ds, es, fs, gs, ss, ldt, tr, gdt, idt. */
   segments: bytes(10 * 24),
   cr0: u64,
@@ -26,6 +30,10 @@ const X86_CR4_LA57 = 1n << 12n;
 const CR3_ADDRESS = 0x000f_ffff_ffff_f000n;
 
 export interface QemuCpu {
+  readonly rip: bigint;
+  readonly rsp: bigint;
+  /** The selector: its lowest two bits are not zero where a program ran, and not the kernel. */
+  readonly cs: number;
   /** Physical address in CR3 as it stands: the encryption bit may be among its bits. */
   readonly cr3: bigint;
   /**
@@ -44,6 +52,9 @@ export function* qemuCpus(notes: Iterable<Note>, littleEndian = true): Generator
     const state = QemuCpuState.read(desc, 0, littleEndian);
     if (state.version !== 1) continue;
     yield {
+      rip: state.rip,
+      rsp: state.rsp,
+      cs: state.segments[0]! | (state.segments[1]! << 8),
       cr3: state.cr3 & CR3_ADDRESS,
       paging: (state.cr0 & X86_CR0_PG) !== 0n && (state.cr4 & X86_CR4_PAE) !== 0n,
       levels: (state.cr4 & X86_CR4_LA57) === 0n ? 4 : 5,

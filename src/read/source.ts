@@ -1,9 +1,10 @@
 /** The bytes that a format's reader sees: those of a file as it is, or of a flattened one as if it were rearranged. */
 
 import { readSync } from 'node:fs';
+import { nextDataOf } from '../native/next-data.ts';
 import { openPread, type Pread } from '../native/pread.ts';
 import { preadFully, wholePart } from './file.ts';
-import { type FlatIndex, flatHas, flatHoles, readFlat } from './flat-index.ts';
+import { type FlatIndex, flatHas, flatHoles, nextFlatData, readFlat } from './flat-index.ts';
 
 /** Plain data that crosses to worker threads. */
 export interface Source {
@@ -35,6 +36,11 @@ export function* missingRanges(
   const end = byteOffset + length;
   if (flat !== undefined) yield* flatHoles(flat, byteOffset, Math.min(end, fileBytes));
   if (end > fileBytes) yield [Math.max(byteOffset, fileBytes), end];
+}
+
+/** The first byte from `from` on that is in no hole, whose bytes read as zeros; the end of the source where there is none. */
+export function nextData({ fd, fileBytes, flat }: Source, from: number): number {
+  return Math.min(fileBytes, flat === undefined ? nextDataOf(fd, from) : nextFlatData(flat, from));
 }
 
 /** One thread's way to the bytes of a source. */

@@ -4,7 +4,7 @@ import { SmeltError } from '../errors.ts';
 import type { DumpFile, KdumpDumpFile } from './dump-file.ts';
 import { comma } from './file.ts';
 import { DiskDumpHeader, KdumpSubHeader, STATUS_INCOMPLETE } from './kdump-layout.ts';
-import { partOf } from './source.ts';
+import { nextData, partOf, type Source } from './source.ts';
 
 /** Fields of the sub header that say what a part has. */
 const OF_THE_PART: ReadonlySet<string> = new Set([
@@ -22,12 +22,12 @@ const CHUNK = 2 ** 20;
 const MOST_RANGES = 3;
 
 /** In any order. @throws SmeltError PARTS where they are not the parts of one dump, or not all of them */
-export function joinParts(files: readonly DumpFile[]): KdumpDumpFile {
+export function* joinParts(files: readonly DumpFile[]): Generator<void, KdumpDumpFile> {
   const parts = files
     .map(asPart)
     .sort((a, b) => a.parts[0]!.startPfn - b.parts[0]!.startPfn || endOf(a) - endOf(b));
   const [first, ...others] = parts as [KdumpDumpFile, ...KdumpDumpFile[]];
-  for (const other of others) refuseForeign(other, first);
+  for (const other of others) yield* refuseForeign(other, first);
   refuseWrongRanges(parts);
   const eraseInfos = parts.map(({ eraseInfo }) => Buffer.from(eraseInfo));
   return {
@@ -52,8 +52,8 @@ function asPart(file: DumpFile): KdumpDumpFile {
   });
 }
 
-function refuseForeign(file: KdumpDumpFile, first: KdumpDumpFile): void {
-  const differs = differenceOf(file, first);
+function* refuseForeign(file: KdumpDumpFile, first: KdumpDumpFile): Generator<void, void> {
+  const differs = yield* differenceOf(file, first);
   if (differs === undefined) return;
   throw new SmeltError('PARTS', `${file.path}: is of another dump than ${first.path}: ${differs}`, {
     hint: 'Give the parts of one dump.',
@@ -61,7 +61,7 @@ function refuseForeign(file: KdumpDumpFile, first: KdumpDumpFile): void {
 }
 
 /** What is not the same in both, though it is in all parts of a dump. */
-function differenceOf(a: KdumpDumpFile, b: KdumpDumpFile): string | undefined {
+function* differenceOf(a: KdumpDumpFile, b: KdumpDumpFile): Generator<void, string | undefined> {
   const fields = headerFields(b);
   for (const [name, value] of headerFields(a)) {
     if (value !== fields.get(name)) return `${name} differs`;
@@ -69,11 +69,28 @@ function differenceOf(a: KdumpDumpFile, b: KdumpDumpFile): string | undefined {
   if (!Buffer.from(a.notes).equals(b.notes)) return 'the notes differ';
   const begin = bitmapsOf(a);
   const end = a.parts[0]!.descOffset;
-  for (let at = begin; at < end; at += CHUNK) {
-    const [mine, theirs] = [a, b].map((file) => partOf(file, 'a bitmap', at, Math.min(CHUNK, end - at)));
-    if (!mine!.equals(theirs!)) return 'the bitmaps differ';
+  const same = yield* isSameIn(a, begin, b, begin, end - begin);
+  return same ? undefined : 'the bitmaps differ';
+}
+
+/** Whether both have the same bytes there. */
+export function* isSameIn(
+  a: Source,
+  atA: number,
+  b: Source,
+  atB: number,
+  length: number,
+): Generator<void, boolean> {
+  for (let done = 0; done < length; done += CHUNK) {
+    yield;
+    // What is a hole in both is the same.
+    done = Math.min(nextData(a, atA + done) - atA, nextData(b, atB + done) - atB);
+    const n = Math.min(CHUNK, length - done);
+    if (n <= 0) break;
+    const [mine, theirs] = [partOf(a, 'a bitmap', atA + done, n), partOf(b, 'a bitmap', atB + done, n)];
+    if (!mine.equals(theirs)) return false;
   }
-  return undefined;
+  return true;
 }
 
 /** The values of both headers as text, without those of the part. */
@@ -124,7 +141,7 @@ function refuseWrongRanges(parts: readonly KdumpDumpFile[]): void {
     'PARTS',
     `${path}: ${who} page frames ${listed} are in ${parts.length === 1 ? 'others' : 'none of the parts given'}`,
     {
-      hint: 'Name all parts, in any order: smelt [OPTIONS] PART1 PART2 … DUMPFILE.',
+      hint: 'Give all parts of the dump, in any order, where this one was given: PART1 PART2 …',
     },
   );
 }

@@ -6,13 +6,18 @@ import { comma } from '../read/file.ts';
 import { endOfDescriptors } from '../read/kdump-file.ts';
 import { CompressionFlag, PageDescriptor } from '../read/kdump-layout.ts';
 import { MAX_FLAT_BYTES } from '../read/limits.ts';
-import { openSource, partOf, type Source } from '../read/source.ts';
+import { openSource, partOf, type ReadSource, type Source } from '../read/source.ts';
+import { TABLE_END } from './settle.ts';
 
 const FLAGS: ReadonlySet<number> = new Set([0, ...Object.values<number>(CompressionFlag)]);
 /** Descriptors read at once. */
 const AT_ONCE = 2 ** 15;
 /** Of these at least as many must make sense as do not, before all are looked at. */
 const SAMPLE = 64;
+/** Descriptors that lead into the table of descriptors, at most, where all else says that it ends where it should. */
+const MOST_ASTRAY = 16;
+/** Bytes at a time of what the system refuses to read at once. */
+const SECTOR = 512;
 
 /** A descriptor that leads somewhere: a known codec, at most a page of bytes, behind the beginning of the descriptors. */
 class Descriptors {
@@ -44,15 +49,17 @@ class Descriptors {
   }
 }
 
-/** Whether descriptors can begin at `descOffset` at all: cheap, for guesses. */
+/** Whether descriptors can begin at `descOffset` at all, and have not begun before: cheap, for guesses. */
 export function mayBegin(source: Source, descOffset: number, pageSize: number): boolean {
-  const count = Math.min(SAMPLE, Math.floor((source.fileBytes - descOffset) / PageDescriptor.size));
+  const { size } = PageDescriptor;
+  const count = Math.min(SAMPLE, Math.floor((source.fileBytes - descOffset) / size));
   if (count < 1) return false;
-  const bytes = partOf(source, 'page descriptors', descOffset, count * PageDescriptor.size);
+  const bytes = partOf(source, 'page descriptors', descOffset - size, (1 + count) * size);
   const descriptors = new Descriptors(bytes, pageSize, descOffset);
+  if (descriptors.look(0) > 0) return false;
   let good = 0;
   let bad = 0;
-  for (let i = 0; i < count; i++) {
+  for (let i = 1; i <= count; i++) {
     const verdict = descriptors.look(i);
     if (verdict > 0) good++;
     else if (verdict < 0) bad++;
@@ -64,10 +71,10 @@ export function mayBegin(source: Source, descOffset: number, pageSize: number): 
  * Why the second bitmap and the descriptors do not belong together; undefined where they do. A bit too many or too few gives
  * all pages behind it the contents of others, and each of those is whole: nothing else would show it.
  */
-export function whyNotTogether(file: KdumpDumpFile): SmeltError | undefined {
-  const { path, pageSize, fileBytes, parts } = file;
+export function* whyNotTogether(file: KdumpDumpFile): Generator<void, SmeltError | undefined> {
+  const { path, fileBytes, parts } = file;
   const { descOffset, pages } = parts[0]!;
-  const end = endOfDescriptors(file);
+  const end = endOfDescriptors(parts[0]!);
   if (pages === 0) {
     return new SmeltError('CORRUPT', `${path}: its second bitmap says that no page is in it`, {
       hint: 'Without a bitmap nothing says which page is which.',
@@ -80,16 +87,9 @@ export function whyNotTogether(file: KdumpDumpFile): SmeltError | undefined {
       { hint: 'No page is in it. Copy it again from where it was made.' },
     );
   }
-  const { atEnd, below, lastIsOne } = countPlaces(file, end);
-  // Something begins right behind them: the page of zeros that many share, or the first page.
-  if (atEnd > below) return undefined;
-  if (below === 0 && lastIsOne && !goesOn(file, end, pageSize, descOffset)) return undefined;
-  const what =
-    below > 0
-      ? `${comma(below)} descriptors lead to where descriptors should be`
-      : lastIsOne
-        ? 'descriptors go on behind the last one'
-        : 'the last descriptor is none';
+  const table = yield* survey(file, end);
+  const what = whyNotEnd(file, end, table);
+  if (what === undefined) return undefined;
   return new SmeltError(
     'CORRUPT',
     `${path}: the second bitmap has ${comma(pages)} pages, and the descriptors from byte ${comma(descOffset)} on are not as many: ${what}`,
@@ -99,42 +99,127 @@ export function whyNotTogether(file: KdumpDumpFile): SmeltError | undefined {
   );
 }
 
-/** How many descriptors lead to the end of the descriptors, and how many before it. */
-function countPlaces(file: KdumpDumpFile, end: number): { atEnd: number; below: number; lastIsOne: boolean } {
+/** What descriptors say, of which the last one should end at `end`. */
+interface Table {
+  /** Descriptors that lead to `end`, and those that lead to before it. */
+  readonly atEnd: number;
+  readonly below: number;
+  /** The lowest place that is not before `end`; Infinity where there is none. */
+  readonly lowest: number;
+  /** Where the first one leads that leads anywhere. */
+  readonly first: number;
+  /** Of the first and of the last one, what `Descriptors.look` says. */
+  readonly firstVerdict: number;
+  readonly lastVerdict: number;
+  /** Whether TABLE_END stands among them. */
+  readonly endsBefore: boolean;
+}
+
+/** Why the descriptors do not end at `end`, as far as the bitmap is right; undefined where they do. docs/salvage.md has the rules. */
+function whyNotEnd(file: KdumpDumpFile, end: number, table: Table): string | undefined {
+  const { atEnd, below, lowest, first, lastVerdict, endsBefore } = table;
+  if (endsBefore) return 'they ended before when `smelt salvage` wrote them';
+  if (startsWith(file, end, TABLE_END)) return undefined;
+  // Right behind them begins the page of zeros that many share, or the first page.
+  if (atEnd > below) return undefined;
+  if (below > 0) {
+    const isRest = first === end || (lowest === end && lastVerdict > 0);
+    if (below <= MOST_ASTRAY && isRest) return undefined;
+    return `${below === 1 ? '1 descriptor leads' : `${comma(below)} descriptors lead`} to where descriptors should be`;
+  }
+  if (lowest === Infinity) return 'none of them leads to a page';
+  if (isUnusedZeroPage(file, end, lowest) || isSeenEnd(file, end, table)) return undefined;
+  if (lastVerdict < 0) return 'the last descriptor is none';
+  return `the first page that they lead to is at byte ${comma(lowest)}, and they would end at byte ${comma(end)}`;
+}
+
+function startsWith(file: KdumpDumpFile, at: number, bytes: Buffer): boolean {
+  return at + bytes.length <= file.fileBytes && readOrNone(file, at, bytes.length).equals(bytes);
+}
+
+/** All writers but the oldest begin with a page of zeros that many can share, also where in the end none does; then come other pages, or the erase info. */
+function isUnusedZeroPage(file: KdumpDumpFile, end: number, lowest: number): boolean {
+  const { pageSize, fileBytes } = file;
+  const behind = end + pageSize;
+  if (lowest < behind || behind >= fileBytes) return false;
+  const bytes = readOrNone(file, end, pageSize + 1);
+  // A rest of descriptors that were never written is no page long: no number of them is.
+  return (
+    bytes.length > pageSize &&
+    isZeros(bytes.subarray(0, pageSize)) &&
+    (lowest === behind || bytes[pageSize] !== 0)
+  );
+}
+
+/** The first pages may be those whose descriptors are damaged. Then the last descriptor must be one, and in a page's bytes behind it nothing may look like more of them. */
+function isSeenEnd(file: KdumpDumpFile, end: number, { firstVerdict, lastVerdict }: Table): boolean {
+  if (firstVerdict > 0 || lastVerdict <= 0) return false;
+  const { pageSize, fileBytes, parts } = file;
+  const length = Math.min(pageSize, fileBytes - end);
+  const bytes = readOrNone(file, end, length);
+  const descriptors = new Descriptors(bytes, pageSize, parts[0]!.descOffset);
+  const count = Math.floor(bytes.length / PageDescriptor.size);
+  for (let i = 0; i < count; i++) if (descriptors.look(i) >= 0) return false;
+  return count > 0;
+}
+
+const isZeros = (bytes: Uint8Array): boolean => bytes.every((byte) => byte === 0);
+
+/** Nothing, where a sector is bad. */
+function readOrNone(file: KdumpDumpFile, byteOffset: number, length: number): Buffer {
+  try {
+    return partOf(file, 'what is behind the page descriptors', byteOffset, length);
+  } catch {
+    return Buffer.alloc(0);
+  }
+}
+
+function* survey(file: KdumpDumpFile, end: number): Generator<void, Table> {
   const { descOffset, pages } = file.parts[0]!;
   const read = openSource(file);
   const chunk = Buffer.alloc(Math.min(pages, AT_ONCE) * PageDescriptor.size);
   const descriptors = new Descriptors(chunk, file.pageSize, descOffset);
+  const mark = TABLE_END.readUIntLE(0, 6);
   let atEnd = 0;
   let below = 0;
-  let lastIsOne = true;
+  let lowest = Infinity;
+  let first = Infinity;
+  let firstVerdict = 0;
+  let lastVerdict = 0;
+  let endsBefore = false;
   for (let done = 0; done < pages; ) {
+    yield;
     const count = Math.min(AT_ONCE, pages - done);
-    try {
-      read(chunk, 0, count * PageDescriptor.size, descOffset + done * PageDescriptor.size);
-    } catch {
-      // A bad sector: the others tell.
-      chunk.fill(0);
-    }
+    readAll(read, chunk, count * PageDescriptor.size, descOffset + done * PageDescriptor.size);
     for (let i = 0; i < count; i++) {
       const verdict = descriptors.look(i);
-      lastIsOne = verdict >= 0;
+      lastVerdict = verdict;
+      if (done + i === 0) firstVerdict = verdict;
+      if (verdict < 0 && chunk.readUIntLE(i * PageDescriptor.size, 6) === mark) endsBefore = true;
       if (verdict < 1) continue;
-      if (descriptors.offset === end) atEnd++;
-      else if (descriptors.offset < end) below++;
+      const { offset } = descriptors;
+      if (first === Infinity) first = offset;
+      if (offset < end) below++;
+      else if (offset < lowest) lowest = offset;
+      if (offset === end) atEnd++;
     }
     done += count;
   }
-  return { atEnd, below, lastIsOne };
+  return { atEnd, below, lowest, first, firstVerdict, lastVerdict, endsBefore };
 }
 
-/** Whether what stands behind the last descriptor is one more. */
-function goesOn(file: KdumpDumpFile, end: number, pageSize: number, descOffset: number): boolean {
-  const length = Math.min(pageSize, file.fileBytes - end);
-  if (length < PageDescriptor.size) return false;
-  const bytes = partOf(file, 'the first page', end, length);
-  const verdict = new Descriptors(bytes, pageSize, descOffset).look(0);
-  // A page of zeros looks like descriptors of missing pages.
-  if (verdict === 0) return bytes.some((byte) => byte !== 0);
-  return verdict > 0;
+/** Zeros where a sector is bad: the others tell. */
+function readAll(read: ReadSource, into: Buffer, length: number, byteOffset: number): void {
+  try {
+    read(into, 0, length, byteOffset);
+  } catch {
+    for (let at = 0; at < length; at += SECTOR) {
+      const n = Math.min(SECTOR, length - at);
+      try {
+        read(into, at, n, byteOffset + at);
+      } catch {
+        into.fill(0, at, at + n);
+      }
+    }
+  }
 }

@@ -5,71 +5,75 @@ import { comma, preadFully } from '../read/file.ts';
 import { FlatEntries, type FlatIndex, orderEntries } from '../read/flat-index.ts';
 import { FLAT_END, FLAT_HEADER_BYTES, FlatRecordHeader, recordAt } from '../read/flat-layout.ts';
 import { FLAT_LIMITS, MAX_FLAT_BYTES } from '../read/limits.ts';
-import type { Source } from '../read/source.ts';
+import { nextData, type Source } from '../read/source.ts';
 
 const HEADER = FlatRecordHeader.size;
 /** makedumpfile's largest records are its buffers of a few MiB; smelt's have 1 MiB. */
 const MAX_RECORD_BYTES = 2 ** 30;
-/** Record headers in a row that make one believe in the first. */
-const CHAIN = 3;
+/** Records in a row, each for a place of its own, that make one believe in the first; so many where the stream ends, or is cut, behind them. */
+const CHAIN = 8;
+const SHORT_CHAIN = 3;
 /** Looked through at once for the next record. */
 const SEARCH_BYTES = 1024 * 1024;
+/** What may begin a record and does not is looked at that often before others have their turn, and of a plausible record's bytes that often at all. */
+const LOOKS_A_STEP = 256;
+const MOST_LOOKS = 2 ** 16;
 
 /** Whether records follow where they do in a flattened file, whatever is before them. */
 export function beginsWithRecords(source: Source): boolean {
-  const file = new RecordFile(source);
-  return file.isPlausible(FLAT_HEADER_BYTES) && file.chainFrom(FLAT_HEADER_BYTES) >= CHAIN;
+  return new RecordFile(source).isChain(FLAT_HEADER_BYTES);
 }
 
-export function indexBroken(source: Source): { flat: FlatIndex; damage: string[] } {
+export function* indexBroken(source: Source): Generator<void, { flat: FlatIndex; damage: string[] }> {
   const file = new RecordFile(source);
   const { fileBytes } = source;
   const entries = new FlatEntries();
   const damage: string[] = [];
   let junk = 0;
   let junkAt = -1;
+  const skip = (from: number, end: number) => {
+    junk += end - from;
+    if (end > from && junkAt < 0) junkAt = from;
+  };
   let at = FLAT_HEADER_BYTES;
   let records = 0;
   for (;;) {
+    if (records % LOOKS_A_STEP === 0) yield;
     if (records >= FLAT_LIMITS.records || entries.count > FLAT_LIMITS.entries) {
       damage.push(
         `it has more than ${comma(records)} records: what lies behind byte ${comma(at)} is not looked at`,
       );
       break;
     }
-    const { offset, size } = file.recordAt(at);
-    if (offset === FLAT_END && size === FLAT_END) break;
-    const begins = at + HEADER;
-    const end = begins + size;
-    const isRecord = file.isPlausible(at);
-    if (isRecord && file.isFollowed(end)) {
-      entries.addRecord(offset, size, begins);
-      records++;
-      at = end;
-      continue;
-    }
+    if (file.isEndMark(at)) break;
     if (at >= fileBytes) {
       damage.push(`the stream has no end mark: it ends at byte ${comma(fileBytes)}`);
       break;
     }
-    const next = file.nextRecord(at + 1);
-    if (isRecord && next >= end) {
-      // What follows is junk, and the record itself is whole; or the stream is cut behind it.
-      entries.addRecord(offset, size, begins);
-      records++;
-      if (next > end) {
-        junk += next - end;
-        if (junkAt < 0) junkAt = end;
-      }
-    } else if (isRecord && next >= fileBytes && end > fileBytes) {
-      // What is there of a record that was cut.
-      entries.addRecord(offset, fileBytes - begins, begins);
+    if (!file.isPlausible(at)) {
+      const next = yield* file.nextRecord(at + 1);
+      skip(at, next);
+      at = next;
+      continue;
+    }
+    const { offset, size } = file.recordAt(at);
+    const begins = at + HEADER;
+    const end = begins + size;
+    const next = file.isFollowed(end) ? end : yield* file.nextRecord(Math.min(end, fileBytes));
+    // The bytes of a record may be anything, records too; those that go on behind it are the stream's own.
+    const inside = next === end ? -1 : yield* file.throughRecord(at + 1, end, next);
+    if (inside >= 0) {
+      skip(at, inside);
+      at = inside;
+      continue;
+    }
+    records++;
+    entries.addRecord(offset, Math.min(size, fileBytes - begins), begins);
+    if (end > fileBytes) {
       damage.push(`the stream is cut in a record: it ends at byte ${comma(fileBytes)}`);
       break;
-    } else {
-      junk += next - at;
-      if (junkAt < 0) junkAt = at;
     }
+    skip(end, next);
     at = next;
   }
   if (junk > 0)
@@ -81,27 +85,37 @@ export function indexBroken(source: Source): { flat: FlatIndex; damage: string[]
 
 /** Record headers at any place of a file. */
 class RecordFile {
-  private readonly fd: number;
+  private readonly source: Source;
   private readonly fileBytes: number;
   private readonly raw = new Uint8Array(HEADER);
   private readonly view = new DataView(this.raw.buffer);
-  private readonly chunk = Buffer.alloc(SEARCH_BYTES + HEADER - 1);
+  /** What is searched, and where that is in the file. */
+  private readonly chunk = Buffer.from(new ArrayBuffer(SEARCH_BYTES + HEADER));
+  private readonly chunkView = new DataView(this.chunk.buffer);
+  private readonly chunkWords = new Uint32Array(this.chunk.buffer);
+  private chunkAt = 0;
+  private chunkLength = 0;
   /** Whose header was read last: it is asked for more than once. */
   private lastAt = -1;
   private last = { offset: 0, size: 0 };
 
-  constructor({ fd, fileBytes }: Source) {
-    this.fd = fd;
-    this.fileBytes = fileBytes;
+  constructor(source: Source) {
+    this.source = source;
+    this.fileBytes = source.fileBytes;
   }
 
   /** Zeros where the file has no such bytes. */
   recordAt(at: number): { offset: number; size: number } {
     if (at === this.lastAt) return this.last;
-    this.raw.fill(0);
-    if (at + HEADER <= this.fileBytes) this.read(this.raw, HEADER, at);
     this.lastAt = at;
-    this.last = recordAt(this.view);
+    const inChunk = at - this.chunkAt;
+    if (inChunk >= 0 && inChunk + HEADER <= this.chunkLength) {
+      this.last = recordAt(this.chunkView, inChunk);
+    } else {
+      this.raw.fill(0);
+      if (at + HEADER <= this.fileBytes) this.read(this.raw, HEADER, at);
+      this.last = recordAt(this.view);
+    }
     return this.last;
   }
 
@@ -111,49 +125,102 @@ class RecordFile {
     return offset >= 0 && size > 0 && size <= MAX_RECORD_BYTES && offset + size <= MAX_FLAT_BYTES;
   }
 
-  /** Whether a record, the end mark or the end of the file is there. */
-  isFollowed(at: number): boolean {
-    if (at === this.fileBytes || this.isPlausible(at)) return true;
+  isEndMark(at: number): boolean {
     const { offset, size } = this.recordAt(at);
     return offset === FLAT_END && size === FLAT_END;
   }
 
-  /** Records in a row from there, CHAIN at most: an end mark, or the end of the file, is as good as more of them. */
-  chainFrom(at: number): number {
+  /** Whether a record, the end mark or the end of the file is there. */
+  isFollowed(at: number): boolean {
+    return at === this.fileBytes || this.isPlausible(at) || this.isEndMark(at);
+  }
+
+  /** Whether enough records follow each other from there. */
+  isChain(at: number): boolean {
+    const { fileBytes } = this;
+    let place = 0;
+    let end = 0;
     for (let n = 0, next = at; n < CHAIN; n++) {
-      if (!this.isPlausible(next)) {
-        const { offset, size } = this.recordAt(next);
-        const ends = next === this.fileBytes || (offset === FLAT_END && size === FLAT_END);
-        return n > 0 && ends ? CHAIN : n;
-      }
-      next += HEADER + this.recordAt(next).size;
+      if (next + HEADER > fileBytes) return n >= SHORT_CHAIN || (n > 0 && next === fileBytes);
+      if (this.isEndMark(next)) return n >= SHORT_CHAIN || (n > 0 && next + HEADER === fileBytes);
+      if (!this.isPlausible(next)) return false;
+      const { offset, size } = this.recordAt(next);
+      // In memory the same few bytes stand again and again; no writer has records for one place one behind the other.
+      if (offset < end && place < offset + size) return false;
+      place = offset;
+      end = offset + size;
+      next += HEADER + size;
     }
-    return CHAIN;
+    return true;
   }
 
-  /** Where the next record begins that others follow, from `from` on; the end of the file where there is none. */
-  nextRecord(from: number): number {
-    const { chunk, fileBytes } = this;
-    for (let base = from; base + HEADER <= fileBytes; base += SEARCH_BYTES) {
-      const length = this.read(chunk, Math.min(chunk.length, fileBytes - base), base);
-      for (let i = 0; i + HEADER <= length; i++) {
-        // Both numbers are far below 2^56, and a size below 2^32.
-        if (chunk[i + 8] !== 0 || chunk[i + 9] !== 0 || chunk[i + 10] !== 0 || chunk[i + 11] !== 0) continue;
-        if (chunk[i] !== 0) continue;
-        if (this.isMarkOrRecord(base + i)) return base + i;
+  /** Where the next record begins that others follow, from `from` on; `until` where there is none before that. */
+  *nextRecord(from: number, until = this.fileBytes): Generator<void, number> {
+    let looks = 0;
+    for (let base = from; base + HEADER <= until; base += SEARCH_BYTES) {
+      yield;
+      this.fill(base);
+      if (this.behindZeros(0) >= this.chunkLength) {
+        // What goes on for a while may well be a hole.
+        base = Math.max(base, nextData(this.source, base + SEARCH_BYTES) - HEADER - SEARCH_BYTES);
+        continue;
       }
-      if (length < HEADER) break;
+      for (let i = this.candidate(0); i < SEARCH_BYTES && base + i < until; i = this.candidate(i + 1)) {
+        if (this.isChain(base + i)) return base + i;
+        if (++looks % LOOKS_A_STEP === 0) yield;
+      }
     }
-    return fileBytes;
+    return until;
   }
 
-  private isMarkOrRecord(at: number): boolean {
-    return this.isPlausible(at) && this.chainFrom(at) >= CHAIN;
+  /** Where records begin inside of what may be one itself, from `from` to `end`, of which the last one ends at `next`; -1: nowhere. */
+  *throughRecord(from: number, end: number, next: number): Generator<void, number> {
+    const until = Math.min(end, this.fileBytes);
+    let looks = 0;
+    for (let first = from; looks < MOST_LOOKS; first++) {
+      first = yield* this.nextRecord(first, until);
+      if (first >= until) return -1;
+      let at = first;
+      for (; at < until && this.isPlausible(at); looks++) {
+        at += HEADER + this.recordAt(at).size;
+        if (looks % LOOKS_A_STEP === 0) yield;
+      }
+      if (at === next || (next === this.fileBytes && (at > next || this.isEndMark(at)))) return first;
+    }
+    return -1;
+  }
+
+  private fill(at: number): void {
+    this.chunkAt = at;
+    this.chunkLength = this.read(this.chunk, Math.min(this.chunk.length, this.fileBytes - at), at);
+  }
+
+  /** Where in the chunk the next header may be, from `from` on: an offset below 2^50, and a size that is neither 0 nor 2^32 or more. */
+  private candidate(from: number): number {
+    const { chunk, chunkLength } = this;
+    for (let i = from; i + HEADER <= chunkLength; i++) {
+      if (chunk[i] !== 0 || chunk[i + 1]! > 4) continue;
+      if ((chunk[i + 8]! | chunk[i + 9]! | chunk[i + 10]! | chunk[i + 11]!) !== 0) continue;
+      if ((chunk[i + 12]! | chunk[i + 13]! | chunk[i + 14]! | chunk[i + 15]!) !== 0) return i;
+      // The size ends in zeros, and so it does up to where it has the next byte that is not.
+      i = Math.max(i, this.behindZeros(i + HEADER) - HEADER);
+    }
+    return SEARCH_BYTES;
+  }
+
+  /** Where in the chunk the next byte is, from `from` on, that is not zero. */
+  private behindZeros(from: number): number {
+    const { chunk, chunkWords, chunkLength } = this;
+    let i = from;
+    for (; i < chunkLength && i % 4 !== 0; i++) if (chunk[i] !== 0) return i;
+    for (let word = i / 4; i + 4 <= chunkLength && chunkWords[word] === 0; word++) i += 4;
+    for (; i < chunkLength && chunk[i] === 0; i++);
+    return Math.min(i, chunkLength);
   }
 
   private read(into: Uint8Array, length: number, byteOffset: number): number {
     try {
-      return preadFully(readSync, this.fd, into, 0, length, byteOffset);
+      return preadFully(readSync, this.source.fd, into, 0, length, byteOffset);
     } catch {
       // A bad sector: what is behind it may be found all the same.
       into.fill(0, 0, length);

@@ -22,6 +22,11 @@ import { notesBehind, wholeNotes } from './notes.ts';
 const BLOCK_SIZES = [4096, 65536, 16384, 8192, 32768];
 /** Blocks of both bitmaps that are tried where nothing says how many there are: those of 4 TiB. */
 const MOST_GUESSED_BLOCKS = 2 ** 16;
+/** Bytes of bitmaps and descriptors that are looked at for all guesses together, and at least for each: those of 16 TiB, or a few seconds. */
+const MOST_WORK_BYTES = 2 ** 32;
+const LEAST_WORK_BYTES = 2 ** 20;
+/** Some milliseconds' work, where nothing is there. */
+const GUESSES_A_STEP = 512;
 /** More CPUs than any machine has. */
 const MAX_CPUS = 2 ** 16;
 const MACHINES = new Set(['x86_64', 'aarch64', 's390x', 'ppc64', 'ppc64le', 'riscv64', 'loongarch64']);
@@ -38,16 +43,26 @@ interface Guess {
 }
 
 /** @throws SmeltError where nothing fits: what the headers say is told */
-export function openBrokenKdump(source: Source): Broken {
+export function* openBrokenKdump(source: Source): Generator<void, Broken> {
   let first: SmeltError | undefined;
+  let workBytes = 0;
   for (const guess of guesses(source)) {
-    const { places } = guess;
-    if (!guess.asStated && !mayBegin(source, places.descOffset, places.blockSize)) continue;
-    const tried = tryOpen(source, guess);
+    yield;
+    if (guess === undefined) continue;
+    const { places, asStated } = guess;
+    if (!asStated && !mayBegin(source, places.descOffset, places.blockSize)) continue;
+    if (!asStated && workBytes > MOST_WORK_BYTES) break;
+    const tried = yield* tryOpen(source, guess);
     if (!(tried instanceof SmeltError)) return tried;
     first ??= tried;
+    workBytes += LEAST_WORK_BYTES + workOf(source, places);
   }
   throw first ?? unknownFile(source);
+}
+
+/** What is read at most to know whether the guess fits: both bitmaps, one of them twice, and the descriptors. */
+function workOf({ fileBytes }: Source, { maxMapnr, descOffset }: KdumpPlaces): number {
+  return 3 * (maxMapnr / 8) + Math.min(maxMapnr * PageDescriptor.size, fileBytes - descOffset);
 }
 
 function unknownFile(source: Source): SmeltError {
@@ -68,21 +83,30 @@ function unknownFile(source: Source): SmeltError {
   );
 }
 
-function tryOpen(source: Source, guess: Guess): Broken | SmeltError {
+const FOUND = 'its headers are damaged: where its parts are was found by their contents';
+const FIRST_FOR_BOTH =
+  'its second bitmap is damaged: everything was dumped, and the first one has what it should have';
+
+const isFirstForBoth = ({ bitmapOffset, bitmap2Offset }: KdumpPlaces) => bitmapOffset === bitmap2Offset;
+
+function* tryOpen(source: Source, guess: Guess): Generator<void, Broken | SmeltError> {
   const { places, main, asStated } = guess;
   let file: KdumpDumpFile;
   try {
     // Memory that one bitmap has lost may be in the other.
     const bitmaps = [...new Set([places.bitmapOffset, places.bitmap2Offset])];
-    file = kdumpFile(source, places, headOf(source, guess), bitmaps);
-    const why = whyNotTogether(file);
+    file = yield* kdumpFile(source, places, NOTHING_SAID, bitmaps);
+    // Where there are fewer pages than parts, some have none.
+    const isEmptyPart = asStated && file.split && file.parts[0]!.pages === 0;
+    const why = isEmptyPart ? undefined : yield* whyNotTogether(file);
     if (why !== undefined) return why;
+    file = withHead(file, guess, headOf(source, guess));
   } catch (error) {
     if (error instanceof SmeltError && error.code !== 'INPUT_READ') return error;
     throw error;
   }
   const damage = [
-    ...(asStated ? [] : ['its headers are damaged: where its parts are was found by their contents']),
+    ...(asStated ? [] : [isFirstForBoth(places) ? FIRST_FOR_BOTH : FOUND]),
     ...(file.notes.length === 0 ? ['it has no notes, or they are damaged'] : []),
   ];
   const codec = file.codec ?? codecOfFirst(file);
@@ -90,8 +114,8 @@ function tryOpen(source: Source, guess: Guess): Broken | SmeltError {
   return { file: isBelieved ? file : { ...file, codec }, claimed: undefined, damage };
 }
 
-/** Layouts that the headers, or what of them makes sense, may mean. Those that they state come first. */
-function* guesses(source: Source): Generator<Guess> {
+/** Layouts that the headers, or what of them makes sense, may mean. Those that they state come first. Undefined: a step on the way to the next one. */
+function* guesses(source: Source): Generator<Guess | undefined> {
   const { fileBytes } = source;
   const main = DiskDumpHeader.read(headerAt(source, 0, DiskDumpHeader.size));
   const stated = main.block_size;
@@ -100,9 +124,12 @@ function* guesses(source: Source): Generator<Guess> {
   for (const blockSize of blockSizes) {
     if (fileBytes < 4 * blockSize) continue;
     const sub = KdumpSubHeader.read(headerAt(source, blockSize, KdumpSubHeader.size));
-    for (const { blocks, subBlocks, maxMapnr } of sizesOf(source, blockSize, main, sub)) {
+    for (const sizes of sizesOf(source, blockSize, main, sub)) {
+      if (sizes === undefined) yield undefined;
+      if (sizes === undefined) continue;
+      const { blocks, subBlocks, maxMapnr } = sizes;
       const base = placesOf(main, blockSize, subBlocks, blocks, maxMapnr);
-      if (base === undefined || base.descOffset >= fileBytes) continue;
+      if (base === undefined || base.descOffset > fileBytes) continue;
       const asStated =
         main.signature === KDUMP_SIGNATURE &&
         blockSize === stated &&
@@ -145,7 +172,12 @@ interface Sizes {
   readonly maxMapnr: number;
 }
 
-function* sizesOf(source: Source, blockSize: number, main: MainHeader, sub: SubHeader): Generator<Sizes> {
+function* sizesOf(
+  source: Source,
+  blockSize: number,
+  main: MainHeader,
+  sub: SubHeader,
+): Generator<Sizes | undefined> {
   const most = MAX_PADDR / blockSize;
   const isCount = (value: number, limit: number) => Number.isInteger(value) && value > 0 && value <= limit;
   const statedPfns = (
@@ -177,6 +209,7 @@ function* sizesOf(source: Source, blockSize: number, main: MainHeader, sub: SubH
       for (const maxMapnr of pfnsFor(blocks)) yield { subBlocks, blocks, maxMapnr };
     for (let blocks = 2; blocks <= MOST_GUESSED_BLOCKS; blocks += 2) {
       if ((1 + subBlocks + blocks) * blockSize >= source.fileBytes) break;
+      if (blocks % GUESSES_A_STEP === 0) yield undefined;
       if (!mayBegin(source, (1 + subBlocks + blocks) * blockSize, blockSize)) continue;
       for (const maxMapnr of pfnsFor(blocks)) yield { subBlocks, blocks, maxMapnr };
     }
@@ -204,6 +237,28 @@ function placesOf(
     maxMapnr,
     split: undefined,
   };
+}
+
+/** What the headers say besides where everything is does not matter while that is looked for. */
+const NOTHING_SAID: KdumpHead = {
+  machine: undefined,
+  utsname: new Uint8Array(0),
+  timestamp: { sec: 0n, usec: 0n },
+  nrCpus: 0,
+  codec: undefined,
+  incomplete: false,
+  dumpLevel: 0,
+  physBase: 0n,
+  notes: new Uint8Array(0),
+  eraseInfo: new Uint8Array(0),
+};
+
+/** Text is believed to be the erase info, and a page that has some of it is none. */
+function withHead(file: KdumpDumpFile, { sub }: Guess, head: KdumpHead): KdumpDumpFile {
+  const { length } = head.eraseInfo;
+  const from = sub.offset_eraseinfo;
+  const eraseInfoAt = length === 0 ? undefined : { from, end: from + length };
+  return { ...file, ...head, parts: file.parts.map((part) => ({ ...part, eraseInfoAt })) };
 }
 
 /** What of the headers can be believed. */

@@ -13,44 +13,49 @@ import { beginsWithRecords, indexBroken } from './flattened.ts';
 import { openBrokenKdump } from './kdump.ts';
 import { joinBroken } from './parts.ts';
 
-/** @throws SmeltError where nothing of it can be believed, and INPUT_OPEN, INPUT_READ, UNSUPPORTED */
-export function openBroken(path: string, ...more: readonly string[]): Broken {
+/** In steps. @throws SmeltError where nothing of it can be believed, and INPUT_OPEN, INPUT_READ, UNSUPPORTED */
+export function* openingBroken(path: string, ...more: readonly string[]): Generator<void, Broken> {
   const opened: Broken[] = [];
+  let broken: Broken | undefined;
   try {
-    for (const each of [path, ...more]) opened.push(openOne(each));
-    return opened.length === 1 ? opened[0]! : joinBroken(opened);
-  } catch (error) {
-    for (const { file } of opened) closeSync(file.fd);
-    throw error;
+    for (const each of [path, ...more]) opened.push(yield* openOne(each));
+    broken = opened.length === 1 ? opened[0]! : yield* joinBroken(opened);
+    return broken;
+  } finally {
+    // Also where nobody wants it any more.
+    if (broken === undefined) for (const { file } of opened) closeSync(file.fd);
   }
 }
 
-function openOne(path: string): Broken {
+function* openOne(path: string): Generator<void, Broken> {
   const { fd, fileBytes } = openForReading(path);
+  let broken: Broken | undefined;
   try {
     const plain: Source = { path, fd, fileBytes, flat: undefined };
     const head = headOf(plain);
     if (head.length === 0) {
       throw new SmeltError('TRUNCATED', `${path}: is empty`, { hint: 'Nothing of the dump is there.' });
     }
-    if (!isFlattened(head) && !beginsWithRecords(plain)) return openFormat(plain, head, []);
-    const { flat, damage } = indexBroken(plain);
-    const source: Source = { path, fd, fileBytes: flat.place.at(-1)!, flat };
-    return openFormat(source, headOf(source), damage);
-  } catch (error) {
-    closeSync(fd);
-    throw error;
+    if (!isFlattened(head) && !beginsWithRecords(plain)) broken = yield* openFormat(plain, head, []);
+    else {
+      const { flat, damage } = yield* indexBroken(plain);
+      const source: Source = { path, fd, fileBytes: flat.place.at(-1)!, flat };
+      broken = yield* openFormat(source, headOf(source), damage);
+    }
+    return broken;
+  } finally {
+    if (broken === undefined) closeSync(fd);
   }
 }
 
-function openFormat(source: Source, head: Buffer, damage: readonly string[]): Broken {
+function* openFormat(source: Source, head: Buffer, damage: readonly string[]): Generator<void, Broken> {
   if (head.toString('latin1', 0, 8) === DISKDUMP_SIGNATURE) {
     throw new SmeltError(
       'UNSUPPORTED',
       `${source.path}: was written by the diskdump facility of old kernels, which is not supported`,
     );
   }
-  const broken = elf.probe(head) ? openBrokenElf(source) : openBrokenKdump(source);
+  const broken = elf.probe(head) ? openBrokenElf(source) : yield* openBrokenKdump(source);
   return { ...broken, damage: [...damage, ...broken.damage] };
 }
 

@@ -29,41 +29,61 @@ export function* dropSuspects(
   pageSize: number,
   placed: PlacedTable,
 ): Generator<void, number> {
-  let lowest = Infinity;
-  let highest = 0;
-  let raw = 0;
-  for (const { place, size, flags } of placedPages(part, placed)) {
-    lowest = Math.min(lowest, place);
-    highest = Math.max(highest, place + size);
-    if (flags === 0) raw++;
-  }
-  yield;
-  if (raw === 0) return 0;
-  const chunkBytes = BLOCKS * pageSize;
-  const chunkOf = (place: number) => Math.floor((place - lowest) / chunkBytes);
-  const chunks = new Set<number>();
-  for (const { place, flags } of placedPages(part, placed))
-    if (flags === 0 && chunks.size < MOST_WALKS) chunks.add(chunkOf(place));
-  yield;
   let dropped = 0;
-  for (const chunk of chunks) {
-    const begin = lowest + chunk * chunkBytes;
-    const blocks = Math.min(BLOCKS, Math.ceil((highest - begin) / pageSize));
-    const edges = new Edges(begin, blocks, pageSize);
-    for (const { place, size } of placedPages(part, placed)) {
-      edges.add(place);
-      edges.add(place + size);
-    }
-    yield;
-    for (const { index, place, flags } of placedPages(part, placed)) {
-      if (flags !== 0 || chunkOf(place) !== chunk || !edges.isInside(place)) continue;
-      const at = placed.descOffset + (part.firstDescriptor + index) * PageDescriptor.size;
-      writeFully(placed.path, placed.fd, Buffer.alloc(PageDescriptor.size), at);
-      dropped++;
+  yield* findSuspects(part, pageSize, placed, (index) => {
+    const at = placed.descOffset + (part.firstDescriptor + index) * PageDescriptor.size;
+    writeFully(placed.path, placed.fd, Buffer.alloc(PageDescriptor.size), at);
+    dropped++;
+  });
+  return dropped;
+}
+
+/**
+ * Tells `suspect` the number of each descriptor, in its part, and where its page is; returns whether all pages were looked at. `placed`:
+ * only those that are there count. Yields now and then.
+ */
+export function* findSuspects(
+  part: KdumpPart,
+  pageSize: number,
+  placed: PlacedTable | undefined,
+  suspect: (index: number, place: number) => void,
+): Generator<void, boolean> {
+  const chunkBytes = BLOCKS * pageSize;
+  const chunkOf = (place: number) => Math.floor((place - part.descOffset) / chunkBytes);
+  const chunks = new Set<number>();
+  let all = true;
+  for (const batch of batches(part, pageSize, placed)) {
+    for (let i = 0; i < batch.count; i++) {
+      const place = batch.placeOf(i);
+      if (place === 0 || batch.flagsOf(i) !== 0 || chunks.has(chunkOf(place))) continue;
+      if (chunks.size < MOST_WALKS) chunks.add(chunkOf(place));
+      else all = false;
     }
     yield;
   }
-  return dropped;
+  for (const chunk of chunks) {
+    const begin = part.descOffset + chunk * chunkBytes;
+    const blocks = Math.min(BLOCKS, Math.ceil((part.fileBytes - begin) / pageSize));
+    const edges = new Edges(begin, blocks, pageSize);
+    for (const batch of batches(part, pageSize, placed)) {
+      for (let i = 0; i < batch.count; i++) {
+        const place = batch.placeOf(i);
+        if (place === 0) continue;
+        edges.add(place);
+        edges.add(place + batch.sizeOf(i));
+      }
+      yield;
+    }
+    for (const batch of batches(part, pageSize, placed)) {
+      for (let i = 0; i < batch.count; i++) {
+        const place = batch.placeOf(i);
+        if (place === 0 || batch.flagsOf(i) !== 0 || chunkOf(place) !== chunk) continue;
+        if (edges.isInside(place)) suspect(batch.first + i, place);
+      }
+      yield;
+    }
+  }
+  return all;
 }
 
 /** The first and the last edge of pages in each block of data, a page long. */
@@ -97,32 +117,63 @@ class Edges {
   }
 }
 
-interface PlacedPage {
-  index: number;
-  place: number;
-  size: number;
-  flags: number;
+/** Descriptors that stand one behind the other, from number `first` of their part on. */
+class Batch {
+  readonly first: number;
+  readonly count: number;
+  private readonly theirs: DataView;
+  private readonly ours: DataView | undefined;
+  private readonly lowest: number;
+  private readonly end: number;
+  private readonly pageSize: number;
+
+  constructor(
+    first: number,
+    { theirs, ours }: { readonly theirs: Buffer; readonly ours: Buffer | undefined },
+    { descOffset, pages, fileBytes }: KdumpPart,
+    pageSize: number,
+  ) {
+    const view = ({ buffer, byteOffset, byteLength }: Buffer) => new DataView(buffer, byteOffset, byteLength);
+    this.first = first;
+    this.count = theirs.length / PageDescriptor.size;
+    this.theirs = view(theirs);
+    this.ours = ours && view(ours);
+    this.lowest = descOffset + pages * PageDescriptor.size;
+    this.end = fileBytes;
+    this.pageSize = pageSize;
+  }
+
+  /** 0: the output does not have the page, or it leads nowhere. */
+  placeOf(i: number): number {
+    const at = i * PageDescriptor.size + PageDescriptor.offset.offset;
+    const { theirs, ours } = this;
+    if (ours !== undefined && ours.getUint32(at, true) === 0 && ours.getUint32(at + 4, true) === 0) return 0;
+    const place = theirs.getUint32(at, true) + theirs.getUint32(at + 4, true) * 2 ** 32;
+    const size = this.sizeOf(i);
+    const isThere = place >= this.lowest && size > 0 && size <= this.pageSize && place + size <= this.end;
+    return isThere ? place : 0;
+  }
+
+  sizeOf(i: number): number {
+    return this.theirs.getUint32(i * PageDescriptor.size + PageDescriptor.offset.size, true);
+  }
+
+  flagsOf(i: number): number {
+    return this.theirs.getUint32(i * PageDescriptor.size + PageDescriptor.offset.flags, true);
+  }
 }
 
-/** What the source says of each page that the output has; the same object again and again. */
-function* placedPages(part: KdumpPart, { path, fd, descOffset }: PlacedTable): Generator<PlacedPage> {
-  const { offset, size, flags } = PageDescriptor.offset;
-  const page: PlacedPage = { index: 0, place: 0, size: 0, flags: 0 };
+function* batches(part: KdumpPart, pageSize: number, placed: PlacedTable | undefined): Generator<Batch> {
   for (let done = 0; done < part.pages; done += AT_ONCE) {
-    const count = Math.min(AT_ONCE, part.pages - done);
-    const length = count * PageDescriptor.size;
+    const length = Math.min(AT_ONCE, part.pages - done) * PageDescriptor.size;
     const theirs = readOrZeros(part, part.descOffset + done * PageDescriptor.size, length);
-    const at = descOffset + (part.firstDescriptor + done) * PageDescriptor.size;
-    const ours = readPart(path, fd, 'page descriptors', at, length);
-    for (let i = 0; i < length; i += PageDescriptor.size) {
-      if (ours.readUInt32LE(i + offset) === 0 && ours.readUInt32LE(i + offset + 4) === 0) continue;
-      page.index = done + i / PageDescriptor.size;
-      page.place = theirs.readUInt32LE(i + offset) + theirs.readUInt32LE(i + offset + 4) * 2 ** 32;
-      page.size = theirs.readUInt32LE(i + size);
-      page.flags = theirs.readUInt32LE(i + flags);
-      if (page.place > 0) yield page;
-    }
+    const ours = placed && outputPart(placed, part.firstDescriptor + done, length);
+    yield new Batch(done, { theirs, ours }, part, pageSize);
   }
+}
+
+function outputPart({ path, fd, descOffset }: PlacedTable, first: number, length: number): Buffer {
+  return readPart(path, fd, 'page descriptors', descOffset + first * PageDescriptor.size, length);
 }
 
 function readOrZeros(part: KdumpPart, byteOffset: number, length: number): Buffer {

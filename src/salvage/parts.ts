@@ -4,30 +4,34 @@ import { SmeltError } from '../errors.ts';
 import type { KdumpDumpFile } from '../read/dump-file.ts';
 import { comma } from '../read/file.ts';
 import { bitmapBytes } from '../read/kdump-layout.ts';
-import { partOf } from '../read/source.ts';
+import { NT_PRSTATUS, parseNotes } from '../read/notes.ts';
+import { isSameIn } from '../read/split-set.ts';
 import type { Broken } from './broken.ts';
 
-/** Bytes of the bitmaps compared at once. */
-const CHUNK = 2 ** 20;
-
 /** In any order. @throws SmeltError PARTS */
-export function joinBroken(all: readonly Broken[]): Broken {
+export function* joinBroken(all: readonly Broken[]): Generator<void, Broken> {
   const parts = all.map(({ file }) => asPart(file));
+  const damaged = new Set(all.filter(({ damage }) => damage.length > 0).map(({ file }) => file.path));
   parts.sort((a, b) => a.parts[0]!.startPfn - b.parts[0]!.startPfn);
   const [first, ...others] = parts as [KdumpDumpFile, ...KdumpDumpFile[]];
+  const doubts: string[] = [];
   for (const [i, other] of others.entries()) {
-    const intact = all.every(({ damage }) => damage.length === 0);
-    if (!isOfSameDump(first, other) || (intact && !hasSameHeader(first, other))) {
+    const differs = yield* differenceOf(first, other, damaged);
+    if (differs === 'unknown') {
+      doubts.push(
+        `whether ${other.path} is of the same dump as ${first.path} cannot be known: the bitmaps are the same, and of one of them nothing else is left to go by`,
+      );
+    } else if (differs !== undefined) {
       throw new SmeltError(
         'PARTS',
-        `${other.path}: is of another dump than ${first.path}, or its bitmaps are damaged`,
+        `${other.path}: is of another dump than ${first.path}, or damaged: ${differs}`,
         {
           hint: 'Save what is in each of them by itself.',
         },
       );
     }
     const before = parts[i]!.parts[0]!;
-    if (other.parts[0]!.startPfn < before.endPfn) {
+    if (other.parts[0]!.startPfn < before.endPfn && other.parts[0]!.pages > 0 && before.pages > 0) {
       throw new SmeltError('PARTS', `${other.path}: has page frames that ${before.path} has too`, {
         hint: 'Give each part of the dump once.',
       });
@@ -40,7 +44,7 @@ export function joinBroken(all: readonly Broken[]): Broken {
       parts: parts.flatMap((part) => part.parts),
     },
     claimed: undefined,
-    damage: all.flatMap(({ file, damage }) => damage.map((what) => `${file.path}: ${what}`)),
+    damage: [...all.flatMap(({ file, damage }) => damage.map((what) => `${file.path}: ${what}`)), ...doubts],
   };
 }
 
@@ -51,27 +55,38 @@ function asPart(file: Broken['file']): KdumpDumpFile {
   });
 }
 
-/** Two dumps of one machine may have the same bitmap; a header that is damaged says nothing of it. */
-function hasSameHeader(a: KdumpDumpFile, b: KdumpDumpFile): boolean {
-  return (
-    a.timestamp.sec === b.timestamp.sec &&
-    a.timestamp.usec === b.timestamp.usec &&
-    Buffer.from(a.utsname).equals(b.utsname) &&
-    Buffer.from(a.notes).equals(b.notes)
-  );
+/**
+ * What is not the same in both; 'unknown' where too little is left of their headers to say. Which page is which depends on the bitmap
+ * alone, but two dumps of one machine may have the same.
+ */
+function* differenceOf(
+  a: KdumpDumpFile,
+  b: KdumpDumpFile,
+  damaged: ReadonlySet<string>,
+): Generator<void, string | undefined> {
+  if (a.maxMapnr !== b.maxMapnr || a.pageSize !== b.pageSize) return 'it has another number of page frames';
+  const length = bitmapBytes(a.maxMapnr, a.pageSize);
+  if (!(yield* isSameIn(a, a.bitmap2Offset, b, b.bitmap2Offset, length))) return 'the bitmaps differ';
+  const intact = !damaged.has(a.path) && !damaged.has(b.path);
+  // What a damaged header does not say is nothing; what it does say is held against the other's.
+  const both = (isKnown: (file: KdumpDumpFile) => boolean) => intact || (isKnown(a) && isKnown(b));
+  const hasTime = both(({ timestamp }) => timestamp.sec !== 0n);
+  if (hasTime && (a.timestamp.sec !== b.timestamp.sec || a.timestamp.usec !== b.timestamp.usec))
+    return 'the timestamps differ';
+  if (both(({ machine }) => machine !== undefined) && !Buffer.from(a.utsname).equals(b.utsname))
+    return 'the names of the kernels differ';
+  const hasNotes = both(({ notes }) => notes.length > 0);
+  if (hasNotes && !Buffer.from(a.notes).equals(b.notes)) return 'the notes differ';
+  return hasTime || (hasNotes && tellCrash(a.notes)) ? undefined : 'unknown';
 }
 
-/** Which page is which depends on the bitmap alone. */
-function isOfSameDump(a: KdumpDumpFile, b: KdumpDumpFile): boolean {
-  if (a.maxMapnr !== b.maxMapnr || a.pageSize !== b.pageSize) return false;
-  const length = bitmapBytes(a.maxMapnr, a.pageSize);
-  for (let at = 0; at < length; at += CHUNK) {
-    const [mine, theirs] = [a, b].map((file) =>
-      partOf(file, 'a bitmap', file.bitmap2Offset + at, Math.min(CHUNK, length - at)),
-    );
-    if (!mine!.equals(theirs!)) return false;
+/** Whether two crashes of one machine would not have the same notes. */
+function tellCrash(notes: Uint8Array): boolean {
+  for (const { name, type, desc } of parseNotes(notes)) {
+    if (name === 'CORE' && type === NT_PRSTATUS) return true;
+    if (name === 'VMCOREINFO' && Buffer.from(desc).includes('\nCRASHTIME=')) return true;
   }
-  return true;
+  return false;
 }
 
 /** "page frames 0 to 4,095 and 8,192 to 9,000 are in parts that were not given" */

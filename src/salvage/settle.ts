@@ -27,6 +27,12 @@ export interface SettlePlaces {
   readonly descOffset: number;
 }
 
+/**
+ * Stands in place of the descriptor behind the last one, where there is room: behind the descriptors begins the data, or else what
+ * stands there would have to be taken for more of them. No descriptor has such an offset.
+ */
+export const TABLE_END = Buffer.from('smelt: page_desc end\n\0\0\0', 'latin1');
+
 /** Descriptors moved at once. */
 const AT_ONCE = 2 ** 15;
 
@@ -62,6 +68,7 @@ export function* settlePages(
     writeFully(path, fd, zeros, descOffset + at * PageDescriptor.size);
     yield;
   }
+  if (to < from) writeFully(path, fd, TABLE_END, descOffset + to * PageDescriptor.size);
   return { savedPages: to, ...ranges.sum() };
 }
 

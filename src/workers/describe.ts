@@ -41,7 +41,7 @@ export type Search = <T>(
 
 /**
  * `look` is called again and again in long work, and may throw to end it.
- * @throws SmeltError UNSUPPORTED for another architecture, WRONG_RELEASE when -i or -x is of another kernel.
+ * @throws SmeltError UNSUPPORTED for another architecture, WRONG_RELEASE when -i or -x is of another kernel or build.
  */
 export async function describe(
   file: DumpFile,
@@ -62,6 +62,7 @@ export async function describe(
     const note = new Vmcoreinfo(fromNote);
     if (given === undefined) return describeBy(note, 'note');
     checkRelease(given, note.release, request);
+    checkBuild(given, note, request);
     return describeBy(supplement(note, given.info, arch), 'note');
   }
   if (given === undefined) {
@@ -81,15 +82,21 @@ export async function describe(
   // What leads nowhere may be of a kernel that KASLR moved, or of another one: the kernel's own copy in memory tells,
   // and where there is none, the line that a kernel begins its log with.
   let other: string | undefined;
+  let otherBuild: Vmcoreinfo | undefined;
   for await (const text of notes()) {
     const own = new Vmcoreinfo(text);
     if (own.release !== info.release) {
       other ??= own.release;
       continue;
     }
+    if (isOtherBuild(info, own)) {
+      otherBuild ??= own;
+      continue;
+    }
     const description = describeBy(supplement(own, info, arch), 'memory scan');
     if (description.machine.memoryMap !== undefined) return description;
   }
+  if (otherBuild !== undefined) checkBuild(given, otherBuild, request);
   for await (const located of search(file, reader, locateKernel(file, reader, arch, info))) {
     const description = describeBy(located, 'file');
     if (description.machine.memoryMap !== undefined) return description;
@@ -187,6 +194,20 @@ function readVmcoreinfoFile(path: string): Vmcoreinfo {
     });
   }
   return info;
+}
+
+/** Two builds of one release may have other structures at other places. Older kernels do not say which build they are. */
+function isOtherBuild({ buildId }: Vmcoreinfo, own: Vmcoreinfo): boolean {
+  return buildId !== undefined && own.buildId !== undefined && buildId !== own.buildId;
+}
+
+function checkBuild({ path, info }: Given, own: Vmcoreinfo, { input }: InputRequest): void {
+  if (!isOtherBuild(info, own)) return;
+  throw new SmeltError(
+    'WRONG_RELEASE',
+    `${path}: is of another build of Linux ${info.release} than ${input}: BUILD-ID ${info.buildId}, not ${own.buildId}`,
+    { hint: 'Give the file of the very kernel that crashed.', exitCode: ExitCode.wrongRelease },
+  );
 }
 
 function checkRelease({ path, info }: Given, inDump: string | undefined, { input }: InputRequest): void {

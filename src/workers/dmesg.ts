@@ -2,23 +2,11 @@
 
 import { realpathSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { setImmediate as breathe } from 'node:timers/promises';
-import { CachedMemory } from '../arch/memory.ts';
-import { PageTableWalker } from '../arch/page-table.ts';
 import { asSmeltError, SmeltError } from '../errors.ts';
-import { type LogRecord, lastClear, logLine, logRecords } from '../kernel/log.ts';
-import { architectureOf } from '../kernel/machine.ts';
-import { comma, cutShortHint } from '../read/file.ts';
+import { type LogRecord, logLine } from '../kernel/log.ts';
 import { incompleteName, openTarget, writeFully } from '../write/target-file.ts';
-import {
-  type Described,
-  inputReport,
-  judgeInput,
-  refuseCiphertext,
-  refuseInputAsOutput,
-  stopIfAborted,
-  withDescription,
-} from './input.ts';
+import { type Described, inputReport, refuseInputAsOutput, withDescription } from './input.ts';
+import { lostRecordsWarning, type Records, recordsOf, recordsOrWhy, walkLog } from './log-walk.ts';
 import {
   type DmesgReport,
   type DmesgRequest,
@@ -32,12 +20,6 @@ import { protectionOf, protectionOfFile, protectionWarning, requireEncrypted } f
 
 /** Text is written in pieces of about this size; nothing more of the log is held. */
 const PIECE_BYTES = 64 * 1024;
-/** How often signals are served: every few milliseconds. */
-const RECORDS_A_BREATH = 1024;
-/** A dump waits for its log: behind this many damaged records in a row nobody looks for more. No kernel has a ring of more. */
-const LOST_IN_A_ROW = 2 ** 20;
-/** And the log must not take the room of the dump: as much as the largest log buffer gives, with time and caller of each record. */
-const MOST_BYTES = 128 * 1024 * 1024;
 
 /**
  * Writes the log to the request's output, or hands it to `write`.
@@ -63,14 +45,7 @@ export async function dumpDmesg(
     // What else the machine's description warns of is about its memory map.
     const { machine } = description;
     for (const warning of description.warnings) if (!machine.warnings.includes(warning)) warn(warning);
-    let records: Generator<LogRecord | undefined>;
-    try {
-      records = recordsOf(described, request, warn);
-    } catch (error) {
-      // There may be a better reason.
-      refuseCiphertext(await judgeInput(described, signal));
-      throw error;
-    }
+    const records = await recordsOrWhy(described, request, warn, signal);
     const log =
       output === undefined
         ? {
@@ -160,38 +135,6 @@ async function requireEncryptedLog(path: string): Promise<void> {
   requireEncrypted(path, await protectionOf(path), 'log');
 }
 
-/** @throws SmeltError NO_LOG */
-function recordsOf(
-  { file, reader, description }: Described,
-  { partialDmesg }: Pick<DmesgRequest, 'partialDmesg'>,
-  warn: (sentence: string) => void,
-): Generator<LogRecord | undefined> {
-  const { info, encryptionMask, machine } = description;
-  const arch = architectureOf(file);
-  const tables = info && arch.findPageTables(info, encryptionMask);
-  const walker = tables && new PageTableWalker(new CachedMemory(reader), arch.tableFormat, tables);
-  const clear = partialDmesg && info && walker ? lastClear(info, walker) : undefined;
-  const records = info && walker && logRecords(info, walker, clear);
-  if (records !== undefined) {
-    if (partialDmesg && clear === undefined)
-      warn('the whole kernel log is written: VMCOREINFO does not say where it was cleared last');
-    return records;
-  }
-  const why = machine.memoryMap === undefined ? machine.unreadable : undefined;
-  throw new SmeltError(
-    'NO_LOG',
-    `${file.path}: the kernel log cannot be found: ${why ?? 'VMCOREINFO does not lead to it'}`,
-    {
-      hint:
-        info === undefined
-          ? 'A file with VMCOREINFO of the crashed kernel can be given with -i, its vmlinux with -x.'
-          : reader.cutPages > 0
-            ? cutShortHint(file.path)
-            : 'The page tables, or the log itself, are damaged or not in the dump.',
-    },
-  );
-}
-
 /** How much of the log can be read, for who does not want its text. @throws SmeltError NO_LOG, INTERRUPTED */
 export function countLog(described: Described, signal: AbortSignal): Promise<Emitted> {
   const records = recordsOf(described, { partialDmesg: false }, () => {});
@@ -200,56 +143,33 @@ export function countLog(described: Described, signal: AbortSignal): Promise<Emi
 
 export type Emitted = Pick<LogReport, 'records' | 'lostRecords' | 'sizeBytes'>;
 
-/** @throws SmeltError NO_LOG where there are records and none can be read */
 async function emit(
   input: string,
-  all: Generator<LogRecord | undefined>,
+  all: Records,
   write: (text: string) => void | Promise<void>,
   signal: AbortSignal,
 ): Promise<Emitted> {
   let pending = '';
-  let records = 0;
-  let lostRecords = 0;
-  let sizeBytes = 0;
-  const flush = async () => {
-    sizeBytes += pending.length;
-    if (pending !== '') await write(pending);
+  const flush = async (bytes: number) => {
+    const text = pending;
     pending = '';
+    if (text !== '') await write(text);
+    return bytes;
   };
-  let lostInARow = 0;
-  stopIfAborted(signal);
-  for (const record of all) {
-    if (record === undefined) {
-      lostRecords++;
-      lostInARow++;
-    } else {
-      records++;
-      lostInARow = 0;
-      pending += logLine(record);
-    }
-    if (lostInARow >= LOST_IN_A_ROW) break;
-    if (sizeBytes >= MOST_BYTES) {
-      lostRecords++;
-      break;
-    }
-    if (pending.length >= PIECE_BYTES) await flush();
-    if ((records + lostRecords) % RECORDS_A_BREATH !== 0) continue;
-    await breathe();
-    stopIfAborted(signal);
-  }
-  await flush();
-  if (records === 0 && lostRecords > 0) {
-    throw new SmeltError('NO_LOG', `${input}: no record of the kernel log can be read`, {
-      hint: 'They are damaged, or not in the dump.',
-    });
-  }
-  return { records, lostRecords, sizeBytes };
+  const take = (record: LogRecord) => {
+    const line = logLine(record);
+    pending += line;
+    return pending.length >= PIECE_BYTES ? flush(line.length) : line.length;
+  };
+  const emitted = await walkLog(input, all, take, signal);
+  await flush(0);
+  return emitted;
 }
 
 /** The file is whole, on the disk and has its name, or an error is thrown. */
 async function writeLog(
   path: string,
-  records: Generator<LogRecord | undefined>,
+  records: Records,
   { overwrite, requireEncryptedTarget }: Pick<DmesgRequest, 'overwrite' | 'requireEncryptedTarget'>,
   { file, description }: Described,
   signal: AbortSignal,
@@ -284,12 +204,7 @@ async function writeLog(
 }
 
 function warningsOf({ lostRecords, targetProtection }: LogReport): string[] {
-  const lost =
-    lostRecords === 0
-      ? []
-      : [
-          `the kernel log is not whole: at least ${comma(lostRecords)} of its records ${lostRecords === 1 ? 'is' : 'are'} damaged or not in the dump`,
-        ];
+  const lost = lostRecordsWarning(lostRecords);
   const unprotected = targetProtection && protectionWarning(targetProtection, 'log');
   return unprotected === undefined ? lost : [...lost, unprotected];
 }

@@ -5,7 +5,6 @@ import { DumpLevel } from '../filter/page-class.ts';
 import { urgencyOrder } from '../filter/plan.ts';
 import { erasedBytes } from '../kernel/erase/eraser.ts';
 import type { FrameSet } from '../sme/census/frame-set.ts';
-import { fileSize } from '../units.ts';
 import type { Destination } from '../write/destination.ts';
 import { FORMAT_NAMES } from '../write/formats.ts';
 import { hasNoRoom } from '../write/target-file.ts';
@@ -28,7 +27,7 @@ import { createShared, type Job, placeWindows } from './job.ts';
 import { outputLevel } from './level.ts';
 import type { Means } from './means.ts';
 import { expectedBytes, openOutput } from './outputs/open-output.ts';
-import type { Output, WrittenFile } from './outputs/output.ts';
+import type { Output, Settled } from './outputs/output.ts';
 import {
   type CensusReport,
   type DumpObserver,
@@ -39,6 +38,7 @@ import {
   type TargetProtection,
 } from './report.ts';
 import { peakRssBytes, whyTooLarge } from './resources.ts';
+import { expectedSizes, type Sizes, whyOverLimit, withSize, writtenSizes } from './sizes.ts';
 import { takeSteps } from './steps.ts';
 import {
   type Classified,
@@ -179,22 +179,17 @@ export class DumpRun {
       if (team.fallback !== undefined) this.warn(team.fallback);
       const missing = missingPagesWarning(this.input.file, compressed);
       if (missing !== undefined) this.warn(missing);
-      const sizeBytes = expectedBytes(this.request, this.input, { ...compressed, keptPages });
-      const tooLarge = this.whyTooLarge(sizeBytes);
+      // At level 0 pages of zeros have their places, as holes.
+      const zeroPages = this.leavesOutZeros() ? compressed.zeroPages : 0;
+      const sizeBytes = expectedBytes(this.request, this.input, { ...compressed, keptPages, zeroPages });
+      const tooLarge = whyOverLimit(this.request, sizeBytes);
       if (tooLarge !== undefined && !this.isLast) throw new SmeltError('TOO_LARGE', tooLarge);
       if (tooLarge !== undefined) this.warn(tooLarge);
-      return this.report(job, classified, compressed, keptPages, sizeBytes, [], team);
+      const written = expectedSizes(this.request, sizeBytes, compressed.dataBytes);
+      return this.report(job, classified, compressed, keptPages, written, team);
     } finally {
       team.close();
     }
-  }
-
-  /** Of a dry run: -L is for each of the files. */
-  private whyTooLarge(sizeBytes: number): string | undefined {
-    const { mostBytes } = this.request;
-    const files = Math.max(1, outputPaths(this.request).length);
-    if (mostBytes === undefined || sizeBytes / files <= mostBytes) return undefined;
-    return `about ${fileSize(sizeBytes / files)} would not fit into the ${fileSize(mostBytes)} of -L`;
   }
 
   /** What the page tables say of encryption, where it says something; gives the page frames that are left out for it. */
@@ -248,6 +243,7 @@ export class DumpRun {
 
   private async write(job: Job, output: Output, assemble: (job: Job) => Promise<Team>): Promise<DumpReport> {
     let team: Team | undefined;
+    let settled: Settled | undefined;
     try {
       await this.checkTargets(output.to);
       output.begin();
@@ -261,7 +257,8 @@ export class DumpRun {
       stopIfAborted(this.signal);
       const stored = keptPages - zero.zeroPages;
       const { thread } = team;
-      const task = await output.lay({ kept, keptPages: stored, dumpLevel: this.level, thread });
+      settled = { kept, keptPages: stored, dumpLevel: this.level, thread };
+      const task = await output.lay(settled);
       stopIfAborted(this.signal);
       const compressed = withZeroPages(sumCompressed(await team.finish(task, stored)), zero);
       stopIfAborted(this.signal);
@@ -270,14 +267,18 @@ export class DumpRun {
       const missing = missingPagesWarning(this.input.file, compressed);
       if (missing !== undefined) this.warn(missing);
       const files = await output.seal(compressed.missingPages > 0);
-      const sizeBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
-      const report = this.report(job, classified, compressed, keptPages, sizeBytes, files, team);
+      const written = writtenSizes(files, output.to.isStream);
+      const report = this.report(job, classified, compressed, keptPages, written, team);
       team.close();
       return report;
     } catch (error) {
-      team?.close();
       const failure = failureOf(error, this.signal);
-      throw cleanUp(output, failure, {
+      const sized =
+        failure.code === 'TOO_LARGE' && this.isLast && settled !== undefined
+          ? await withSize(failure, this.request, this.input, settled, () => stopIfAborted(this.signal))
+          : failure;
+      team?.close();
+      throw cleanUp(output, sized, {
         interrupted: this.signal.aborted && !this.request.keepIncomplete,
         again: !this.isLast && hasNoRoom(failure),
       });
@@ -286,9 +287,13 @@ export class DumpRun {
     }
   }
 
+  private leavesOutZeros(): boolean {
+    return (this.level & DumpLevel.zero) !== 0;
+  }
+
   /** Where the output wants them gone. */
   private async dropZeroPages(output: Output, team: Team, keptPages: number): Promise<ZeroResult> {
-    if (!output.zeroFirst || (this.level & DumpLevel.zero) === 0) return sumZero([]);
+    if (!output.zeroFirst || !this.leavesOutZeros()) return sumZero([]);
     return sumZero(await team.dropZeroPages(keptPages));
   }
 
@@ -297,8 +302,7 @@ export class DumpRun {
     classified: Classified,
     compressed: ReturnType<typeof sumCompressed>,
     keptPages: number,
-    sizeBytes: number,
-    files: readonly WrittenFile[],
+    sizes: Sizes,
     team: Team,
   ): DumpReport {
     const { request } = this;
@@ -313,9 +317,7 @@ export class DumpRun {
       output: {
         path: request.output ?? request.stream?.path,
         format: FORMAT_NAMES[request.format ?? 'kdump'],
-        sizeBytes,
-        files,
-        estimated: files.length === 0,
+        ...sizes,
         dumpLevel: this.level,
         codec: request.codec,
         compressionLevel: request.codec && usedLevel(request.codec, request.compressionLevel),

@@ -83,7 +83,7 @@ export function headerOf(
     utsname: old?.machine === undefined ? (machine.utsname ?? knownUtsname(machine)) : old.utsname,
     timestamp: old?.timestamp ?? { sec: 0n, usec: 0n },
     codec,
-    incomplete: incomplete || old?.incomplete === true,
+    incomplete: incomplete || file.incomplete,
     maxMapnr,
     nrCpus: notes.nrCpus || (old?.nrCpus ?? 0),
     // QEMU writes it wrong when it is negative: VMCOREINFO counts where there is one.

@@ -7,7 +7,7 @@ import { SmeltError } from '../errors.ts';
 import { type Plan, planWindows } from '../filter/plan.ts';
 import type { DumpFile, MemoryReader } from '../read/dump-file.ts';
 import { isInMemory } from '../read/live.ts';
-import { closeDump, openDump } from '../read/open.ts';
+import { closeDump, openingDump } from '../read/open.ts';
 import { maskBit } from '../sme/mask-bits.ts';
 import { captureEncryption } from '../sme/verdict/capture.ts';
 import { judge, type Verdict } from '../sme/verdict/verdict.ts';
@@ -17,6 +17,7 @@ import { type Helpers, startHelpers } from './helpers.ts';
 import type { DumpObserver, DumpRequest, InputReport, InputRequest } from './report.ts';
 import { defaultThreads } from './resources.ts';
 import { searchWith } from './search.ts';
+import { takeSteps } from './steps.ts';
 import { openReader } from './thread.ts';
 
 export interface Input {
@@ -52,7 +53,7 @@ export async function withInput<T>(
   work: (input: Input) => Promise<T>,
   first: (described: Described) => Promise<void> = async () => {},
 ): Promise<T> {
-  const file = openDump(...inputsOf(request));
+  const file = await openInput(request, signal);
   const mmap = request.mmap ?? !isInMemory(file);
   return withHelpers(file, request, async (planned) => {
     const known = await describing(file, mmap, request, observer, signal, async (described) => {
@@ -65,16 +66,23 @@ export async function withInput<T>(
   });
 }
 
+/** All parts of it. @throws SmeltError; INTERRUPTED when the signal was aborted */
+export function openInput(request: InputFiles, signal: AbortSignal): Promise<DumpFile> {
+  return takeSteps(openingDump(...inputsOf(request)), () => stopIfAborted(signal));
+}
+
 /** Of an open file: its windows, and helpers on their way to them. Closes the file. */
 export async function withHelpers<T>(
   file: DumpFile,
   { threads }: Pick<InputRequest, 'threads'>,
   work: (planned: Pick<Input, 'file' | 'plan' | 'helpers'>) => Promise<T>,
+  /** Whose windows they are. */
+  memory: Pick<DumpFile, 'memory' | 'pageSize'> = file,
 ): Promise<T> {
   let helpers: Helpers | undefined;
   try {
     const wanted = Math.max(1, threads ?? defaultThreads());
-    const plan = planWindows(file, wanted);
+    const plan = planWindows(memory, wanted);
     // More threads than windows have nothing to do.
     const others = Math.min(wanted, plan.starts.length) - 1;
     helpers = others > 0 ? await startHelpers(others) : undefined;
@@ -92,7 +100,7 @@ export async function withDescription<T>(
   signal: AbortSignal,
   work: (described: Described) => Promise<T>,
 ): Promise<T> {
-  const file = openDump(...inputsOf(request));
+  const file = await openInput(request, signal);
   try {
     return await describing(file, request.mmap ?? false, request, observer, signal, work);
   } finally {
@@ -137,11 +145,10 @@ export function judgeInput({ file, reader, description }: Described, signal: Abo
   return judge(file, reader, description, { look, capture: captureEncryption });
 }
 
+type InputFiles = Pick<InputRequest, 'input' | 'moreParts'>;
+
 /** All files of the dump. */
-export function inputsOf({
-  input,
-  moreParts = [],
-}: Pick<InputRequest, 'input' | 'moreParts'>): [string, ...string[]] {
+export function inputsOf({ input, moreParts = [] }: InputFiles): [string, ...string[]] {
   return [input, ...moreParts];
 }
 
@@ -149,10 +156,7 @@ export function inputsOf({
 type Aids = Partial<Pick<DumpRequest, 'vmcoreinfoFile' | 'vmlinuxFile' | 'eraseConfig'>>;
 
 /** @throws SmeltError TARGET */
-export function refuseInputAsOutput(
-  request: Pick<InputRequest, 'input' | 'moreParts'> & Aids,
-  output: string | undefined,
-): void {
+export function refuseInputAsOutput(request: InputFiles & Aids, output: string | undefined): void {
   if (output === undefined) return;
   const aids = [request.vmcoreinfoFile, request.vmlinuxFile, request.eraseConfig];
   const read = [...inputsOf(request), ...aids.filter((path) => path !== undefined)];
@@ -211,7 +215,7 @@ export function stopIfAborted({ aborted, reason }: AbortSignal): void {
 /** What a person is told first. */
 export function inputReport(
   file: DumpFile,
-  { input, moreParts = [] }: Pick<InputRequest, 'input' | 'moreParts'>,
+  { input, moreParts = [] }: InputFiles,
   { machine, info, infoFrom, encryptionMask, encryptionMaskFrom }: Description,
 ): InputReport {
   return {

@@ -92,7 +92,9 @@ const PHASE_INDEX: Readonly<Record<SharedPhase, number>> = {
   compress: 3,
   copy: 4,
   gather: 5,
-  frames: 6,
+  verify: 6,
+  diff: 7,
+  frames: 8,
 };
 const PHASES = Object.keys(PHASE_INDEX).length;
 

@@ -3,7 +3,16 @@
 import type { Input } from './input.ts';
 import { createShared, type Job } from './job.ts';
 
-export function readingJob({ file, plan, helpers, description, mmap }: Input, dumpLevel: number): Job {
+export function readingJob(
+  {
+    file,
+    plan,
+    helpers,
+    description,
+    mmap,
+  }: Pick<Input, 'file' | 'plan' | 'helpers' | 'description' | 'mmap'>,
+  dumpLevel: number,
+): Job {
   return {
     file,
     mmap,

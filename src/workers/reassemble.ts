@@ -1,12 +1,12 @@
 /** The parts of a split dump as one file again, each page as it is stored: makedumpfile --reassemble. */
 
 import { SmeltError } from '../errors.ts';
-import { closeDump, openDump } from '../read/open.ts';
+import { closeDump } from '../read/open.ts';
 import { missingPagesWarning } from './checks.ts';
 import type { CompressResult } from './compress-phase.ts';
 import { describeByNotes } from './describe.ts';
 import { gather } from './gather.ts';
-import { inputReport, inputsOf, refuseInputAsOutput, withHelpers } from './input.ts';
+import { inputReport, openInput, refuseInputAsOutput, withHelpers } from './input.ts';
 import type { DumpObserver, GatherRequest, ReassembleReport } from './report.ts';
 import { peakRssBytes } from './resources.ts';
 import { protectionOf, requireEncrypted } from './target-protection.ts';
@@ -21,7 +21,7 @@ export async function reassemble(
   const { output } = request;
   refuseInputAsOutput(request, output);
   if (request.requireEncryptedTarget) requireEncrypted(output, await protectionOf(output));
-  const file = openDump(...inputsOf(request));
+  const file = await openInput(request, signal);
   if (file.format !== 'kdump' || !file.split) {
     closeDump(file);
     throw new SmeltError('PARTS', `${file.path}: is a whole dump, and no part of a split one`, {

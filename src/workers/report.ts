@@ -146,10 +146,21 @@ export interface SmeRequest extends InputRequest {
 
 /**
  * `search` is for VMCOREINFO, in a dump without the note; most dumps do without. `census` counts page tables instead of the
- * pages that they map; `zeros` looks for pages of zeros before any is written, `copy` writes pages as they are in memory, `gather` as
- * they are stored, and `frames` says of each page frame what it is.
+ * pages that they map; `zeros` looks for pages of zeros before any is written, `copy` writes pages as they are in memory, and
+ * `gather` as they are stored; `verify` unpacks them, `diff` holds those of two dumps against each other,
+ * and `frames` says of each page frame what it is.
  */
-export type Phase = 'search' | 'census' | 'classify' | 'zeros' | 'compress' | 'copy' | 'gather' | 'frames';
+export type Phase =
+  | 'search'
+  | 'census'
+  | 'classify'
+  | 'zeros'
+  | 'compress'
+  | 'copy'
+  | 'gather'
+  | 'verify'
+  | 'diff'
+  | 'frames';
 
 /** Told at the start of the work and then again and again; the numbers of a phase only grow. */
 export interface Progress {
@@ -159,6 +170,12 @@ export interface Progress {
   readonly totalPages: number;
   /** Milliseconds since the phase began. */
   readonly elapsedMs: number;
+}
+
+/** Page frames one behind the other. */
+export interface PfnRun {
+  readonly pfn: number;
+  readonly count: number;
 }
 
 /** What every run tells of itself. */
@@ -334,8 +351,8 @@ export interface SalvageReport extends TeamReport {
   readonly lost: LostPages;
   /** How many runs of page frames are lost; the first and the last of them. */
   readonly lostRanges: number;
-  readonly firstLost: { readonly pfn: number; readonly count: number } | undefined;
-  readonly lastLost: { readonly pfn: number; readonly count: number } | undefined;
+  readonly firstLost: PfnRun | undefined;
+  readonly lastLost: PfnRun | undefined;
   /** CPUs whose registers are there. */
   readonly cpus: number;
   /** Of the kernel log; undefined where it cannot be found, and then why. */
@@ -370,7 +387,9 @@ export interface DumpReport {
     readonly format: (typeof FORMAT_NAMES)[OutputFormat];
     /** Of all files together. */
     readonly sizeBytes: number;
-    /** Each file that was written. */
+    /** What the file system has stored of that: holes take no room. Of a stream it is all. */
+    readonly storedBytes: number;
+    /** Each file that was written, and of a dry run each that would be. */
     readonly files: readonly { readonly path: string; readonly sizeBytes: number }[];
     /** A dry run: what depends on the pages' contents (sizes, pages of zeros, missing pages) is estimated by a sample. */
     readonly estimated: boolean;

@@ -9,7 +9,7 @@ import { NT_PRSTATUS, parseNotes } from '../read/notes.ts';
 import { State } from '../read/page-state.ts';
 import { existingBits, storedBits } from '../read/stored-pages.ts';
 import type { Broken } from '../salvage/broken.ts';
-import { openBroken } from '../salvage/open.ts';
+import { openingBroken } from '../salvage/open.ts';
 import { dropSuspects } from '../salvage/overlap.ts';
 import { missingParts } from '../salvage/parts.ts';
 import { type Settled, settlePages } from '../salvage/settle.ts';
@@ -44,7 +44,7 @@ export async function salvage(
   refuseInputAsOutput(request, output);
   if (output !== undefined && request.requireEncryptedTarget)
     requireEncrypted(output, await protectionOf(output));
-  const broken = openBroken(...inputsOf(request));
+  const broken = await takeSteps(openingBroken(...inputsOf(request)), () => stopIfAborted(signal));
   const { file } = broken;
   const warnings: string[] = [];
   const onWarning = (sentence: string) => {
@@ -92,7 +92,7 @@ export async function salvage(
       output: {
         path,
         sizeBytes,
-        incomplete: lostPages > 0 || (file.format === 'kdump' && file.incomplete),
+        incomplete: lostPages > 0 || file.incomplete,
         codec: request.codec,
         codecMaker: codec && `${codec.maker} (${codec.kind})`,
       },
@@ -117,8 +117,7 @@ export async function salvage(
 
 function damageOf({ file, damage }: Broken): string[] {
   const parts = file.format === 'kdump' ? missingParts(file) : undefined;
-  const unfinished =
-    file.format === 'kdump' && file.incomplete ? ['it says of itself that it is incomplete'] : [];
+  const unfinished = file.incomplete ? ['it says of itself that it is incomplete'] : [];
   return [...damage, ...unfinished, ...(parts === undefined ? [] : [parts])];
 }
 

@@ -5,7 +5,7 @@ import { setImmediate as breathe } from 'node:timers/promises';
 /** How long it works before timers, signals and helpers that come up are served. */
 const BREATH_MS = 5;
 
-/** Takes all steps, each a few milliseconds at most. `look` may throw, to end the work when nobody wants it any more. */
+/** Takes all steps, each a few milliseconds at most. `look` may throw, to end the work when nobody wants it any more: to the work it is as if a step had failed. */
 export async function takeSteps<T>(
   steps: Generator<void, T> | Promise<Generator<void, T>>,
   look: () => void = () => {},
@@ -16,17 +16,19 @@ export async function takeSteps<T>(
     const { done, value } = all.next();
     if (performance.now() - looked >= BREATH_MS) {
       await breathe();
-      look();
+      // What is done is not thrown away: whoever has it sees to it.
+      if (!done) lookBetween(all, look);
       looked = performance.now();
     }
     if (done) return value as T;
   }
 }
 
-/** Takes all steps at once: of a thread that has nothing else to do, or of work that needs no other. */
-export function drain<T>(steps: Generator<void, T>): T {
-  for (;;) {
-    const { done, value } = steps.next();
-    if (done) return value as T;
+function lookBetween(steps: Generator<void, unknown>, look: () => void): void {
+  try {
+    look();
+  } catch (unwanted) {
+    steps.throw(unwanted);
+    throw unwanted;
   }
 }

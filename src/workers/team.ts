@@ -4,12 +4,14 @@ import { SmeltError, systemReason } from '../errors.ts';
 import type { CensusPart, CensusPlan } from '../sme/census/plan.ts';
 import type { ClassifyResult } from './classify-phase.ts';
 import type { CompressResult } from './compress-phase.ts';
+import type { DiffResult } from './diff-phase.ts';
 import type { FramesResult, FramesTask } from './frames-phase.ts';
 import type { Helpers } from './helpers.ts';
 import { doneOf, type Job, resetPhase } from './job.ts';
 import type { PhaseReport, Progress } from './report.ts';
 import { takeSteps } from './steps.ts';
 import { Thread } from './thread.ts';
+import type { VerifyResult, VerifyTask } from './verify-phase.ts';
 import { type LastTask, phaseSteps, type Result, type Task } from './worker.ts';
 import type { ZeroResult } from './zero-phase.ts';
 
@@ -22,6 +24,9 @@ export interface Team {
   /** For outputs where the pages of zeros have to be known first. */
   dropZeroPages(keptPages: number): Promise<ZeroResult[]>;
   finish(task: LastTask, keptPages: number): Promise<CompressResult[]>;
+  verify(task: VerifyTask, pages: number): Promise<VerifyResult[]>;
+  /** Against the dump of another job, which has the same windows. */
+  diff(other: Job, pages: number): Promise<DiffResult[]>;
   frames(task: FramesTask, totalPages: number): Promise<FramesResult[]>;
   /** This thread's own part in it. */
   readonly thread: Thread;
@@ -90,6 +95,8 @@ export async function assembleTeam(
     census: (plan) => runAgain({ phase: 'census', plan }, plan.lowestTables) as Promise<CensusPart[]>,
     classify: (totalPages) => runAgain({ phase: 'classify' }, totalPages) as Promise<ClassifyResult[]>,
     dropZeroPages: (keptPages) => run({ phase: 'zeros' }, keptPages) as Promise<ZeroResult[]>,
+    verify: (task, pages) => runAgain(task, pages) as Promise<VerifyResult[]>,
+    diff: (other, pages) => runAgain({ phase: 'diff', other }, pages) as Promise<DiffResult[]>,
     finish: (task, keptPages) => run(task, keptPages) as Promise<CompressResult[]>,
     frames: (task, totalPages) => runAgain(task, totalPages) as Promise<FramesResult[]>,
     thread,

@@ -17,6 +17,7 @@ export class Thread {
   job: Job;
   readonly reader: MemoryReader;
   private codec: PageCodec | undefined;
+  private other: Thread | undefined;
 
   private constructor(job: Job, reader: MemoryReader) {
     this.job = job;
@@ -54,7 +55,15 @@ export class Thread {
     return this.codec;
   }
 
+  /** The same of another dump, for who holds one against the other. */
+  async openOther(job: Job): Promise<Thread> {
+    this.other ??= await Thread.open(job);
+    this.other.job = job;
+    return this.other;
+  }
+
   close(): void {
+    this.other?.close();
     this.reader.close();
     this.codec?.close();
   }

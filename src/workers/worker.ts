@@ -1,15 +1,17 @@
 /** What a worker thread does: its part of one phase of a job. */
 
 import { type ErrorCode, SmeltError, type SmeltErrorOptions } from '../errors.ts';
+import { drain } from '../read/drain.ts';
 import type { CensusPart, CensusPlan } from '../sme/census/plan.ts';
 import { walkTables } from './census-phase.ts';
 import { type ClassifyResult, classifyWindows } from './classify-phase.ts';
 import { type CompressResult, compressWindows, type Gathering } from './compress-phase.ts';
 import { type CopyTask, copyWindows } from './copy-phase.ts';
+import { type DiffResult, type DiffTask, diffPages } from './diff-phase.ts';
 import { type FramesResult, type FramesTask, sortFrames } from './frames-phase.ts';
 import { type Job, type Part, SEAT } from './job.ts';
-import { drain } from './steps.ts';
 import { Thread } from './thread.ts';
+import { type VerifyResult, type VerifyTask, verifyPages } from './verify-phase.ts';
 import { dropZeroPages, type ZeroResult } from './zero-phase.ts';
 
 export type Task =
@@ -19,6 +21,8 @@ export type Task =
   | { readonly phase: 'compress'; readonly parts: readonly Part[] }
   | ({ readonly phase: 'gather'; readonly parts: readonly Part[] } & Gathering)
   | CopyTask
+  | VerifyTask
+  | DiffTask
   | FramesTask;
 
 /** What is left to do when it is settled which pages are kept. */
@@ -33,7 +37,14 @@ export interface Order {
 }
 
 /** What comes of a task, by its phase. */
-export type Result = CensusPart | ClassifyResult | ZeroResult | CompressResult | FramesResult;
+export type Result =
+  | CensusPart
+  | ClassifyResult
+  | ZeroResult
+  | CompressResult
+  | VerifyResult
+  | DiffResult
+  | FramesResult;
 
 let thread: Promise<Thread> | undefined;
 
@@ -77,6 +88,10 @@ export async function phaseSteps(
       return compressWindows(thread, await thread.openCodec(), task, seat);
     case 'copy':
       return copyWindows(thread, task, seat);
+    case 'verify':
+      return verifyPages(thread, task, seat);
+    case 'diff':
+      return diffPages(thread, await thread.openOther(task.other), seat);
     case 'frames':
       return sortFrames(thread, task, seat);
   }

@@ -1,6 +1,6 @@
 /** An ELF core file as output: PT_LOADs of what was kept, and of what was left out. Source: elf.h, makedumpfile elf_info.c. */
 
-import { Elf64Ehdr, Elf64Phdr, Elf64Shdr } from '../read/elf.ts';
+import { DUMP_ELF_INCOMPLETE, Elf64Ehdr, Elf64Phdr, Elf64Shdr } from '../read/elf.ts';
 import { encodeNote } from '../read/notes.ts';
 import { type ImageLayout, imageSegments } from './image.ts';
 import type { PfnRuns } from './raw.ts';
@@ -21,8 +21,6 @@ const PF_MEMORY = 4;
 const PF_IMAGE = 7;
 /** e_phnum where the real number does not fit: it is in section header 0. */
 const PN_XNUM = 0xffff;
-/** e_flags of a dump that is not whole. Source: makedumpfile elf_info.h. */
-export const DUMP_ELF_INCOMPLETE = 0x1;
 const ERASEINFO_NOTE = 'ERASEINFO';
 
 /** Kept page frames, in ascending order; neighbours may touch. Walked twice. */

@@ -4,7 +4,7 @@ import { writeSync } from 'node:fs';
 import { errnoName, SmeltError } from '../errors.ts';
 import { waitWritable } from '../native/wait-writable.ts';
 import { FlatRecordHeader } from '../read/flat-layout.ts';
-import { fileSize } from '../units.ts';
+import { limit } from '../units.ts';
 import { writeError, writeFully } from './target-file.ts';
 
 /** Plain data: every thread has its own copy, of one file descriptor. */
@@ -39,7 +39,7 @@ export function outletOf({ path, fd, mostBytes, stream }: Outlet): Outlet {
 /** @throws SmeltError TOO_LARGE where an output of so many bytes is more than -L allows */
 export function checkLimit({ path, mostBytes }: Outlet, sizeBytes: number): void {
   if (mostBytes === undefined || sizeBytes <= mostBytes) return;
-  throw new SmeltError('TOO_LARGE', `${path}: the dump does not fit into the ${fileSize(mostBytes)} of -L`, {
+  throw new SmeltError('TOO_LARGE', `${path}: the dump does not fit into the ${limit(mostBytes)} of -L`, {
     hint: 'Raise the limit.',
   });
 }

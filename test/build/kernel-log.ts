@@ -33,6 +33,14 @@ export const plainLogSymbols: readonly SymbolRequest[] = [
 
 const nsecOf = (index: number): bigint => BigInt(index) * 1_234_567_000n;
 
+/** All levels and some facilities, in turn. */
+export const priorityOf = (index: number) => ({ level: index % 8, facility: index % 12 });
+/** Facility and level as two bytes of a record, the level above five bits of flags. */
+const priorityBytes = (index: number): number => {
+  const { level, facility } = priorityOf(index);
+  return facility | (((level << 5) | 0x6) << 8);
+};
+
 const ID_MASK = (1n << 62n) - 1n;
 const RING = BigInt(textBytes);
 const COUNT = BigInt(descs);
@@ -102,7 +110,7 @@ export function writeRingBuffer(
     const info = image.at('_printk_rb_static_infos') + Number(id % COUNT) * 88;
     pages.writeU64(info, BigInt(index));
     pages.writeU64(info + 8, nsecOf(index));
-    pages.writeU32(info + 16, messages[index].length);
+    pages.writeU32(info + 16, (messages[index].length | (priorityBytes(index) << 16)) >>> 0);
     pages.writeU32(info + 20, callerOf(index));
   }
 }
@@ -173,6 +181,7 @@ export function writeLogBuf(
     const text = Buffer.from(messages[index], 'latin1');
     pages.writeU64(base + at, nsecOf(index));
     pages.writeU32(base + at + 8, bytes | (text.length << 16));
+    pages.writeU32(base + at + 12, (priorityBytes(index) << 16) >>> 0);
     pages.write(base + at + header, text);
   }
   if (end !== undefined) pages.write(base + end, new Uint8Array(header));

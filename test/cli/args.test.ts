@@ -200,7 +200,7 @@ describe('a wrong command line', () => {
     expect(failure('dump')).toBe(failure());
     expect(failure('vmcore')).toMatchInlineSnapshot(`
       "one file is given, vmcore, and DUMPFILE is missing
-      Name the file to write: smelt vmcore DUMPFILE."
+      Name the file to write: smelt vmcore DUMPFILE"
     `);
     expect(failure('dump', 'vmcore')).toBe(failure('vmcore'));
     expect(failure('', 'out')).toMatchInlineSnapshot(`

@@ -75,6 +75,7 @@ export interface FakeHostOptions {
   stdoutColumns?: number;
   env?: Record<string, string>;
   stderrDevice?: string;
+  calledAs?: string;
 }
 
 export function fakeHost(options: FakeHostOptions = {}): FakeHost {
@@ -109,6 +110,7 @@ export function fakeHost(options: FakeHostOptions = {}): FakeHost {
       }),
     loadLooks: async () =>
       options.looks ?? (await Promise.reject(new Error('nothing is looked into in this test'))),
+    calledAs: options.calledAs ?? 'smelt',
     program: ['node', 'smelt'],
     onSignal: (listener) => {
       listeners.add(listener);
@@ -180,6 +182,7 @@ export function sampleReport(change: Partial<DumpReport> = {}): DumpReport {
       path: 'dump',
       format: 'kdump-compressed',
       sizeBytes: 31_200_000,
+      storedBytes: 31_200_000,
       files: [{ path: 'dump', sizeBytes: 31_200_000 }],
       estimated: false,
       dumpLevel: 31,

@@ -36,7 +36,7 @@ describe('smelt --help', () => {
         -d, --dump-level LEVEL     pages to leave out: 0 none to 31 all (default 0)
         -z                         zstd: quick, small dumps
         -f                         overwrite DUMPFILE when it exists
-            --json                 a report for programs on stdout, errors too
+            --json                 a report on stdout (stderr with -F), errors too
 
       Examples
         smelt -l -d 31 /proc/vmcore /var/crash/vmcore  in the kdump kernel
@@ -167,7 +167,7 @@ describe('smelt dump --help', () => {
       What to tell
             --vtop ADDR            show the page-table walk of an address, then dump
             --quiet                errors and warnings only (--message-level 4)
-            --json                 a report for programs on stdout, errors too
+            --json                 a report on stdout (stderr with -F), errors too
             --debug                add the stack trace to an error
         -h, --help                 show this and exit
         -v, --version              show the version and exit

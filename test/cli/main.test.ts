@@ -72,19 +72,66 @@ describe('smelt', () => {
       asked.push(`${input} ${output}`);
       return sampleReport();
     };
-    for (const line of ['help small', './help dump', '-- help dump']) await smelt(line, { engine });
-    expect(asked).toEqual(['help small', './help dump', 'help dump']);
+    for (const line of ['./help dump', '-- help dump']) await smelt(line, { engine });
+    expect(asked).toEqual(['./help dump', 'help dump']);
     const here = process.cwd();
     const elsewhere = mkdtempSync(join(tmpdir(), 'smelt-test-'));
     try {
       process.chdir(elsewhere);
       writeFileSync('help', '');
-      await smelt('help dump', { engine });
+      for (const line of ['help small', 'help dump']) await smelt(line, { engine });
     } finally {
       process.chdir(here);
       rmSync(elsewhere, { recursive: true });
     }
-    expect(asked.at(-1)).toBe('help dump');
+    expect(asked.slice(2)).toEqual(['help small', 'help dump']);
+  });
+
+  test.each([
+    ['help benhc', 'there is no command benhc', 'Did you mean `smelt bench VMCORE`?'],
+    ['help split', 'there is no command split', 'Did you mean the option --split?'],
+    [
+      'help nosuch',
+      'there is no command nosuch',
+      'The commands are dump, convert, salvage, sme, luks, bench; `smelt dump --help` lists the options.',
+    ],
+    ['mem-usage -D', 'there is no command mem-usage', 'Did you mean the option --mem-usage?'],
+    ['slavage a b', 'there is no command slavage', 'Did you mean `smelt salvage BROKEN DUMPFILE`?'],
+  ])('answers `%s`, which is no command, with the nearest', async (line, what, hint) => {
+    const { code, stdout, stderr } = await smelt(line);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr.replace(/\s+/g, ' ')).toBe(`smelt: ${what} ${hint} `);
+  });
+
+  test.each([
+    ['convert vmcore --to elf', 'smelt convert vmcore --to elf DUMPFILE'],
+    ['-E -zd31 vmcore', 'smelt -E -zd31 vmcore DUMPFILE'],
+    ['--vtop 0x1 --message-level=2 vmcore', 'smelt --vtop 0x1 --message-level=2 vmcore DUMPFILE'],
+    ['--split p1', 'smelt --split p1 DUMPFILE1 DUMPFILE2'],
+    ['--split', 'smelt --split VMCORE DUMPFILE1 DUMPFILE2'],
+    ['--split -d 31 vmcore p1', 'smelt --split -d 31 vmcore p1 DUMPFILE2'],
+    ['-F -d 31 a b', 'smelt -F -d 31 a > b'],
+    ["-- it's", "smelt -- 'it'\\''s' DUMPFILE"],
+  ])('answers `%s`, which lacks a file, with all that was typed and the file', async (line, command) => {
+    const { code, stderr } = await smelt(line);
+    expect(code).toBe(1);
+    expect(stderr.replace(/\s+/g, ' ')).toContain(`: ${command} `);
+  });
+
+  test('says what scripts ask makedumpfile for where it has its name, and then what it is', async () => {
+    const { code, stdout } = await smelt('-v', { calledAs: 'makedumpfile' });
+    expect(code).toBe(0);
+    const lines = stdout.split('\n');
+    expect(lines[0]).toMatch(/^makedumpfile: version \d+\.\d+\.\d+ \(released on \d+ [A-Z][a-z]{2} \d{4}\)$/);
+    expect(lines).toEqual(expect.arrayContaining(['lzo\tenabled', 'snappy\tenabled', 'zstd\tenabled']));
+    expect(lines.at(-2)).toBe(`This is smelt ${version()}`);
+  });
+
+  test('tells programs by which command a report was made', async () => {
+    const commandOf = async (line: string) => JSON.parse((await smelt(`--json ${line}`)).stdout).command;
+    for (const line of ['in out', 'dump in out', '--to elf in out'])
+      expect(await commandOf(line)).toBe('dump');
+    expect(await commandOf('convert --to elf in out')).toBe('convert');
   });
 
   test('loads neither the parser nor the engine before there is work', () => {
@@ -241,7 +288,6 @@ describe('a dump that fails', () => {
     expect(await hintOf('benhc vmcore', 'benhc')).toBe(
       'Did you mean `smelt bench VMCORE`? If it is a file, check the path.',
     );
-    expect(await hintOf('help small', 'help')).toContain('`smelt --help`');
   });
 
   test("shows a stack of smelt's own mistakes under --debug alone", async () => {

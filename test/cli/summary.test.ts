@@ -101,6 +101,7 @@ describe('the summary', () => {
         compressionLevel: undefined,
         codecMaker: undefined,
         sizeBytes: 4.3e9,
+        storedBytes: 4.3e9,
       },
       classes: { ...none, kernel: 1_048_576 },
       keptPages: 1_048_576,
@@ -202,7 +203,7 @@ describe('the summary', () => {
   test('is right for one page', () => {
     const report = sampleReport({
       input: sampleInput({ ramBytes: 4096 }),
-      output: { ...sampleReport().output, sizeBytes: 20_480 },
+      output: { ...sampleReport().output, sizeBytes: 20_480, storedBytes: 20_480 },
       totalPages: 1,
       classes: { ...none, kernel: 1 },
       storedPages: 1,
@@ -240,7 +241,7 @@ describe('the summary', () => {
     const total = 2 ** 32;
     const report = sampleReport({
       input: sampleInput({ ramBytes: 2 ** 44 }),
-      output: { ...sampleReport().output, sizeBytes: 412_345_678_901 },
+      output: { ...sampleReport().output, sizeBytes: 412_345_678_901, storedBytes: 412_345_678_901 },
       totalPages: total,
       classes: {
         ...none,
@@ -285,9 +286,32 @@ describe('the summary', () => {
     expect(widest(summary(report))).toBeLessThanOrEqual(80);
   });
 
+  test('says how long a file with holes is, and counts what it stores', () => {
+    const { output } = sampleReport();
+    const raw = { ...output, format: 'raw' as const, codec: undefined, sizeBytes: 68_000_000_000 };
+    const lines = summary(sampleReport({ output: raw })).split('\n');
+    expect(lines.slice(1, 3)).toEqual([
+      '  31.2 MB of 4.0 GiB of RAM (0.7 %), dump level 31, 0.4 s',
+      '  in a file 68.0 GB long, the rest of which takes no room on the disk',
+    ]);
+    const dry = summary(sampleReport({ output: { ...raw, estimated: true } }));
+    expect(dry).toContain('in a file 68.0 GB long');
+    // What does not fill its last block is no hole.
+    expect(summary(sampleReport({ output: { ...raw, storedBytes: 67_900_000_000 } }))).not.toContain(' long');
+  });
+
+  test('names all files that a dry run would write', () => {
+    const { output } = sampleReport();
+    const files = ['a', 'b', 'c'].map((path) => ({ path, sizeBytes: 10_400_000 }));
+    const lines = (some: typeof files) =>
+      summary(sampleReport({ output: { ...output, path: 'a', files: some, estimated: true } })).split('\n');
+    expect(lines(files)[0]).toBe('dry run: nothing was written to a, b and c');
+    expect(lines(files.slice(0, 1))[0]).toBe('dry run: nothing was written to a');
+  });
+
   test('says which numbers of a dry run are estimated', () => {
     const { output } = sampleReport();
-    const report = sampleReport({ output: { ...output, path: undefined, estimated: true } });
+    const report = sampleReport({ output: { ...output, path: undefined, files: [], estimated: true } });
     expect(`\n${summary(report)}\n`).toMatchInlineSnapshot(`
       "
       dry run: nothing was written

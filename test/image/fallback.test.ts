@@ -14,6 +14,7 @@ import {
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { optionsOf } from '../../src/cli/options.ts';
 import { parseKdump } from '../program/parse-kdump.ts';
 import { type ProgramResult, run, scratch } from '../program/smelt.ts';
 
@@ -187,6 +188,25 @@ describe.each(SHELLS.map((shell) => [shell.join(' '), shell] as const))('in %s',
     expect(readdirSync(out)).toEqual([]);
   });
 
+  test('--partial-dmesg is makedumpfile’s, and where only others are there it is said that the log is whole', () => {
+    program('vmcore-dmesg', 'echo whole');
+    program(
+      'makedumpfile',
+      '[ "$3" = --partial-dmesg ] && [ "$4 $5" = "--dump-dmesg $SMELT_VMCORE" ] && echo part > "$6"',
+    );
+    const asked = ['--dump-dmesg', '--partial-dmesg', '-f', vmcore, log];
+    const part = launch(shell, ...asked);
+    expect(part.status, part.stderr).toBe(0);
+    expect(readFileSync(log, 'utf8')).toBe('part\n');
+    expect(part.stderr).not.toContain('the whole log');
+    rmSync(join(bin, 'makedumpfile'));
+    const whole = launch(shell, ...asked);
+    expect(whole.status, whole.stderr).toBe(0);
+    expect(readFileSync(log, 'utf8')).toBe('whole\n');
+    expect(whole.stderr).toContain('the whole log is written: --partial-dmesg');
+    expect(launch(shell, '--dump-dmesg', vmcore, '-').stderr).not.toContain('the whole log');
+  });
+
   test('a log that does not come to its end keeps nobody from dumping', () => {
     program('vmcore-dmesg', 'echo half; exec sleep 100');
     const result = launch(shell, '--save-dmesg', log, vmcore, dump);
@@ -242,4 +262,58 @@ describe.each(SHELLS.map((shell) => [shell.join(' '), shell] as const))('in %s',
     expect(readFileSync(join(dir, 'calls'), 'utf8')).toBe('called\n');
     expect(result.stderr).toContain('a copy of all memory (ELF) is whole');
   });
+});
+
+describe('the options of smelt', () => {
+  const options = optionsOf('dump');
+  const lines = readFileSync(join(project, 'image/fallback'), 'utf8').split('\n');
+  const parser = lines.slice(lines.indexOf('while [ $# -gt 0 ]; do'), lines.indexOf('done'));
+  const patterns = parser.filter((line) => /^ +[^#()]+\)/.test(line)).map((line) => line.split(')')[0]!);
+
+  test('are all known to the fallback, and no others', () => {
+    const long = patterns.flatMap((pattern) => pattern.match(/--[a-z-]+/g) ?? []);
+    expect([...new Set(long)].sort()).toEqual(
+      options.flatMap(({ long }) => (long ? [`--${long}`] : [])).sort(),
+    );
+    const letters = patterns.flatMap((pattern) =>
+      /^ +\w( \| \w)*$/.test(pattern) ? pattern.match(/\w/g)! : [],
+    );
+    expect(letters.sort()).toEqual(options.flatMap(({ short }) => short ?? []).sort());
+  });
+
+  /** What only smelt can do, or what is no dump: nobody else is asked. */
+  const NOT_HERE = [
+    'config',
+    'dry-run',
+    'g',
+    'R',
+    'split',
+    'reassemble',
+    'mem-usage',
+    'check-params',
+    'help',
+    'version',
+    'generate',
+  ];
+  const VALUES: Readonly<Record<string, string>> = {
+    to: 'kdump',
+    'dump-level': '31',
+    L: '500M',
+    'save-dmesg': log,
+  };
+
+  test.each(options.filter(({ key }) => !['dump-dmesg', 'F', 'require-encrypted-target'].includes(key)))(
+    '$key is taken with its value, if it has one, and the dump made or refused',
+    ({ key, long, short, valueName }) => {
+      const spellings = [...(long ? [`--${long}`] : []), ...(short ? [`-${short}`] : [])];
+      for (const spelling of spellings) {
+        const value = valueName === undefined ? [] : [VALUES[key] ?? '1'];
+        const { status, stderr } = launch(['sh'], spelling, ...value, '-f', vmcore, dump);
+        const done = NOT_HERE.includes(key) ? 127 : key === 'L' ? 1 : 0;
+        expect({ spelling, status }, stderr).toEqual({ spelling, status: done });
+        expect(existsSync(dump)).toBe(done === 0);
+        rmSync(dump, { force: true });
+      }
+    },
+  );
 });

@@ -2,11 +2,14 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
+  cpSync,
   existsSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
@@ -39,13 +42,18 @@ const fallback = join(dir, 'fallback');
 
 /** The launcher, with nothing in its environment but where the image's root is; there is a fallback once a test has made one. */
 function launch(at: string, ...args: string[]): ProgramResult {
+  return launchAs(join(project, 'image/smelt'), at, ...args);
+}
+
+/** The same by another path. */
+function launchAs(launcher: string, at: string, ...args: string[]): ProgramResult {
   const env = [
     'PATH=/usr/bin:/bin',
     `SMELT_MOUNT=${at}`,
     `SMELT_IMAGE=${join(dir, 'no-image')}`,
     `SMELT_FALLBACK=${fallback}`,
   ];
-  return run(['env', '-i', ...env, '/bin/sh', join(project, 'image/smelt'), ...args]);
+  return run(['env', '-i', ...env, '/bin/sh', launcher, ...args]);
 }
 
 const filesOf = (folder: string): string[] =>
@@ -100,6 +108,17 @@ describe.skipIf(skipped !== '')(`the image${skipped}`, () => {
     expect(files).toEqual(
       expect.arrayContaining(['bin/node', 'bin/start.cjs', 'lib/ld.so', 'lib/libc.so.6']),
     );
+  });
+
+  test('knows the name that its launcher was called by', () => {
+    const place = join(dir, 'place');
+    mkdirSync(join(place, 'integration'), { recursive: true });
+    cpSync(join(project, 'integration/makedumpfile'), join(place, 'integration/makedumpfile'));
+    for (const link of ['smelt', 'makedumpfile'])
+      symlinkSync(join(project, 'image/smelt'), join(place, link));
+    for (const path of ['makedumpfile', 'integration/makedumpfile'])
+      expect(launchAs(join(place, path), root, '-v').stdout).toMatch(/^makedumpfile: version [0-9.]+ /);
+    expect(launchAs(join(place, 'smelt'), root, '-v').stdout).toMatch(/^smelt [0-9.]+\n$/);
   });
 
   test('names no path and no owner of this machine', () => {

@@ -131,11 +131,13 @@ describe('a picture', () => {
 
   test('in a pipe is letters in lines of at most 80 columns, one for each kind that there is', async () => {
     const { picture } = await draw({ input: SME, outputs: [] });
-    const lines = terminalMap(picture, { width: 80, coloured: false });
+    const lines = terminalMap(picture, { width: 80, coloured: false, isTerminal: false });
     expect(lines.join('\n')).not.toContain('\x1b');
     expect(Math.max(...lines.slice(2).map((line) => line.length))).toBeLessThanOrEqual(80);
     expect(lines.join('\n')).toMatch(/^ +0x400000 {2}U+$/m);
-    expect(terminalMap(picture, { width: 80, coloured: true }).join('\n')).toContain('\x1b[38;5;');
+    expect(terminalMap(picture, { width: 80, coloured: true, isTerminal: true }).join('\n')).toContain(
+      '\x1b[38;5;',
+    );
   });
 
   test('has no row where there is no memory, however far apart its pieces are', async () => {

@@ -1,6 +1,7 @@
 #!/bin/bash
 # crash.sh: crash must say the same of smelt's -d 31 output as of the dump that it was made of; of that of an SME twin
-# (test/build/sme-twin.ts, a stand-in for encrypted memory) too, and its page table walks must lead where smelt's do.
+# (test/build/sme-twin.ts, a stand-in for encrypted memory) too, its page table walks must lead where smelt's do, and `smelt info` must say
+# what it says.
 #
 # For x86_64-6.1-4level and x86_64-6.1-proc-vmcore, whose vmlinux is in a Debian package of 860 MB (fetched once, kept in
 # $SMELT_CACHE with the 630 MB unpacked; SMELT_VMLINUX names one that is there already). Prints lines like the other checks.
@@ -132,6 +133,22 @@ for walk in json.load(sys.stdin)[::4]:
   fi
 }
 
+# What `smelt info` and `smelt dmesg --json` say: system, CPUs, and the log with its levels.
+check_info() { # NAME
+  local dump different
+  dump=$("$python" "$here/dump-path.py" "$1")
+  ("$python" "$here/info.py" --ask "$dump"; echo quit) > "$work/commands"
+  if ! ask "$work/commands" "$work/info" "$dump"; then
+    failed=1
+    echo "FAIL crash $1, info: it ends with an error: $(tail -n 1 "$work/info.all")"
+  elif different=$("$python" "$here/info.py" "$dump" < "$work/info") && [ -z "$different" ]; then
+    echo "ok   crash $1, info: sys, registers and $(grep -c '^\[.*<[0-7]>' "$work/info") records of the log are the same"
+  else
+    failed=1
+    echo "FAIL crash $1, info: $(head -n 2 <<< "$different" | tr '\n' ' ')"
+  fi
+}
+
 # Every other kind of output must say what the plain one says, which `check` has left there with its answers.
 check_format() { # NAME WHAT FILE...
   if ! ask "$work/commands" "$work/format" "${@:3}"; then
@@ -201,6 +218,8 @@ check_salvaged() { # NAME PERCENT OPTION COMMAND...
 check x86_64-6.1-4level sys log 'kmem -i' mod ps
 check_formats x86_64-6.1-4level
 check_vtop x86_64-6.1-4level
+check_info x86_64-6.1-4level
+check_info x86_64-6.1-proc-vmcore
 SME_BIT=51 check x86_64-6.1-4level sys log 'kmem -i' mod ps
 check_walks x86_64-6.1-4level
 check x86_64-6.1-proc-vmcore sys log 'kmem -i' mod ps bt 'bt -a'

@@ -55,6 +55,14 @@ def smelt_log(path, out, *options):
     return read(out)
 
 
+def shown_log(path):
+    """What `smelt dmesg` writes to a pipe."""
+    run = subprocess.run([SMELT, 'dmesg', str(path)], capture_output=True)
+    if run.returncode:
+        raise SmeltFailed(f'dmesg {path} exits with {run.returncode}: {run.stderr.decode().strip()[:300]}')
+    return run.stdout
+
+
 def compare(checks, name, ours, theirs, knows_callers):
     if not knows_callers:
         ours = INDENT.sub(b'', CALLER.sub(rb'\1', ours))
@@ -72,6 +80,7 @@ def check_dump(checks, dump, scratch):
     theirs, knows_callers = peer_log(dump.path, scratch)
     out = os.path.join(scratch, 'ours')
     compare(checks, f'dmesg {dump.name}', smelt_log(dump.path, out), theirs, knows_callers)
+    compare(checks, f'dmesg {dump.name}, smelt dmesg', shown_log(dump.path), theirs, knows_callers)
     filtered = os.path.join(scratch, 'filtered')
     run_smelt(dump.path, filtered, level=31, codec='zlib')
     compare(checks, f'dmesg {dump.name} -d 31', smelt_log(filtered, out), theirs, knows_callers)

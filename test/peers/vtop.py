@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""vtop.py DUMP < OUTPUT: does `smelt --vtop` show the walks that crash's vtop showed, entry by entry, with the same flags?
+"""vtop.py DUMP < OUTPUT: do `smelt vtop` and `smelt --vtop` show the walks that crash's vtop showed, entry by entry, with the same flags?
 
 OUTPUT is what crash said to `vtop ADDR` for some addresses. Called by crash.sh; prints nothing when all is the same.
 """
@@ -29,10 +29,9 @@ def walks_of(text):
         yield int(head['vaddr'], 16), paddr, int(TOP.search(part)[1], 16), entries, flags and flags[1].split('|')
 
 
-def smelt_walk(dump, vaddr):
-    command = [SMELT, '--json', '--quiet', '--dry-run', '--vtop', hex(vaddr), dump]
-    run = subprocess.run(command, capture_output=True, text=True, check=True)
-    walk = json.loads(run.stdout)['report']['vtop']
+def smelt_walk(key, *words):
+    run = subprocess.run([SMELT, '--json', '--quiet', *words], capture_output=True, text=True, check=True)
+    walk = json.loads(run.stdout)['report'][key]
     steps = walk['steps']
     entries = [(step['name'], step['entryPaddr'], int(step['rawEntry'], 16)) for step in steps[1:]]
     return walk['paddr'], int(steps[0]['rawEntry'], 16), entries, steps[-1]['flags'] or None
@@ -42,10 +41,10 @@ def main():
     dump = sys.argv[1]
     compared = 0
     for vaddr, *theirs in walks_of(sys.stdin.read()):
-        ours = smelt_walk(dump, vaddr)
         compared += 1
-        if list(ours) != theirs:
-            print(f'{vaddr:#x}: smelt has {ours}, crash {theirs}')
+        for ours in (smelt_walk('walk', 'vtop', dump, hex(vaddr)), smelt_walk('vtop', '--dry-run', '--vtop', hex(vaddr), dump)):
+            if list(ours) != theirs:
+                print(f'{vaddr:#x}: smelt has {ours}, crash {theirs}')
     if compared == 0:
         print('crash shows no walk')
 

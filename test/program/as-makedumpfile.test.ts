@@ -1,5 +1,5 @@
 /** What scripts call makedumpfile for, beside a dump: --check-params, --mem-usage, --vtop, --show-stats. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { JsonReport } from '../../src/cli/json.ts';
@@ -48,12 +48,11 @@ describe('--check-params', () => {
     ['-l -d 32 vmcore dumpfile', 'a dump level is a number from 0 to 31'],
     ['-l --mesage-level 7 vmcore dumpfile', 'Did you mean --message-level?'],
     ['-l vmcore', 'DUMPFILE is missing'],
-    ['--quiet --split vmcore a', '--split writes two files or more'],
+    ['--quiet --split vmcore a', '--split writes two files or more, and one is named'],
     ['-F --split vmcore a b', '-F writes one stream'],
     ['-E -z vmcore a', '-E stores pages as they are'],
     ['-F -d 31,1 vmcore', 'cannot be taken back'],
     ['--message-level 32 vmcore dumpfile', 'a whole number from 0 to 31'],
-    ['--mem-usage vmcore dumpfile', 'takes one file'],
     ['--mem-usage -d 31 vmcore', '--dump-level means nothing with --mem-usage'],
     ['--mem-usage', 'VMCORE, and that is missing'],
     ['--dump-dmesg --mem-usage vmcore', '--mem-usage means nothing with --dump-dmesg'],
@@ -70,6 +69,15 @@ describe('--check-params', () => {
     });
     expect(failureOf(smelt('--json', '--check-params', 'a')).error.code).toBe('USAGE');
   });
+});
+
+test('-v through a link of that name has a first line that scripts read as makedumpfile’s', () => {
+  const link = join(dir, 'makedumpfile');
+  symlinkSync(SMELT, link);
+  const { status, stdout } = run([link, '-v']);
+  expect(status).toBe(0);
+  expect(stdout).toMatch(/^makedumpfile: version \d+\.\d+\.\d+ \(released on .+\)\nlzo\tenabled\n/);
+  expect(stdout).toContain(`This is ${smelt('-v').stdout}`);
 });
 
 describe('--mem-usage', () => {
@@ -105,6 +113,18 @@ describe('--mem-usage', () => {
       `Total pages on system:\t${totalPages}`,
       `Total size on system:\t${totalPages * 4096} Byte`,
     ]);
+  });
+
+  test('takes all parts of a split dump, and says so of one', () => {
+    const parts = ['p1', 'p2', 'p3'].map((name) => join(dir, name));
+    expect(smelt('--quiet', '-z', '--split', core, ...parts).status).toBe(0);
+    const table = (...paths: string[]) => smelt('--quiet', '--mem-usage', ...paths);
+    const whole = join(dir, 'whole');
+    expect(smelt('--quiet', '-z', core, whole).status).toBe(0);
+    expect(table(...parts)).toEqual(table(whole));
+    expect(checkFailure(table(parts[1]!))).toMatch(
+      /Give all parts of the dump, in any order, where this one was/,
+    );
   });
 
   test('tells programs the same', () => {

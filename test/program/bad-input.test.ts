@@ -99,7 +99,9 @@ describe('what is no dump is called what it is', () => {
     buildKdump({ path, pages, maxMapnr: 16, split: { start: 0, end: 8 } });
     const said = refusedOf(readFileSync(path), 'PARTS');
     expect(said).toContain('is one part of a split dump, and page frames 8 to 15 are in others');
-    expect(said).toContain('smelt [OPTIONS] PART1 PART2 … DUMPFILE');
+    expect(said).toContain(
+      'Give all parts of the dump, in any order, where this one was given: PART1 PART2 …',
+    );
   });
   test('a kdump of another architecture, of the future, of the past, of a big-endian machine', () => {
     const patched = (patch: (b: Buffer) => void): Buffer => {

@@ -1,12 +1,13 @@
 /** The manual page and the completions, by the programs that they are for: bash always, the others where they are installed. */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { COMMANDS } from '../../src/cli/commands.ts';
 import { ALL_OPTIONS } from '../../src/cli/options.ts';
 import { GENERATED } from '../../src/cli/tell-options.ts';
-import { checkFailure, run, scratch, smelt } from './smelt.ts';
+import { checkFailure, run, SMELT, scratch, smelt } from './smelt.ts';
 
 const dir = scratch();
 const fileOf = (kind: string): string => join(dir, kind);
@@ -16,7 +17,14 @@ const unless = (program: string): string => {
 };
 const [noZsh, noFish, noMandoc, noMan] = ['zsh', 'fish', 'mandoc', 'man'].map(unless);
 
+/** Folders with a makedumpfile that is smelt, and with another one. */
+const linked = join(dir, 'linked');
+const other = join(dir, 'other');
+
 beforeAll(() => {
+  for (const folder of [linked, other]) mkdirSync(folder);
+  symlinkSync(SMELT, join(linked, 'makedumpfile'));
+  writeFileSync(join(other, 'makedumpfile'), '#!/bin/sh\n', { mode: 0o755 });
   for (const kind of GENERATED) {
     const { status, stdout, stderr } = smelt('--generate', kind);
     expect({ kind, status, stderr }).toEqual({ kind, status: 0, stderr: '' });
@@ -65,6 +73,8 @@ describe('bash', () => {
     ['an option behind files', ['vmcore', 'out', '--keep'], ['--keep-incomplete']],
     ['a command', ['be'], ['bench']],
     ['a command or a file', ['v'], ['vmcore']],
+    ['help', ['he'], ['help']],
+    ['what there is help for', ['help', ''], COMMANDS.map(({ name }) => name)],
     ['an option of a command', ['sme', '--l'], ['--live']],
     ['no option of another command', ['luks', '--dump'], []],
     ['what a command does', ['luks', 'un'], ['unlock']],
@@ -82,6 +92,14 @@ describe('bash', () => {
     ],
   ])('is offered %s', (_, words, expected) => {
     expect(offered(...words)).toEqual(expected);
+  });
+
+  test('is there for a makedumpfile that is a link to smelt, and for no other', () => {
+    const script = `PATH="$2:$PATH" && source "$1" && complete -p makedumpfile 2> /dev/null || echo none`;
+    const completed = (path: string) =>
+      run(['bash', '--norc', '-c', script, 'bash', fileOf('complete-bash'), path]).stdout;
+    expect(completed(linked)).toBe('complete -F _smelt makedumpfile\n');
+    expect(completed(other)).toBe('none\n');
   });
 
   test('is offered each option of the default command', () => {
@@ -117,8 +135,20 @@ describe.skipIf(noFish !== '')(`fish${noFish}`, () => {
     ['smelt benc', 'bench\tmeasure codecs, levels and threads on a dump'],
     ['smelt --codec-maker port', 'portable\tnative (system library) or portable (in smelt)'],
     ['smelt luks unlo', 'unlock'],
+    ['smelt hel', 'help\texplain a command'],
+    ['smelt help salv', 'salvage'],
   ])('completes `%s`', (line, expected) => {
     expect(offered(line)).toEqual([expected]);
+  });
+
+  test('completes a makedumpfile that is a link to smelt, and no other', () => {
+    const script = (path: string) =>
+      `set -x PATH ${path} $PATH; source ${fileOf('complete-fish')}; complete -C 'makedumpfile --dump-d'`;
+    const [own, others] = [linked, other].map(
+      (path) => run(['fish', '--no-config', '-c', script(path)]).stdout,
+    );
+    expect(own).toContain('--dump-dmesg\twrite only the kernel log');
+    expect(others).not.toContain('write only the kernel log');
   });
 
   test('offers no option of another command', () => {

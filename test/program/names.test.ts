@@ -56,6 +56,30 @@ describe.skipIf(noCompiler !== undefined)(`a vmlinux${noCompiler ? ` (${noCompil
     expect(namesIn(dir).filter((name) => name.startsWith('wrong'))).toEqual([]);
   });
 
+  test('of another build of the same kernel ends with exit code 2, where both say which build they are', () => {
+    const input = here('build');
+    const buildId = '00112233445566778899aabbccddeeff00112233';
+    buildVmcore({ path: input, release: '6.1.0-tiny', overrides: { 'BUILD-ID': buildId } });
+    const built = (id: string) =>
+      buildVmlinux(here(`vmlinux-${id.slice(0, 6)}`), { flags: [`-Wl,--build-id=0x${id}`] });
+    const [own, other] = [built(buildId), built(buildId.replace('00', '99'))];
+    for (const [option, path] of [
+      ['-x', other],
+      ['-i', here('other')],
+    ] as const) {
+      if (option === '-i') expect(smelt('-g', path, '-x', other).status).toBe(0);
+      const done = smelt('-d', '31', option, path, '--json', input, here('wrong'));
+      expect(done.status).toBe(2);
+      const { code, message } = failureOf(done).error;
+      expect(code).toBe('WRONG_RELEASE');
+      expect(message).toBe(
+        `${path}: is of another build of Linux 6.1.0-tiny than ${input}: BUILD-ID ${buildId.replace('00', '99')}, not ${buildId}`,
+      );
+    }
+    for (const same of [own, vmlinux])
+      expect(smelt('--quiet', '--dry-run', '-x', same, input)).toMatchObject({ status: 0 });
+  });
+
   test('names what rules erase: one that cannot be followed stops the dump before anything is written', () => {
     const input = here('same');
     buildVmcore({ path: input, release: '6.1.0-tiny' });

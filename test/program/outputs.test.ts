@@ -3,6 +3,7 @@ import {
   closeSync,
   constants,
   cpSync,
+  existsSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -246,6 +247,26 @@ const elfBytes = (level: number): number => {
   return (kept - zero) * 4096;
 };
 
+test.each(['-E', '--to=raw', '--to=lime'])(
+  '%s tells the length of its file and what is stored of it',
+  (format) => {
+    for (const level of ['0', '31']) {
+      const { output, input: of } = reportOf(smelt('--json', '-f', '-d', level, format, input, path));
+      const { size, blocks } = statSync(path);
+      expect(output).toMatchObject({ sizeBytes: size, storedBytes: Math.min(size, blocks * 512) });
+      const dry = reportOf(smelt('--json', '--dry-run', '-d', level, format, input, path)).output;
+      expect(dry.files.map(({ path }) => path)).toEqual([path]);
+      expect(Math.abs(dry.sizeBytes - size) / size).toBeLessThan(0.05);
+      expect(Math.abs(dry.storedBytes - output.storedBytes) / output.storedBytes).toBeLessThan(0.05);
+      if (output.storedBytes < 0.9 * size)
+        expect(smelt('-f', '-d', level, format, input, path).stderr).toContain(
+          `MB of ${of.ramBytes / 2 ** 20}.0 MiB of RAM (${((output.storedBytes / of.ramBytes) * 100).toFixed(1)} %)`,
+        );
+      else expect(format).toBe('-E');
+    }
+  },
+);
+
 describe.each(['0', '3'])('-L with %s threads', (threads) => {
   const dump = (...args: string[]) => smelt('--json', '--num-threads', threads, ...args);
 
@@ -257,7 +278,17 @@ describe.each(['0', '3'])('-L with %s threads', (threads) => {
   ])('that ends in $part leaves no more than that, incomplete', ({ limit, pages }) => {
     const result = dump('-c', '-d', '0', '-L', limit, input, path);
     const said = checkFailure(result);
-    expect(said).toMatch(/dump: the dump does not fit into the .*B of -L Raise the limit\./);
+    const typed = limit === '5M' ? limit : `${limit} bytes`;
+    expect(said).toContain(`dump: the dump does not fit into the ${typed} of -L`);
+    // Headers that do not fit are written before anybody knows which pages are kept.
+    const [, takes] = /of -L: it takes about ([0-9.]+) MB Raise the limit\./.exec(said) ?? [];
+    if (limit === '20000') expect(takes).toBeUndefined();
+    else {
+      expect(smelt('--quiet', '-c', '-d', '0', input, `${path}.whole`).status).toBe(0);
+      const needed = statSync(`${path}.whole`).size;
+      rmSync(`${path}.whole`);
+      expect(Math.abs(Number(takes) * 1e6 - needed) / needed).toBeLessThan(0.1);
+    }
     expect(said.includes('crash opens it')).toBe(pages);
     expect(failureOf(result).error).toMatchObject({ code: 'TOO_LARGE', exitCode: 1 });
     expect(namesIn(out)).toEqual(['dump.incomplete']);
@@ -274,7 +305,10 @@ describe.each(['0', '3'])('-L with %s threads', (threads) => {
       const result = dump(format, '-d', '0,1,31', '-L', limit, input, path);
       if (format === '--to=lime') {
         // Its size is that of the memory, whatever is kept: the last one fails, and stays.
-        expect(checkFailure(result)).toContain('dump.incomplete, marked incomplete');
+        const said = checkFailure(result);
+        // Nothing in it can say that it is not whole.
+        expect(said).toContain('dump.incomplete; pages that are missing in it read as zeros.');
+        expect(said).toContain(`it takes about ${(201_326_592 / 1e6).toFixed(1)} MB`);
         expect(failureOf(result).warnings).toHaveLength(2);
         expect(namesIn(out)).toEqual(['dump.incomplete']);
         return;
@@ -294,13 +328,23 @@ describe.each(['0', '3'])('-L with %s threads', (threads) => {
     },
   );
 
+  test('that allows no byte of an ELF file leaves nothing, and does not say that something is marked', () => {
+    const said = checkFailure(dump('-E', '-d', '31', '-L', '1', input, path));
+    expect(said).toMatch(
+      /into the 1 byte of -L: it takes about .* MB Raise the limit\. Nothing was written\./,
+    );
+    expect(namesIn(out)).toEqual([]);
+  });
+
   test('is for each part of a split dump', () => {
     const parts = ['a', 'b', 'c'].map((name) => join(out, name));
     const whole = dump('-c', '-d', '31', '-L', '10M', '--split', input, ...parts);
     expect(whole.status).toBe(0);
     for (const part of parts) expect(statSync(part).size).toBeLessThanOrEqual(10 * 2 ** 20);
     const said = checkFailure(dump('-f', '-c', '-d', '31', '-L', '2M', '--split', input, ...parts));
-    expect(said).toMatch(/out\/[abc]: the dump does not fit/);
+    expect(said).toMatch(
+      /out\/[abc]: the dump does not fit into the 2M of -L: each of its files takes about /,
+    );
     expect(namesIn(out)).toEqual(['a', 'a.incomplete', 'b', 'b.incomplete', 'c', 'c.incomplete']);
   });
 });
@@ -329,6 +373,10 @@ describe('--require-encrypted-target', () => {
     const parts = [path, `/dev/shm/smelt-${process.pid}`];
     checkFailure(smelt('--require-encrypted-target', '-z', '--split', input, ...parts));
     checkFailure(smelt('--require-encrypted-target', '-E', input, parts[1]));
+    const rearranged = `"$0" "$1" -R --require-encrypted-target "$2" < "$3"`;
+    const shell = ['bash', '-c', rearranged, process.execPath, SMELT, parts[1]!];
+    expect(checkFailure(run([...shell, '/dev/null']))).toContain('the dump would not be encrypted');
+    expect(existsSync(parts[1]!)).toBe(false);
     expect(namesIn(out)).toEqual([]);
   });
 });

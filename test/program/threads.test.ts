@@ -8,7 +8,7 @@ import { makersHere, noNative } from '../native-parts.ts';
 import { checkLayout, checkPages, trimmed } from '../workers/check-dump.ts';
 import { buildEveryKind, everyKind } from '../workers/every-kind.ts';
 import { FLAG, parseKdump } from './parse-kdump.ts';
-import { namesIn, reportOf, run, SMELT, scratch, smelt } from './smelt.ts';
+import { checkFailure, namesIn, reportOf, run, SMELT, scratch, smelt } from './smelt.ts';
 
 const makers = await makersHere(CODEC_NAMES);
 
@@ -116,6 +116,30 @@ test('a run whose threads the system refuses does all work in one, and says so',
   );
   expect(refused.status).toBe(0);
   expect(namesIn(theirs)).toEqual(['out-0', 'out-12']);
+});
+
+test('a run whose thread ends while it writes says that memory may have run out, and what to do', () => {
+  // Preloaded by each thread: a worker that is about to write a piece of pages is gone.
+  const hook = join(dir, 'end.cjs');
+  writeFileSync(
+    hook,
+    `const fs = require('node:fs'), write = fs.writeSync;
+    if (!require('node:worker_threads').isMainThread)
+      fs.writeSync = (...args) => (args[1].length > 100_000 ? process.exit(9) : write(...args));`,
+  );
+  const output = join(dir, 'ended');
+  const options = ['--num-threads', '4', '-d', '0', '-f', input, output];
+  // Who comes too late finds nothing to write.
+  for (let tries = 0; tries < 10; tries++) {
+    const result = run(['env', `NODE_OPTIONS=--require ${hook}`, process.execPath, SMELT, ...options]);
+    if (result.status === 0) continue;
+    const said = checkFailure(result);
+    expect(said).toContain('a worker thread ended in the middle of its work and did not say why');
+    expect(said).toContain('Memory may have run out');
+    expect(said).toContain('--num-threads 1');
+    return;
+  }
+  expect.fail('no thread ended');
 });
 
 test('a run whose threads die of too little memory does all work in one, and says so', () => {

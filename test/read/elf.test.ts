@@ -66,6 +66,8 @@ describe('an ELF core', () => {
     const file = open(one);
     expect(file).toMatchObject({ format: 'elf', machine: 'x86_64', littleEndian: true, pageSize: 4096 });
     expect(memoryOf(file)).toEqual([[0x10000, 0x2000]]);
+    expect(file.incomplete).toBe(false);
+    expect(open({ ...one, ehdr: { e_flags: 1 } }).incomplete).toBe(true);
     expect(file.stored).toBe(file.memory);
     expect([...parseNotes(file.notes)].map((n) => n.name)).toEqual(['VMCOREINFO']);
   });

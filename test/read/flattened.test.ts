@@ -3,7 +3,9 @@ import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { SmeltError } from '../../src/errors.ts';
+import { drain } from '../../src/read/drain.ts';
 import type { ElfDumpFile } from '../../src/read/dump-file.ts';
+import { FlatEntries, ordering } from '../../src/read/flat-index.ts';
 import { indexFlattened } from '../../src/read/flattened.ts';
 import { createReader, openDump } from '../../src/read/open.ts';
 import { openSource, type Source } from '../../src/read/source.ts';
@@ -19,7 +21,7 @@ function withSource<T>(bytes: Uint8Array, work: (source: Source) => T): T {
   const path = files.write(bytes);
   const fd = openSync(path, 'r');
   try {
-    const flat = indexFlattened(path, fd, fstatSync(fd).size);
+    const flat = drain(indexFlattened(path, fd, fstatSync(fd).size));
     return work({ path, fd, fileBytes: flat.place.at(-1)!, flat });
   } finally {
     closeSync(fd);
@@ -100,11 +102,41 @@ describe('a flattened file', () => {
     });
   });
 
+  it('is put in order in steps, however many records it has and whatever their order', () => {
+    // Each of 7 bytes, from the last to the first, and half of them again where they overlap with two others.
+    const COUNT = 200_000;
+    const entries = new FlatEntries();
+    for (let i = COUNT - 1; i >= 0; i--) entries.addRecord(i * 7, 7, 10_000 + i * 100);
+    for (let i = 0; i < COUNT; i += 2) entries.addRecord(i * 7 + 3, 7, 10 ** 9 + i * 100);
+    const work = ordering(entries);
+    let steps = 0;
+    let last = work.next();
+    for (; !last.done; last = work.next()) steps++;
+    expect(steps).toBeGreaterThan(20);
+    const { place, byteOffset } = last.value;
+    expect(place.length).toBe(COUNT * 1.5 + 1);
+    expect(Array.from(place.subarray(0, 5))).toEqual([0, 3, 10, 14, 17]);
+    expect(Array.from(byteOffset.subarray(0, 4))).toEqual([10_000, 10 ** 9, 10_103, 10_200]);
+    // The last record is covered up to its third byte.
+    expect(Array.from(place.subarray(-2))).toEqual([(COUNT - 2) * 7 + 10, COUNT * 7]);
+  });
+
+  it('is looked up from while its records are read', () => {
+    const bytes = Buffer.alloc(20_000, 1);
+    const path = files.write(encodeFlattened(recordsOf(bytes, 1)));
+    const fd = openSync(path, 'r');
+    const work = indexFlattened(path, fd, fstatSync(fd).size);
+    let steps = 0;
+    while (!work.next().done) steps++;
+    expect(steps).toBeGreaterThanOrEqual(4);
+    closeSync(fd);
+  });
+
   it('has no more records than its limits say', () => {
     const path = files.write(encodeFlattened(recordsOf(Buffer.alloc(100), 10)));
     const fd = openSync(path, 'r');
     const open = (limits: { records: number; entries: number }) =>
-      indexFlattened(path, fd, fstatSync(fd).size, limits);
+      drain(indexFlattened(path, fd, fstatSync(fd).size, limits));
     expect(open({ records: 10, entries: 1 }).place.at(-1)).toBe(100);
     for (const limits of [
       { records: 9, entries: 10 },

@@ -136,6 +136,17 @@ describe('the reader of kdump pages', () => {
     expect(reader.load(2, 1)).toBe(0);
   });
 
+  it('takes a page for missing whose descriptor leads into the table of descriptors', () => {
+    const file = build({
+      pages: new Map(Array.from({ length: 400 }, (_, pfn) => [pfn, content('random', pfn)])),
+      desc: (pfn) => (pfn === 3 ? { offset: 4096n * 5n } : {}),
+    });
+    expect(file.parts[0]!.descOffset).toBeLessThanOrEqual(4096 * 5);
+    const reader = createKdumpReader(file, []);
+    expect(loadOne(reader, 3)).toBeUndefined();
+    expect(loadOne(reader, 4)).toBeDefined();
+  });
+
   it('closes its codecs', () => {
     let closed = 0;
     const codec = { name: 'zlib', close: () => closed++ } as unknown as PageCodec;

@@ -14,8 +14,8 @@ describe("QEMU's notes", () => {
   it('give one CPU each, CR3 without its flags and with the encryption bit', () => {
     const five = qemuNote({ ...state, cr3: 0x1000n, cr4: 0x751ef0n });
     expect(cpus(prstatusNote(0, state), qemuNote(state), five)).toEqual([
-      { cr3: 0x8000123456000n, paging: true, levels: 4 },
-      { cr3: 0x1000n, paging: true, levels: 5 },
+      { rip: 1n, rsp: 2n, cs: 0x10, cr3: 0x8000123456000n, paging: true, levels: 4 },
+      { rip: 1n, rsp: 2n, cs: 0x10, cr3: 0x1000n, paging: true, levels: 5 },
     ]);
   });
 

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { SmeltError } from '../../src/errors.ts';
 import type { KdumpDumpFile } from '../../src/read/dump-file.ts';
-import { closeDump, createReader, openDump } from '../../src/read/open.ts';
+import { closeDump, createReader, openDump, openingDump } from '../../src/read/open.ts';
 import { writeElfCore } from '../build/elf.ts';
 import { encodeFlattened, recordsOf } from '../build/flattened.ts';
 import { buildKdump, type KdumpOptions } from '../build/kdump.ts';
@@ -104,6 +104,28 @@ describe('a split dump', () => {
         reader.close();
       });
     }
+  });
+
+  it('is compared with its other parts in steps', () => {
+    // Two bitmaps of 2 MiB.
+    const o = options({ pages: new Map([[5, pageContent('text', 5)]]), maxMapnr: 2 ** 24 });
+    const [a, b] = buildParts(o, [2 ** 23]);
+    const opening = openingDump(a!, b!);
+    let steps = 0;
+    let last = opening.next();
+    for (; !last.done; last = opening.next()) steps++;
+    closeDump(last.value);
+    expect(steps).toBeGreaterThanOrEqual(4);
+  });
+
+  it('is closed where nobody wants it any more', () => {
+    const [a, b] = parts(40);
+    const before = openFds();
+    const opening = openingDump(a!, b!);
+    opening.next();
+    const enough = new Error('enough');
+    expect(() => opening.throw(enough)).toThrow(enough);
+    expect(openFds()).toBe(before);
   });
 
   it('is whole in one part where the others have nothing', () => {

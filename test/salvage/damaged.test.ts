@@ -1,5 +1,5 @@
 /** Kdump-compressed dumps that were damaged anyhow: what cannot be believed is not saved. */
-import { writeFileSync } from 'node:fs';
+import { closeSync, ftruncateSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { SmeltError } from '../../src/errors.ts';
 import type { KdumpLayout } from '../build/kdump.ts';
@@ -159,4 +159,31 @@ describe('a kdump-compressed dump that is damaged', () => {
     expect(await save(Buffer.alloc(0))).toBeUndefined();
     expect(await save(Buffer.from('hello'))).toBeUndefined();
   });
+
+  it.each([
+    ['each to itself', (place: number) => place + 24],
+    ['all to one place', () => 2 ** 27],
+  ])(
+    'into a file full of what may be descriptors, %s, is refused in time',
+    async (_, lead) => {
+      // On every page one: each of them may be the first of a dump without headers.
+      const fd = openSync(at('hostile'), 'w');
+      const size = 160 * 2 ** 20;
+      ftruncateSync(fd, size);
+      const descriptor = Buffer.alloc(24);
+      descriptor.writeUInt32LE(1, 8);
+      descriptor.writeUInt32LE(1, 12);
+      for (let place = 12288; place < size; place += 4096) {
+        descriptor.writeBigUInt64LE(BigInt(lead(place)));
+        writeSync(fd, descriptor, 0, 24, place);
+      }
+      closeSync(fd);
+      const began = performance.now();
+      expect(await salvageOrWhy({ input: at('hostile'), output: undefined })).toMatchObject({
+        code: 'CORRUPT',
+      });
+      expect(performance.now() - began).toBeLessThan(30_000);
+    },
+    60_000,
+  );
 });

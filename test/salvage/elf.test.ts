@@ -5,6 +5,7 @@ import { planElfCore } from '../build/elf.ts';
 import { encodeFlattened, recordsOf } from '../build/flattened.ts';
 import { vmcoreinfoNote } from '../build/notes.ts';
 import { pageContent, xorshift } from '../build/page-content.ts';
+import { INCOMPLETE, parseKdump } from '../program/parse-kdump.ts';
 import { at, compareWith, cuts, MANY, runSalvage, save, VMCOREINFO } from './broken-dumps.ts';
 
 describe('an ELF core', () => {
@@ -72,5 +73,18 @@ describe('an ELF core', () => {
       for (let n = 1 + (next() % 4); n > 0; n--) broken[next() % 400]! ^= 1 << (next() % 8);
       await save(broken);
     }
+  });
+
+  it('that says it is incomplete makes what is salvaged of it say so too', async () => {
+    const incomplete = Buffer.from(file);
+    // e_flags. Source: makedumpfile elf_info.h, DUMP_ELF_INCOMPLETE.
+    incomplete.writeUInt32LE(1, 48);
+    const saved = (await save(incomplete))!;
+    expect(saved.report).toMatchObject({ lostPages: 0, output: { incomplete: true } });
+    expect(saved.report.damage.join()).toContain('says of itself that it is incomplete');
+    expect(parseKdump(saved.output).status & INCOMPLETE).toBe(INCOMPLETE);
+    const whole = (await save(file))!;
+    expect(whole.report.output.incomplete).toBe(false);
+    expect(parseKdump(whole.output).status & INCOMPLETE).toBe(0);
   });
 });

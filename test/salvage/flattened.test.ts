@@ -1,7 +1,20 @@
+import { appendFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { SmeltError } from '../../src/errors.ts';
 import { encodeFlattened, recordsOf } from '../build/flattened.ts';
 import { pageContent, xorshift } from '../build/page-content.ts';
-import { build, compareWith, cuts, descriptorsOf, MANY, PAGES, save } from './broken-dumps.ts';
+import { noNative } from '../native-parts.ts';
+import {
+  at,
+  build,
+  compareWith,
+  cuts,
+  descriptorsOf,
+  MANY,
+  PAGES,
+  runSalvage,
+  save,
+} from './broken-dumps.ts';
 
 describe('a flattened dump', () => {
   const sizes = [700, 4096, 65536, 1000] as const;
@@ -108,5 +121,73 @@ describe('a flattened dump', () => {
       };
       expect(compareWith(result.output, PAGES, unknowable).wrong, `run ${run}`).toEqual([]);
     }
+  });
+
+  it('with junk behind a record of pages that look like records loses no page', async () => {
+    // Memory has what it likes: here short streams of their own, and the same few bytes again and again.
+    const own = encodeFlattened(recordsOf(pageContent('random', 1), 40), { endMark: false }).subarray(4096);
+    const again = Buffer.alloc(4096);
+    for (let i = 0; i + 16 <= 4096; i += 32) again.writeUInt32BE(16, i + 12);
+    const pages = new Map(PAGES);
+    for (const pfn of PAGES.keys()) {
+      const looks = pfn % 3 === 0 ? Buffer.concat([own, own]).subarray(0, 4096) : again;
+      if (pfn % 2 === 0) pages.set(pfn, Buffer.concat([looks, Buffer.alloc(4096)]).subarray(0, 4096));
+    }
+    const { file } = build('raw', { pages });
+    const flat = encodeFlattened(recordsOf(file, 60_000));
+    const next = xorshift(55);
+    for (let run = 0; run < 12; run++) {
+      const place = 4096 + 60_016 * (3 + (next() % (Math.floor((flat.length - 4096) / 60_016) - 3)));
+      const junk = Buffer.from(pageContent('random', run)).subarray(0, 1 + (next() % 4000));
+      const saved = (await save(Buffer.concat([flat.subarray(0, place), junk, flat.subarray(place)])))!;
+      expect(compareWith(saved.output, pages), `run ${run}`).toEqual({ wrong: [], right: pages.size });
+      expect(saved.report.damage.join()).toContain(`${junk.length.toLocaleString('en-US')} bytes`);
+    }
+  });
+
+  it('with a record that claims more than it has does not have what follows for its bytes', async () => {
+    const { file, layout } = build('raw');
+    const flat = encodeFlattened(recordsOf(file, 3000));
+    const header = 4096 + Math.ceil((layout.data + 8192) / 3000) * 3016;
+    for (const size of [3001, 40_000, 2 ** 29]) {
+      const broken = Buffer.from(flat);
+      broken.writeBigInt64BE(BigInt(size), header + 8);
+      const { output } = (await save(broken))!;
+      const { wrong, right } = compareWith(output, PAGES);
+      expect(wrong).toEqual([]);
+      expect(right).toBeGreaterThan(PAGES.size - 5);
+    }
+  });
+
+  it('with zeros behind the end of the stream is salvaged in time, whether they are a hole or not', async () => {
+    const { file } = build('zlib');
+    const flat = encodeFlattened(recordsOf(file, 3000), { endMark: false });
+    writeFileSync(at('zeros'), flat);
+    const hole = noNative === undefined ? 2 ** 36 : 2 ** 28;
+    truncateSync(at('zeros'), hole);
+    const began = performance.now();
+    for (const bytes of [undefined, Buffer.concat([flat, Buffer.alloc(2 ** 26)])]) {
+      if (bytes !== undefined) writeFileSync(at('zeros'), bytes);
+      const report = await runSalvage({ input: at('zeros'), output: at('saved') });
+      expect(compareWith(at('saved'), PAGES)).toEqual({ wrong: [], right: PAGES.size });
+      expect(report.damage.join()).toContain('are no whole records');
+    }
+    // Byte by byte it would be hours, or a minute.
+    expect(performance.now() - began).toBeLessThan(20_000);
+  }, 60_000);
+
+  it('that is looked through for a long time is left at once when it is interrupted', async () => {
+    writeFileSync(at('long'), encodeFlattened([], { endMark: false }));
+    // A stream of what may all begin a record.
+    const look = Buffer.alloc(16 * 2 ** 20);
+    for (let i = 0; i + 32 <= look.length; i += 16) look[i + 14] = 1;
+    appendFileSync(at('long'), Buffer.concat([Buffer.alloc(1, 7), look, look]));
+    const abort = new AbortController();
+    setTimeout(() => abort.abort(new SmeltError('INTERRUPTED', 'interrupted by SIGINT')), 50);
+    const began = performance.now();
+    await expect(runSalvage({ input: at('long'), output: at('gone') }, abort.signal)).rejects.toMatchObject({
+      code: 'INTERRUPTED',
+    });
+    expect(performance.now() - began).toBeLessThan(2000);
   });
 });

@@ -38,6 +38,15 @@ describe('a split dump', () => {
     expect(parseKdump(at('some')).split).toBe(0);
   });
 
+  it('with a part that has no pages is whole', async () => {
+    const [one, two, three] = buildParts(options, [END_PFN, END_PFN + 20]);
+    const report = await runSalvage({ input: two!, moreParts: [three!, one!], output: at('some') });
+    expect(report).toMatchObject({ savedPages: PAGES.size, lostPages: 0, damage: [] });
+    expect(compareWith(at('some'), PAGES)).toEqual({ wrong: [], right: PAGES.size });
+    const alone = await salvageOrWhy({ input: two!, output: at('none') });
+    expect(alone).toMatchObject({ code: 'CORRUPT', message: expect.stringContaining('is there and whole') });
+  });
+
   it('of which one part is cut gives the rest', async () => {
     const [one, two] = buildParts(options, [650]);
     const whole = readFileSync(two!);
@@ -58,6 +67,53 @@ describe('a split dump', () => {
     expect(await salvageOrWhy({ input: one!, moreParts: [one!], output: at('none') })).toMatchObject({
       code: 'PARTS',
     });
+  });
+
+  /** Parts of two dumps of a machine, with the same bitmap: what their headers say, and what becomes of the second part's. */
+  const twoDumps = (
+    first: Partial<KdumpOptions>,
+    second: Partial<KdumpOptions>,
+    damage: (part: Buffer) => void,
+  ): [string, string] => {
+    const [one] = buildParts({ ...options, ...first }, [650]);
+    const [, two] = buildParts({ ...options, path: at('other'), ...second }, [650]);
+    const bytes = readFileSync(two!);
+    damage(bytes);
+    writeFileSync(two!, bytes);
+    return [one!, two!];
+  };
+  const of = (sec: number, crash = sec): Partial<KdumpOptions> => ({
+    header: { tv_sec: BigInt(sec) },
+    vmcoreinfo: `${VMCOREINFO}CRASHTIME=${crash}\n`,
+  });
+  const inSubHeader = (part: Buffer) => part.fill(0, 4096, 4096 + 8).writeInt32LE(99, 4096 + 8);
+  const inSizes = (part: Buffer) => part.writeInt32LE(77, 432);
+  const inMainHeader = (part: Buffer) => part.fill(0, 0, 4096);
+  const withoutNotes = (part: Buffer) => part.fill(0, 4096 + 104, 8192);
+
+  it.each([
+    ['the time, where the sub header is damaged', of(1, 5), of(2, 5), inSubHeader],
+    ['the time, where the notes are gone', of(1, 5), of(2, 5), withoutNotes],
+    ['the notes, where the main header is gone', of(5, 1), of(5, 2), inMainHeader],
+    ['the kernel, where the sizes are damaged', of(1), { ...of(1), release: '5.10.0' }, inSizes],
+  ])('of two dumps that differ in %s, is refused', async (_, first, second, damage) => {
+    const [one, two] = twoDumps(first, second, damage);
+    const asked = { input: one, moreParts: [two], output: at('none') };
+    expect(await salvageOrWhy(asked)).toMatchObject({
+      code: 'PARTS',
+      message: expect.stringMatching(/is of another dump .*, or damaged: the .* differ/),
+    });
+  });
+
+  it.each([
+    ['the time', of(1), withoutNotes, false],
+    ['the notes', of(1), inMainHeader, false],
+    ['nothing', of(1), (part: Buffer) => part.fill(0, 0, 4096).fill(0, 4096 + 104, 8192), true],
+  ] as const)('whose header is damaged is known by %s', async (_, head, damage, isUnknown) => {
+    const [one, two] = twoDumps(head, head, damage);
+    const report = await runSalvage({ input: one, moreParts: [two], output: at('known') });
+    expect(compareWith(at('known'), PAGES)).toEqual({ wrong: [], right: PAGES.size });
+    expect(report.damage.some((what) => what.includes('is of the same dump'))).toBe(isUnknown);
   });
 
   it('that is whole is joined by --reassemble, in any order, to the same pages', async () => {

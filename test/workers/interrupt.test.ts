@@ -1,9 +1,10 @@
-import { mkdirSync, readdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { SmeltError } from '../../src/errors.ts';
 import { dump } from '../../src/workers/dump.ts';
 import type { Phase, Progress } from '../../src/workers/report.ts';
+import { encodeFlattened } from '../build/flattened.ts';
 import { parseKdump } from '../program/parse-kdump.ts';
 import { buildEveryKind } from './every-kind.ts';
 import { failureOf, requestOf, scratch } from './run-dump.ts';
@@ -70,4 +71,15 @@ test('an abort without a reason of smelt’s own is an interruption too', async 
   controller.abort();
   const error = await failureOf({ input, output: join(dir, 'plain') }, controller.signal);
   expect(error).toMatchObject({ code: 'INTERRUPTED', exitCode: 1 });
+});
+
+test('a run that is interrupted while a flattened file is looked through does not look through the rest', async () => {
+  // A hole of records without bytes, more than a file may have: whoever looks at them all is told so.
+  const flattened = join(dir, 'flattened');
+  writeFileSync(flattened, encodeFlattened([], { endMark: false }));
+  truncateSync(flattened, 4096 + 16 * 2 ** 25);
+  const controller = new AbortController();
+  setTimeout(() => controller.abort(new SmeltError('INTERRUPTED', 'interrupted by a test')), 50);
+  const error = await failureOf({ input: flattened, output: join(dir, 'unread') }, controller.signal);
+  expect(error).toMatchObject({ code: 'INTERRUPTED', message: 'interrupted by a test' });
 });

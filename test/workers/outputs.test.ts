@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { ImageFormat } from '../../src/write/formats.ts';
@@ -253,6 +253,9 @@ describe('split', () => {
     expect(parts.flatMap(({ dump }) => [...dump.descriptors.keys()])).toEqual([5, 9]);
     for (const [index, { start }] of parts.entries()) expect(start).toBe(parts[index - 1]?.end ?? 0);
     expect(parts.at(-1)?.end).toBe(10);
+    // makedumpfile puts parts in order by where they begin, and refuses one that begins where another does, but at the end.
+    const starts = parts.map(({ start }) => start).filter((start) => start < 10);
+    expect(new Set(starts).size).toBe(starts.length);
   });
 
   test('has parts of about one size, however the pages of zeros lie', async () => {
@@ -358,5 +361,17 @@ describe('pages that the input lacks', () => {
     await runDump({ input: path, output, overwrite: true, format: 'elf' });
     expect(parseElf(readFileSync(output)).flags).toBe(1);
     expect(parseElf((await streamOf({ input: path, format: 'elf' })).file).flags).toBe(1);
+  });
+
+  test('an ELF core that is incomplete makes dumps of it say so', async () => {
+    const path = join(dir, 'unfinished-core');
+    const bytes = readFileSync(input);
+    // e_flags.
+    bytes.writeUInt32LE(1, 48);
+    writeFileSync(path, bytes);
+    await runDump({ input: path, output, overwrite: true, dumpLevel: 31 });
+    expect(parseKdump(output).status & INCOMPLETE).toBe(INCOMPLETE);
+    await runDump({ input: path, output, overwrite: true, dumpLevel: 31, format: 'elf' });
+    expect(parseElf(readFileSync(output)).flags).toBe(1);
   });
 });

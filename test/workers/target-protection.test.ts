@@ -1,9 +1,11 @@
 /** --require-encrypted-target, and the warning that nobody asked for: memory that was encrypted goes to a disk that is not. */
-import { existsSync, fstatSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, fstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { type LuksStatus, luksStatus, openFileStatus } from '../../src/luks/status.ts';
 import type { Encrypted } from '../../src/luks/target/report.ts';
+import { type ByteStream, rearrange } from '../../src/workers/rearrange.ts';
+import { encodeFlattened, recordsOf } from '../build/flattened.ts';
 import { parseKdump } from '../program/parse-kdump.ts';
 import { checkPages } from './check-dump.ts';
 import { buildEveryKind } from './every-kind.ts';
@@ -137,6 +139,65 @@ describe('--require-encrypted-target', () => {
       expect(error.message.endsWith(`: ${why}`)).toBe(true);
     }
     expect(existsSync(output)).toBe(encrypted === 'all legs');
+  });
+});
+
+describe('smelt -R --require-encrypted-target', () => {
+  const content = Buffer.from('a dump');
+
+  /** A flattened stream that says how much of it was taken. */
+  function stream(): ByteStream & { taken: number } {
+    const flat = encodeFlattened(recordsOf(content, 4));
+    return {
+      name: 'the stream',
+      taken: 0,
+      isFile: () => false,
+      async read(most) {
+        const piece = flat.subarray(this.taken, this.taken + most);
+        this.taken += piece.length;
+        return piece;
+      },
+    };
+  }
+  const run = (output: string, from: ByteStream) =>
+    rearrange(
+      { output, overwrite: true, keepIncomplete: true, requireEncryptedTarget: true },
+      from,
+      () => {},
+      new AbortController().signal,
+    );
+
+  test.each(NOT_ENCRYPTED)(
+    'refuses a target that is encrypted on %s before anything is read, and leaves what is there',
+    async (encrypted) => {
+      target(encrypted);
+      const { output, directory } = freshOutput();
+      writeFileSync(output, 'of yesterday');
+      const from = stream();
+      await expect(run(output, from)).rejects.toMatchObject({ code: 'UNENCRYPTED', exitCode: 1 });
+      expect(from.taken).toBe(0);
+      expect(readdirSync(directory)).toEqual(['dump']);
+      expect(readFileSync(output, 'utf8')).toBe('of yesterday');
+    },
+  );
+
+  test.each(NOT_ENCRYPTED)(
+    'refuses what is open for writing and is encrypted on %s, and leaves no part of it',
+    async (encrypted) => {
+      target('all legs');
+      vi.mocked(openFileStatus).mockResolvedValue({ encrypted, why: REASON } as LuksStatus['target']);
+      const { output, directory } = freshOutput();
+      await expect(run(output, stream())).rejects.toMatchObject({ code: 'UNENCRYPTED' });
+      expect(readdirSync(directory)).toEqual([]);
+    },
+  );
+
+  test('writes where all of it is encrypted, and says so', async () => {
+    target('all legs');
+    const { output } = freshOutput();
+    const { targetProtection } = await run(output, stream());
+    expect(targetProtection).toEqual({ encrypted: 'all legs', why: REASON });
+    expect(readFileSync(output).equals(content)).toBe(true);
   });
 });
 

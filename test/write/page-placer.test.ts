@@ -2,7 +2,7 @@ import { closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { drain } from '../../src/workers/steps.ts';
+import { drain } from '../../src/read/drain.ts';
 import { PagePlacer } from '../../src/write/page-placer.ts';
 
 const DESCRIPTORS = 100;

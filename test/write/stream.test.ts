@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { SmeltError } from '../../src/errors.ts';
-import { drain, takeSteps } from '../../src/workers/steps.ts';
+import { drain } from '../../src/read/drain.ts';
+import { takeSteps } from '../../src/workers/steps.ts';
 import { type Outlet, type StreamState, writeAt } from '../../src/write/outlet.ts';
 import { beginStream, endStream, openStream } from '../../src/write/stream.ts';
 import { rearrange } from '../build/parse-flattened.ts';
@@ -88,7 +89,7 @@ describe('a stream', () => {
     drain(writeAt(stream, Buffer.alloc(10, 1), 990));
     expect(failureOf(() => drain(writeAt(stream, Buffer.alloc(10, 1), 991)))).toMatchObject({
       code: 'TOO_LARGE',
-      message: 'the stream: the dump does not fit into the 1.0 kB of -L',
+      message: 'the stream: the dump does not fit into the 1000 bytes of -L',
     });
     drain(endStream(stream, stream.stream));
     expect(rearrange(readFileSync(path)).file.length).toBe(1000);

@@ -6,6 +6,101 @@ const EXIT_CODES = ['Exit codes: 0 it was shown; 1 not, or interrupted.'];
 
 export const LOOK_COMMANDS: readonly Command[] = [
   {
+    name: 'info',
+    doc: 'what a dump is: what crashed, when, why',
+    common: true,
+    operands: ['VMCORE'],
+    help: {
+      usage: 'smelt info [OPTIONS] VMCORE',
+      about: [
+        'Says what VMCORE (all PARTs of a split one) is of: what crashed, when and why,',
+        'kernel, machine and CPUs, memory, what is in the file and what is missing, and',
+        'the last lines of the kernel log.',
+      ],
+      examples: [
+        ['smelt info vmcore', 'on one screen'],
+        ['smelt info --json vmcore | jq .report.crash', 'all of it, for programs'],
+      ],
+      end: EXIT_CODES,
+    },
+    run: async (tokens, display, host) => (await import('./info.ts')).runInfo(tokens, display, host),
+  },
+  {
+    name: 'dmesg',
+    doc: 'the kernel log, or parts of it',
+    common: true,
+    operands: ['VMCORE'],
+    help: {
+      usage: 'smelt dmesg [OPTIONS] VMCORE',
+      about: [
+        'Shows the log of the kernel in VMCORE: time, who logged it (T a thread, C a CPU)',
+        'and message; in a pipe what --dump-dmesg writes, with colours on a terminal.',
+      ],
+      examples: [
+        ['smelt dmesg vmcore', 'all of it'],
+        ['smelt dmesg vmcore --level warn+ --since -30', 'how it ended'],
+        ['smelt dmesg vmcore --follow-panic', 'the report of the crash'],
+      ],
+      end: ['Exit codes: 0 it was shown; 1 not, or there is no such message.'],
+    },
+    run: async (tokens, display, host) => (await import('./dmesg.ts')).runDmesg(tokens, display, host),
+  },
+  {
+    name: 'ps',
+    doc: 'the tasks: PID, state, memory, what ran',
+    operands: ['VMCORE'],
+    help: {
+      usage: 'smelt ps [OPTIONS] VMCORE',
+      about: [
+        'Lists all tasks of the crashed kernel: processes, threads, kernel threads (in',
+        'brackets) and the idle task of each CPU. > marks those that a CPU ran.',
+        'States: RU running, IN and UN sleeping (interruptible or not), ID idle kernel',
+        'thread, ST stopped, TR traced, ZO zombie, DE dead, PA parked, WA waking, NE new.',
+      ],
+      examples: [['smelt ps vmcore', 'what was there?']],
+      end: EXIT_CODES,
+    },
+    run: async (tokens, display, host) => (await import('./ps.ts')).runPs(tokens, display, host),
+  },
+  {
+    name: 'bt',
+    doc: 'the stack of the task that crashed, or another',
+    common: true,
+    operands: ['VMCORE', '[PID]'],
+    help: {
+      usage: 'smelt bt [OPTIONS] VMCORE [PID or cpuN]',
+      about: [
+        'Shows which functions a task was in: that of the CPU that panicked, that of a',
+        'PID, or the one that a CPU ran. The way from frame to frame is told by the',
+        "kernel's own unwind tables (ORC); where they do not tell it, what looks like a",
+        'return address is shown with a ? before it.',
+      ],
+      examples: [
+        ['smelt bt vmcore', 'what crashed?'],
+        ['smelt bt vmcore 118', 'the task of PID 118'],
+        ['smelt bt vmcore cpu2', 'what CPU 2 ran'],
+        ['smelt bt vmcore --all', 'what each CPU ran'],
+      ],
+      end: EXIT_CODES,
+    },
+    run: async (tokens, display, host) => (await import('./bt.ts')).runBt(tokens, display, host),
+  },
+  {
+    name: 'mods',
+    doc: 'the modules: address, size, who uses them',
+    operands: ['VMCORE'],
+    help: {
+      usage: 'smelt mods [OPTIONS] VMCORE',
+      about: [
+        'Lists the loaded modules of the crashed kernel: where each lies, how large it is,',
+        'its state where that is not "live", what it taints, and which others use it.',
+      ],
+      examples: [['smelt mods vmcore', 'what was loaded?']],
+      end: EXIT_CODES,
+    },
+    run: async (tokens, display, host) => (await import('./mods.ts')).runMods(tokens, display, host),
+  },
+  {
     name: 'pages',
     doc: 'what fills the memory',
     operands: ['VMCORE'],
@@ -27,6 +122,7 @@ export const LOOK_COMMANDS: readonly Command[] = [
   {
     name: 'map',
     doc: 'a picture of the memory',
+    common: true,
     operands: ['VMCORE'],
     help: {
       usage: 'smelt map [OPTIONS] VMCORE [-o map.html]',
@@ -96,6 +192,46 @@ export const LOOK_COMMANDS: readonly Command[] = [
       end: EXIT_CODES,
     },
     run: async (tokens, display, host) => (await import('./symbols.ts')).runSymbols(tokens, display, host),
+  },
+  {
+    name: 'verify',
+    doc: 'is a dump whole? every header, bitmap and page',
+    operands: ['VMCORE'],
+    help: {
+      usage: 'smelt verify [OPTIONS] VMCORE',
+      about: [
+        'Reads all of VMCORE (of a split dump all PARTs): headers, notes, bitmaps, page',
+        'descriptors, and every page, which is unpacked. Lists what is wrong, and says',
+        'how much the bytes of the pages prove.',
+      ],
+      examples: [
+        ['smelt verify vmcore && rm original', 'before the other copy goes'],
+        ['smelt verify --json vmcore | jq .report.findings', 'for programs'],
+      ],
+      end: ['Exit codes: 0 nothing is wrong; 1 something is, or it could not be looked at.'],
+    },
+    run: async (tokens, display, host) => (await import('./verify.ts')).runVerify(tokens, display, host),
+  },
+  {
+    name: 'diff',
+    doc: 'two dumps page by page',
+    operands: ['A', 'B', '…'],
+    help: {
+      usage: 'smelt diff [OPTIONS] A B',
+      about: [
+        'Compares two dumps of any format page by page: pages that differ, and pages that',
+        'only one has, by class. Of split dumps all PARTs are given, those of A first.',
+      ],
+      examples: [
+        ['smelt diff vmcore small', 'was it filtered as it should be?'],
+        ['smelt diff --exact vmcore copy', 'has it all, and nothing else?'],
+      ],
+      end: [
+        'Exit codes: 0 no page that both have differs, with --exact: and both have the',
+        'same pages; 1 something differs (told on stdout), or failed (on stderr alone).',
+      ],
+    },
+    run: async (tokens, display, host) => (await import('./diff.ts')).runDiff(tokens, display, host),
   },
 ];
 

@@ -28,6 +28,7 @@ export interface LookArgs {
 /** Where an answer is shown. */
 export interface Screen {
   readonly width: number;
+  readonly isTerminal: boolean;
   /** Whether colours are wanted. */
   readonly coloured: boolean;
 }
@@ -45,6 +46,7 @@ export interface Look<Request extends InputRequest, Name extends keyof Reports &
     signal: AbortSignal,
     /** Takes what is the answer itself and may be much; with --json nobody does. */
     pass: Host['stdout']['pass'],
+    screen: Screen,
   ) => Promise<Reports[Name]>;
   /** Lines; undefined: all was passed already. */
   readonly text: (report: Reports[Name], screen: Screen) => readonly string[] | undefined;
@@ -65,7 +67,7 @@ export function lookArgs(
   // Who asks for no more than a file may give all parts of one.
   const isAlone = wanted.length === 1;
   const operands = isAlone ? [] : raw.operands.slice(1);
-  if (operands.length >= wanted.length && !isAlone) {
+  if (operands.length >= wanted.length && !isAlone && wanted.at(-1) !== '…') {
     const extra = operands[wanted.length - 1]!;
     throw new SmeltError('USAGE', `${extra} is one operand too many`, { hint });
   }
@@ -95,18 +97,17 @@ export async function runLook<Request extends InputRequest, Name extends keyof R
   });
   try {
     const looks = await host.loadLooks();
+    const screen: Screen = screenOf(host);
     const pass = display.json ? async () => {} : host.stdout.pass.bind(host.stdout);
-    const report = await look.run(looks, request, observer, interruption.signal, async (data) => {
+    const passed: typeof pass = async (data) => {
       progress.end();
       await pass(data);
-    });
+    };
+    const report = await look.run(looks, request, observer, interruption.signal, passed, screen);
     progress.end();
     if (display.json) await host.stdout.pass(jsonReport(look.name, report));
     else {
-      const lines = look.text(report, {
-        width: widthOf(host.stdout),
-        coloured: hasColours(host.stdout, host.env),
-      });
+      const lines = look.text(report, screen);
       if (lines !== undefined && lines.length > 0) await host.stdout.pass(`${lines.join('\n')}\n`);
     }
     reportWarnings((report as RunReport).warnings, display, host);
@@ -123,4 +124,8 @@ export async function runLook<Request extends InputRequest, Name extends keyof R
 
 function isClosedPipe({ code, cause }: SmeltError): boolean {
   return code === 'WRITE' && errnoName(cause) === 'EPIPE';
+}
+
+export function screenOf({ stdout, env }: Pick<Host, 'stdout' | 'env'>): Screen {
+  return { width: widthOf(stdout), isTerminal: stdout.isTTY, coloured: hasColours(stdout, env) };
 }

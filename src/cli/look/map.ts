@@ -7,18 +7,17 @@ import type { DisplayOptions } from '../display.ts';
 import { duration, pages } from '../format.ts';
 import type { Host } from '../host.ts';
 import { inputLine } from '../summary.ts';
-import { hasColours, printable, widthOf } from '../text.ts';
+import { printable } from '../text.ts';
 import type { Token } from '../tokens.ts';
 import { lookCommand } from './commands.ts';
-import { type Look, type LookArgs, runLook, type Screen } from './look.ts';
+import { type Look, type LookArgs, runLook, type Screen, screenOf } from './look.ts';
 import { drawHtml } from './map/html.ts';
 import { drawPng } from './map/png.ts';
 import { drawSvg } from './map/svg.ts';
 import { terminalMap } from './map/terminal.ts';
 
 export const runMap = (tokens: readonly Token[], display: DisplayOptions, host: Host) => {
-  const screen = { width: widthOf(host.stdout), coloured: hasColours(host.stdout, host.env) };
-  return runLook(lookOn(screen), lookCommand('map'), tokens, display, host);
+  return runLook(lookOn(screenOf(host)), lookCommand('map'), tokens, display, host);
 };
 
 const lookOn = (screen: Screen): Look<MapRequest, 'map'> => ({

@@ -2,6 +2,7 @@
 
 import { SmeltError } from '../../errors.ts';
 import type { Piece, ReadRequest } from '../../inspect/read.ts';
+import { count } from '../../units.ts';
 import type { DisplayOptions } from '../display.ts';
 import type { Host } from '../host.ts';
 import type { Token } from '../tokens.ts';
@@ -11,6 +12,7 @@ import { readLength, readWhere } from './where.ts';
 
 const DEFAULT_BYTES = 256;
 const BYTES_A_LINE = 16;
+const ZEROS = new Uint8Array(64 * 1024);
 
 export const runRead = (tokens: readonly Token[], display: DisplayOptions, host: Host) =>
   runLook(look, lookCommand('read'), tokens, display, host);
@@ -23,7 +25,10 @@ const look: Look<Request, 'read'> = {
   name: 'read',
   parse,
   run: (looks, request, observer, signal, pass) =>
-    looks.read(request, observer, signal, (piece) => pass(request.raw ? rawOf(piece) : hexdump(piece))),
+    looks.read(request, observer, signal, async (piece) => {
+      if (!request.raw) await pass(hexdump(piece));
+      else for (const bytes of rawOf(piece)) await pass(bytes);
+    }),
   text: () => undefined,
 };
 
@@ -43,8 +48,9 @@ function parse({ values, operands, request }: LookArgs): Request {
 }
 
 /** What is not there is zeros, so that all else is in its place. */
-function rawOf({ bytes, length }: Piece): Uint8Array {
-  return bytes ?? new Uint8Array(length);
+function* rawOf({ bytes, length }: Piece): Generator<Uint8Array> {
+  if (bytes !== undefined) yield bytes;
+  else for (let done = 0; done < length; done += ZEROS.length) yield ZEROS.subarray(0, length - done);
 }
 
 /** "ffffffff81000000  00 11 …  |..|", as `hexdump -C` has it; what is not there is one line. */
@@ -52,7 +58,7 @@ function hexdump({ address, bytes, length, paddr }: Piece): string {
   const at = (byteOffset: number) => (address + BigInt(byteOffset)).toString(16).padStart(16, '0');
   if (bytes === undefined) {
     const why = paddr === undefined ? 'not mapped' : 'not in the dump';
-    return `${at(0)}  ${length} bytes are ${why}\n`;
+    return `${at(0)}  ${count(length)} bytes are ${why}\n`;
   }
   let text = '';
   for (let from = 0; from < length; from += BYTES_A_LINE) {

@@ -24,9 +24,10 @@ function parse({ operands, request }: LookArgs): SymbolsRequest {
   const [what] = operands;
   if (what === undefined) return { ...request, what: { kind: 'all' } };
   const vaddr = readAddress(what);
+  if (vaddr !== undefined) return { ...request, what: { kind: 'address', vaddr } };
   return {
     ...request,
-    what: vaddr === undefined ? { kind: 'pattern', pattern: what } : { kind: 'address', vaddr },
+    what: /[*?]/.test(what) ? { kind: 'pattern', pattern: what } : { kind: 'name', name: what },
   };
 }
 
@@ -35,8 +36,14 @@ function text({ symbols, at, total }: SymbolsReport): string[] {
   const hex = (vaddr: bigint) => vaddr.toString(16).padStart(16, '0');
   if (at !== undefined) {
     const offset = at.offset === 0 ? '' : `+0x${at.offset.toString(16)}`;
-    return [`${hex(at.vaddr)} ${printable(at.name)}${offset}`];
+    return [`${hex(at.vaddr)} ${printable(at.name)}${offset}${ofModule(at.module)}`];
   }
   if (symbols.length === 0) return [`none of the kernel's ${total.toLocaleString('en')} symbols`];
-  return symbols.map(({ vaddr, type, name }) => `${hex(vaddr)} ${type} ${printable(name)}`);
+  return symbols.map(
+    ({ vaddr, type, name, module }) => `${hex(vaddr)} ${type} ${printable(name)}${ofModule(module)}`,
+  );
+}
+
+function ofModule(module: string | undefined): string {
+  return module === undefined ? '' : ` [${printable(module)}]`;
 }

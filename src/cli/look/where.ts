@@ -2,6 +2,8 @@
 
 import { SmeltError } from '../../errors.ts';
 import type { Where } from '../../inspect/address.ts';
+import type { InputReport } from '../../workers/report.ts';
+import { printable } from '../text.ts';
 import { bytesOf, quoted } from '../values.ts';
 
 /** `text`: "0x1000", "ffffffff81000000", "init_task", "init_task+0x10". Numbers are hexadecimal, as crash has them. @throws SmeltError USAGE */
@@ -31,4 +33,16 @@ export function readLength(text: string): number {
   throw new SmeltError('USAGE', `LEN ${quoted(text)}: is no number of bytes`, {
     hint: 'It is decimal, or hexadecimal with 0x, and may have a K, M or G behind it: 64, 0x40, 4K.',
   });
+}
+
+/** "2" @throws SmeltError USAGE */
+export function readCpu(text: string): number {
+  if (/^\d{1,5}$/.test(text)) return Number(text);
+  throw new SmeltError('USAGE', `${quoted(text)}: is no number of a CPU`);
+}
+
+/** What a screen begins with: "vmcore  Linux 6.1.0-56-amd64 x86_64, 61 tasks". */
+export function inputLine({ path, release, architecture }: InputReport, more: string): string {
+  const kernel = `Linux ${release === undefined ? 'of an unknown release' : printable(release)} ${architecture}`;
+  return `${printable(path)}  ${kernel}, ${more}`;
 }

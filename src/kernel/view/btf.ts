@@ -84,7 +84,7 @@ interface Member {
 }
 
 export class Btf implements Layouts {
-  readonly from = 'BTF';
+  readonly from: string;
   private readonly words: Uint32Array;
   private readonly strings: Buffer;
   /** In `words`, by number of the type; number 0 is void. */
@@ -92,14 +92,15 @@ export class Btf implements Layouts {
   private readonly structs = new Map<string, number | undefined>();
   private readonly fields = new Map<string, Field | undefined>();
 
-  private constructor(words: Uint32Array, strings: Buffer, places: Uint32Array) {
+  private constructor(words: Uint32Array, strings: Buffer, places: Uint32Array, from: string) {
+    this.from = from;
     this.words = words;
     this.strings = strings;
     this.places = places;
   }
 
   /** Undefined where the bytes are no BTF, or make no sense. Little-endian, as all of it is here. */
-  static parse(bytes: Uint8Array): Btf | undefined {
+  static parse(bytes: Uint8Array, from = 'BTF'): Btf | undefined {
     if (bytes.length < BtfHeader.size) return undefined;
     const header = BtfHeader.read(bytes);
     const { hdr_len, type_off, type_len, str_off, str_len } = header;
@@ -112,7 +113,7 @@ export class Btf implements Layouts {
     const words = new Uint32Array(Uint8Array.from(bytes.subarray(typesAt, typesAt + type_len)).buffer);
     const places = placesIn(words);
     if (places === undefined) return undefined;
-    return new Btf(words, Buffer.from(bytes.buffer, bytes.byteOffset + stringsAt, str_len), places);
+    return new Btf(words, Buffer.from(bytes.buffer, bytes.byteOffset + stringsAt, str_len), places, from);
   }
 
   sizeOf(name: string): number | undefined {

@@ -33,6 +33,8 @@ export interface KernelSymbol {
 
 const CHUNK_BYTES = 256 * 1024;
 const PAGE_BYTES = 4096;
+/** That two bytes can say. */
+const MAX_LENGTH = 0x3fff;
 
 /** Symbols in the order of their addresses. */
 export class SymbolTable {
@@ -94,6 +96,29 @@ export class SymbolTable {
     return undefined;
   }
 
+  /** From elsewhere than a kernel's memory, in any order. */
+  static of(symbols: readonly KernelSymbol[]): SymbolTable {
+    const sorted = symbols
+      .filter(({ name }) => name.length + 1 <= MAX_LENGTH)
+      .sort((a, b) => (a.vaddr < b.vaddr ? -1 : a.vaddr > b.vaddr ? 1 : 0));
+    // Every character is a token of its own.
+    const texts = Array.from({ length: 256 }, (_, code) => String.fromCharCode(code));
+    const places = new Uint32Array(sorted.length);
+    const pieces: Buffer[] = [];
+    let at = 0;
+    for (const [i, { name, type }] of sorted.entries()) {
+      const text = Buffer.from(`${type}${name}`, 'latin1');
+      const { length } = text;
+      const head = length < 0x80 ? [length] : [(length & 0x7f) | 0x80, length >> 7];
+      places[i] = at;
+      pieces.push(Buffer.from(head), text);
+      at += head.length + length;
+    }
+    const vaddrs = BigUint64Array.from(sorted, ({ vaddr }) => vaddr);
+    const tokens = { texts, lengths: new Uint16Array(256).fill(1) };
+    return new SymbolTable(tokens, Buffer.concat(pieces), places, vaddrs);
+  }
+
   symbol(index: number): KernelSymbol {
     const text = this.text(index);
     return { name: text.slice(1), vaddr: this.vaddrs[index]!, type: text.slice(0, 1) };
@@ -102,6 +127,12 @@ export class SymbolTable {
   /** Addresses of all symbols of the name, ascending; a static function may be there many times. */
   find(name: string): readonly bigint[] {
     return this.findAll([name]).get(name) ?? [];
+  }
+
+  /** All symbols of the name, without making the names of the others. */
+  named(name: string): KernelSymbol[] {
+    const matches = matchNames(streamOf(this.names), this.count, this.tokens, new Set([name])) ?? [];
+    return matches.map(({ index }) => this.symbol(index));
   }
 
   /** In one pass over the table for all names that were not asked for before. */
@@ -132,9 +163,11 @@ export class SymbolTable {
     while (first > 0 && vaddrs[first - 1] === start) first--;
     let best = first;
     for (let i = first; i < low; i++) {
-      if (!/^[A-Z]/.test(this.text(i))) continue;
+      const text = this.text(i);
+      if (!/^[A-Z]/.test(text)) continue;
+      // Of the two names of a system call the one of 64-bit programs.
       best = i;
-      break;
+      if (!text.includes('__ia32_')) break;
     }
     const sizeBytes = low < count ? Number(vaddrs[low]! - start) : undefined;
     return { name: this.symbol(best).name, vaddr: start, offset: Number(vaddr - start), sizeBytes };

@@ -4,23 +4,34 @@ import type { Arch } from '../../arch/arch.ts';
 import { CachedMemory } from '../../arch/memory.ts';
 import { type PageTables, PageTableWalker } from '../../arch/page-table.ts';
 import type { MemoryReader } from '../../read/dump-file.ts';
+import { findKallsyms } from '../find-kallsyms.ts';
+import type { ReadVirtual } from '../kallsyms.ts';
+import { listModules, type ModuleList } from '../modules/module-list.ts';
+import { ModuleSymbols } from '../modules/module-symbols.ts';
 import { kallsymsLocation, knownSymbols } from '../symbols.ts';
 import type { Vmcoreinfo } from '../vmcoreinfo.ts';
 import { Btf, MAX_BTF_BYTES } from './btf.ts';
 import type { Field, Layouts } from './layouts.ts';
-import { SymbolTable } from './symbol-table.ts';
+import { type Place, SymbolTable } from './symbol-table.ts';
 
 /** Pages held: stacks, tables and structures are near each other. */
 const CACHED_PAGES = 2048;
 /** Of one value or string here; what is larger is asked for in pieces. */
 const MAX_STRING_BYTES = 4096;
-/** No structure of a kernel is so large. */
-const MAX_STRUCT_BYTES = 2 ** 20;
+/** Of one structure; BTF that is damaged may claim anything. */
+const MAX_STRUCT_BYTES = 1024 * 1024;
 
 export interface Kernel {
   readonly arch: Arch;
   readonly info: Vmcoreinfo;
   readonly tables: PageTables;
+}
+
+export type SymbolsFrom = 'VMCOREINFO' | 'search' | 'vmlinux';
+
+export interface KernelAids {
+  readonly symbols?: SymbolTable | undefined;
+  readonly layouts?: Layouts | undefined;
 }
 
 /** Reads give undefined where the memory is not mapped or not in the dump. Never throws for what it reads. */
@@ -31,33 +42,57 @@ export class KernelView {
   readonly walker: PageTableWalker;
   readonly memory: CachedMemory;
   private table: SymbolTable | undefined | null = null;
+  private readonly aids: KernelAids;
+  private wereSearched = false;
   private known: Layouts | undefined | null = null;
+  private moduleList: ModuleList | undefined | null = null;
+  private symbolsOfModules: ModuleSymbols | undefined;
 
-  /** `layouts`: from elsewhere (a vmlinux), asked before the kernel's own. */
-  constructor(reader: MemoryReader, { arch, info, tables }: Kernel, layouts?: Layouts) {
+  /** `aids`: from elsewhere (a vmlinux), where the kernel's own are missing. */
+  constructor(reader: MemoryReader, { arch, info, tables }: Kernel, aids: KernelAids = {}) {
     this.arch = arch;
     this.info = info;
     this.tables = tables;
     this.memory = new CachedMemory(reader, CACHED_PAGES);
     this.walker = new PageTableWalker(this.memory, arch.tableFormat, tables);
-    this.known = layouts ?? null;
+    this.aids = aids;
   }
 
   /** Undefined where the kernel's symbol table cannot be had. Read when it is asked for. */
   get symbols(): SymbolTable | undefined {
-    if (this.table === null)
-      this.table = SymbolTable.read(
-        (vaddr, length) => this.walker.read(vaddr, length),
-        kallsymsLocation(this.info),
-        knownSymbols(this.info),
-      );
+    if (this.table === null) this.table = this.readSymbols() ?? this.aids.symbols;
     return this.table;
+  }
+
+  /** VMCOREINFO said where they are, or they were searched for, or they are a vmlinux's; undefined: there are none. */
+  get symbolsFrom(): SymbolsFrom | undefined {
+    if (this.symbols === undefined) return undefined;
+    return this.symbols === this.aids.symbols ? 'vmlinux' : this.wereSearched ? 'search' : 'VMCOREINFO';
   }
 
   /** Undefined where there is no BTF in the dump. Read when it is asked for. */
   get layouts(): Layouts | undefined {
-    if (this.known === null) this.known = this.readBtf();
+    if (this.known === null) this.known = this.readBtf() ?? this.aids.layouts;
     return this.known;
+  }
+
+  /** Undefined where the list or the layout of its entries cannot be had. Read when it is asked for. */
+  get modules(): ModuleList | undefined {
+    if (this.moduleList === null) this.moduleList = listModules(this);
+    return this.moduleList;
+  }
+
+  /** None where there is no list of modules. */
+  get moduleSymbols(): ModuleSymbols {
+    this.symbolsOfModules ??= new ModuleSymbols(this, this.modules?.modules ?? []);
+    return this.symbolsOfModules;
+  }
+
+  /** The function or variable that an address lies in, of the kernel or of a module. */
+  placeOf(vaddr: bigint): (Place & { readonly module?: string }) | undefined {
+    const place = this.moduleSymbols.at(vaddr) ?? this.symbols?.at(vaddr);
+    // Behind the last symbol there is no end to what would be in it.
+    return place?.sizeBytes === undefined && place?.offset !== 0 ? undefined : place;
   }
 
   /** Address of a symbol; undefined where there is none, or more than one. */
@@ -125,6 +160,15 @@ export class KernelView {
     if (sizeBytes === undefined || sizeBytes > MAX_STRUCT_BYTES) return undefined;
     const bytes = this.walker.read(vaddr, sizeBytes);
     return bytes === undefined ? undefined : new StructView(this, name, vaddr, bytes);
+  }
+
+  private readSymbols(): SymbolTable | undefined {
+    const read: ReadVirtual = (vaddr, length) => this.walker.read(vaddr, length);
+    const told = kallsymsLocation(this.info);
+    this.wereSearched = told.kallsyms_names === undefined;
+    const image = this.wereSearched ? this.arch.mappedImage(this.info, this.walker) : undefined;
+    const location = image === undefined ? told : findKallsyms(read, image);
+    return location && SymbolTable.read(read, location, knownSymbols(this.info));
   }
 
   private readBtf(): Btf | undefined {

@@ -8,6 +8,7 @@ import { findSymbols, type SymbolAddresses } from '../../read/debug/symbols.ts';
 import { Turns } from '../../read/debug/turns.ts';
 import { type Type, Types } from '../../read/debug/types.ts';
 import { DebugUnits } from '../../read/debug/units.ts';
+import { parseNotes } from '../../read/notes.ts';
 import {
   ENUMERATORS,
   LOCATING_SYMBOLS,
@@ -39,7 +40,7 @@ export class Vmlinux {
   readonly path: string;
   readonly types: Types;
   readonly release: string;
-  private readonly elf: ElfSections;
+  readonly elf: ElfSections;
   private readonly units: DebugUnits;
 
   private constructor(elf: ElfSections, units: DebugUnits, release: string) {
@@ -83,6 +84,8 @@ export class Vmlinux {
   /** The text of a VMCOREINFO: what the kernel and makedumpfile -g write, and the symbols that lead to a kernel moved by KASLR. */
   async vmcoreinfo(look: Look): Promise<string> {
     const lines = [`OSRELEASE=${this.release}`, `PAGESIZE=${archByName(this.elf.machine)!.pageSizes[0]}`];
+    const buildId = await buildIdOf(this.elf, look);
+    if (buildId !== undefined) lines.push(`BUILD-ID=${buildId}`);
     const symbols = await this.symbols(new Set([...SYMBOLS, ...LOCATING_SYMBOLS]), look);
     const vaddr = (name: string) => symbols.get(name)?.[0];
     const add = (kind: string, key: string, value: number | undefined) => {
@@ -212,6 +215,23 @@ class Layouts {
   private lengthOf(type: Type): number | undefined {
     return type.kind === 'array' ? type.length : undefined;
   }
+}
+
+/** Source: elf.h, sh_type and n_type of a build-id note. */
+const SHT_NOTE = 7;
+const NT_GNU_BUILD_ID = 3;
+/** A kernel's notes are a few hundred bytes. */
+const MAX_NOTES_BYTES = 65536;
+
+/** In hexadecimal, as VMCOREINFO has it; undefined where the file was linked without one. */
+async function buildIdOf(elf: ElfSections, look: Look): Promise<string | undefined> {
+  for (const section of elf.sections) {
+    if (section.type !== SHT_NOTE || section.compressed || section.sizeBytes > MAX_NOTES_BYTES) continue;
+    const bytes = (await elf.bytes(section, look)).read(0, section.sizeBytes);
+    for (const { name, type, desc } of parseNotes(bytes, elf.littleEndian))
+      if (name === 'GNU' && type === NT_GNU_BUILD_ID) return Buffer.from(desc).toString('hex');
+  }
+  return undefined;
 }
 
 /** What the kernel calls itself, in the line that it begins its log with. */

@@ -17,15 +17,26 @@ export interface Abbrev {
   readonly hasSibling: boolean;
 }
 
+/** All that the entries of a unit may be. */
+export interface AbbrevTable {
+  /** Where it begins, and the bytes of an offset in the units that it was read for. */
+  readonly at: number;
+  readonly offsetBytes: number;
+  /** By number. */
+  readonly abbrevs: readonly (Abbrev | undefined)[];
+  /** Of all of them, one more for each. */
+  readonly attributes: number;
+}
+
 /** Numbers are counted up by every compiler; one that is far off is no number. A unit of a kernel has some hundred. */
 const MAX_CODE = 2 ** 16;
 const MAX_ATTRIBUTES = 256;
-/** Of a table. */
+/** Of a table, and one more for each number. */
 const MAX_ATTRIBUTES_IN_ALL = 2 ** 18;
 const NO_CONSTANTS: readonly number[] = [];
 
 /** The table from `at` on. `bytes` ends where the section ends. @throws DwarfError */
-export function readAbbrevs(bytes: Uint8Array, at: number, offsetBytes: number): (Abbrev | undefined)[] {
+export function readAbbrevs(bytes: Uint8Array, at: number, offsetBytes: number): AbbrevTable {
   const cursor = new Cursor(bytes, true);
   cursor.at = at;
   const table: (Abbrev | undefined)[] = [];
@@ -52,7 +63,7 @@ export function readAbbrevs(bytes: Uint8Array, at: number, offsetBytes: number):
       const size = formBytes(form, offsetBytes);
       fixedBytes = size < 0 || fixedBytes < 0 ? -1 : fixedBytes + size;
     }
-    inAll += names.length;
+    inAll += 1 + names.length;
     if (inAll > MAX_ATTRIBUTES_IN_ALL)
       throw new DwarfError(`its table of abbreviations has more than ${MAX_ATTRIBUTES_IN_ALL} attributes`);
     const hasSibling = names.includes(DW_AT.sibling);
@@ -68,5 +79,5 @@ export function readAbbrevs(bytes: Uint8Array, at: number, offsetBytes: number):
       hasSibling,
     };
   }
-  return table;
+  return { at, offsetBytes, abbrevs: table, attributes: inAll };
 }

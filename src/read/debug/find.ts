@@ -57,9 +57,12 @@ export async function findNames(
   const names = new Set(Object.values(wanted).flatMap((some: Iterable<string>) => [...some]));
   const finder = new Finder(units, wanted, await findStrings(units.elf.path, units.strings, names, look));
   const turns = new Turns(look);
+  const mostBytes = units.loadedBytes + units.mostBytes;
   for (const header of units.headers) {
     try {
       finder.begin(units.load(header));
+      if (units.loadedBytes > mostBytes)
+        throw new DwarfError('it and those before it name tables of abbreviations by turns');
       while (!finder.scan()) await turns.take();
     } catch (error) {
       if (!(error instanceof DwarfError)) throw error;

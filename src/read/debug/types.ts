@@ -54,6 +54,8 @@ const MAX_MEMBERS = 100_000;
 const MAX_ENUMERATORS = 100_000;
 /** Entries and their attributes that are read to answer one question: it takes less than a second. */
 const MAX_STEPS = 2 ** 19;
+/** Of units that are loaded for that: as long again. */
+const MAX_LOADED_BYTES = 2 ** 29;
 const MAX_NAME_BYTES = 512;
 
 const SIGNED: readonly number[] = [DW_ATE.signed, DW_ATE.signed_char];
@@ -70,6 +72,7 @@ const WRAPPERS: readonly number[] = [
 export class Types {
   private readonly units: DebugUnits;
   private stepsLeft = MAX_STEPS;
+  private mostBytes = 0;
 
   constructor(units: DebugUnits) {
     this.units = units;
@@ -239,7 +242,9 @@ export class Types {
   }
 
   private read(entry: number): Entry {
-    const read = this.readIn(this.units.unitOf(entry), entry);
+    const unit = this.units.unitOf(entry);
+    if (this.units.loadedBytes > this.mostBytes) throw new DwarfError('a type is in too many units');
+    const read = this.readIn(unit, entry);
     if (read === undefined) throw new DwarfError(`it names an entry at ${comma(entry)}, where there is none`);
     return read;
   }
@@ -327,6 +332,7 @@ export class Types {
 
   private checked<T>(entry: number, work: () => T): T {
     this.stepsLeft = MAX_STEPS;
+    this.mostBytes = this.units.loadedBytes + MAX_LOADED_BYTES;
     try {
       return work();
     } catch (error) {

@@ -2,7 +2,7 @@
 
 import { SmeltError } from '../../errors.ts';
 import { comma } from '../file.ts';
-import { type Abbrev, readAbbrevs } from './abbrev.ts';
+import { type Abbrev, type AbbrevTable, readAbbrevs } from './abbrev.ts';
 import { Cursor, DwarfError } from './cursor.ts';
 import { DW_AT, DW_FORM, DW_UT } from './dwarf.ts';
 import type { ElfSections, SectionBytes } from './elf-sections.ts';
@@ -35,19 +35,24 @@ const MAX_HEADER_BYTES = 24;
 const MAX_ABBREV_BYTES = 2 ** 26;
 /** Units whose bytes are held: the types of one thing are mostly in one unit. */
 const UNITS_HELD = 4;
-/** Tables of abbreviations that are held: units may share one, or take turns. */
-const TABLES_HELD = 2;
+/** An attribute of a table of abbreviations takes as long to read as so many bytes of a unit. */
+const BYTES_AN_ATTRIBUTE = 2 ** 8;
+/** Tables that units have in common are read again where others came between; from the first unit to the last no more than so often. */
+const TABLES_READ_AGAIN = 4;
+const MIN_ATTRIBUTES = 2 ** 20;
 
 export class DebugUnits {
   readonly elf: ElfSections;
   readonly headers: readonly UnitHeader[];
   readonly strings: SectionBytes;
+  /** What loading has cost so far, as bytes. */
+  loadedBytes = 0;
   private readonly info: SectionBytes;
   private readonly abbrevBytes: Buffer;
   private readonly offsets: SectionBytes | undefined;
   private readonly held = new Map<UnitHeader, Unit>();
-  /** By offset and size of offsets. */
-  private readonly tables = new Map<string, readonly (Abbrev | undefined)[]>();
+  /** The last one that was read: a second one, which the next unit does not want either, costs what collecting it costs. */
+  private table: AbbrevTable | undefined;
 
   private constructor(
     elf: ElfSections,
@@ -96,6 +101,12 @@ export class DebugUnits {
     return new DebugUnits(elf, info, abbrev.read(0, abbrev.sizeBytes), strings ?? none, offsets, headers);
   }
 
+  /** What loading each unit once may cost. */
+  get mostBytes(): number {
+    const attributes = MIN_ATTRIBUTES + TABLES_READ_AGAIN * this.abbrevBytes.length;
+    return this.info.sizeBytes + attributes * BYTES_AN_ATTRIBUTE;
+  }
+
   /** The unit with an entry. @throws DwarfError */
   unitOf(entry: number): Unit {
     let low = 0;
@@ -120,14 +131,12 @@ export class DebugUnits {
   load(header: UnitHeader): Unit {
     const { offset, end, offsetBytes, abbrevOffset } = header;
     const bytes = this.info.read(offset, end - offset);
-    const key = `${abbrevOffset}/${offsetBytes}`;
-    let table = this.tables.get(key);
-    if (table === undefined) {
-      table = readAbbrevs(this.abbrevBytes, abbrevOffset, offsetBytes);
-      if (this.tables.size >= TABLES_HELD) this.tables.delete(this.tables.keys().next().value!);
-      this.tables.set(key, table);
+    if (this.table?.at !== abbrevOffset || this.table.offsetBytes !== offsetBytes) {
+      this.table = readAbbrevs(this.abbrevBytes, abbrevOffset, offsetBytes);
+      this.loadedBytes += this.table.attributes * BYTES_AN_ATTRIBUTE;
     }
-    const unit: Unit = { header, bytes, abbrevs: table, stringOffsets: undefined };
+    this.loadedBytes += bytes.length;
+    const unit: Unit = { header, bytes, abbrevs: this.table.abbrevs, stringOffsets: undefined };
     return { ...unit, stringOffsets: this.stringOffsets(unit) };
   }
 

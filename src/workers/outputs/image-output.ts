@@ -3,6 +3,8 @@
 import { archByName } from '../../arch/architectures.ts';
 import { windowOf, windowSpan } from '../../filter/plan.ts';
 import { runsOf, testBit } from '../../read/bitmap.ts';
+import { drain } from '../../read/drain.ts';
+import { EM_X86_64 } from '../../read/elf.ts';
 import { pfnRuns } from '../../read/extents.ts';
 import { findTables } from '../../sme/mask-of-tables.ts';
 import type { Destination } from '../../write/destination.ts';
@@ -14,14 +16,12 @@ import { layoutLime, layoutRaw } from '../../write/raw.ts';
 import type { Scratch } from '../../write/scratch.ts';
 import type { OutputNotes } from '../headers.ts';
 import { bitmapsIn, type JobTarget } from '../job.ts';
-import { drain, takeSteps } from '../steps.ts';
+import { takeSteps } from '../steps.ts';
 import type { KeptBits } from '../sums.ts';
 import type { Thread } from '../thread.ts';
 import type { LastTask } from '../worker.ts';
 import type { Output, OutputInput, Settled, WrittenFile } from './output.ts';
 
-/** In every one of them. Source: elf.h. */
-const EM_X86_64 = 62;
 /** Where the kernel itself is mapped; the direct map lies below. */
 const START_KERNEL_MAP = 0xffffffff80000000n;
 
@@ -84,8 +84,10 @@ export class ImageOutput implements Output {
     return [{ path: this.outlet.path, sizeBytes: this.layout!.fileBytes }];
   }
 
-  markIncomplete(): void {
-    if (this.hasPages) drain(this.mark(true));
+  markIncomplete(): boolean {
+    if (!this.hasPages) return false;
+    drain(this.mark(true));
+    return this.layout?.flags !== undefined;
   }
 
   close(): void {
@@ -95,11 +97,11 @@ export class ImageOutput implements Output {
   private *writeAround({ pieces, fileBytes }: ImageLayout): Generator<void, void> {
     const { to, outlet } = this;
     yield* to.begin();
-    // What is not written is a hole, at the end of the file too. Where that is not allowed, there is what comes before.
-    to.files[0]?.resize(Math.min(fileBytes, outlet.mostBytes ?? Infinity));
     for (const { bytes, byteOffset } of pieces) yield* writeAt(outlet, bytes, byteOffset);
     // A stream says it when it is known, and a file until it is known.
     if (!to.isStream) yield* this.mark(true);
+    // What is not written is a hole, at the end of the file too. Where that is not allowed, there is what comes before.
+    to.files[0]?.resize(Math.min(fileBytes, outlet.mostBytes ?? Infinity));
   }
 
   private *makeWhole(missing: boolean): Generator<void, void> {
@@ -141,7 +143,7 @@ export class ImageOutput implements Output {
         memory,
         notes: this.notes.blob,
         eraseInfo: this.eraseInfoOf(kept),
-        incomplete: file.format === 'kdump' && file.incomplete,
+        incomplete: file.incomplete,
         vaddrOffset: await this.directMap(thread),
         image: this.image(),
       },

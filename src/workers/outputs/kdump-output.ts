@@ -1,5 +1,6 @@
 /** A kdump-compressed output: one file, a set of files (--split), or a flattened stream (-F). */
 
+import { drain } from '../../read/drain.ts';
 import { readPart } from '../../read/file.ts';
 import type { Destination } from '../../write/destination.ts';
 import { dataOffset, encodeKdumpHeader, type KdumpLayout } from '../../write/kdump.ts';
@@ -7,7 +8,7 @@ import { checkLimit, type Outlet, outletOf, writeAt } from '../../write/outlet.t
 import type { Scratch } from '../../write/scratch.ts';
 import type { HeaderOf } from '../headers.ts';
 import type { JobTarget, Part, Shared } from '../job.ts';
-import { drain, takeSteps } from '../steps.ts';
+import { takeSteps } from '../steps.ts';
 import type { KeptBits } from '../sums.ts';
 import type { LastTask } from '../worker.ts';
 import type { Output, Settled, WrittenFile } from './output.ts';
@@ -104,9 +105,10 @@ export class KdumpOutput implements Output {
     yield* to.seal();
   }
 
-  markIncomplete(): void {
+  markIncomplete(): boolean {
     for (const [index, file] of this.to.files.entries())
       if (file.isOpen) drain(this.writeHeader(file, true, this.hasPages ? index : undefined));
+    return true;
   }
 
   close(): void {

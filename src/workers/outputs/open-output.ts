@@ -65,7 +65,7 @@ export function openUnkeptOutput(
   return new KdumpOutput(new Destination([outlet], []), scratch, layout, header, eraseInfoOf, shared, true);
 }
 
-/** About what the output will take, with so many pages stored, of which so many are zeros, and so many bytes of page data. */
+/** About how long the output will be, with so many pages, of which so many are zeros that are left out, and so many bytes of page data. */
 export function expectedBytes(
   { format = 'kdump' }: OutputRequest,
   { file, description, plan }: OutputInput,

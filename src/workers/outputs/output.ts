@@ -26,8 +26,8 @@ export interface Output {
   lay(settled: Settled): Promise<LastTask>;
   /** All pages are written; `missing`: but those that could not be read. */
   seal(missing: boolean): Promise<readonly WrittenFile[]>;
-  /** The output says of itself that it is not whole, where it can. */
-  markIncomplete(): void;
+  /** The output says of itself that it is not whole; false: it cannot. */
+  markIncomplete(): boolean;
   /** Whatever came of it. */
   close(): void;
 }

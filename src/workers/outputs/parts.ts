@@ -11,9 +11,8 @@ import { takeSteps } from '../steps.ts';
 import type { KeptBits } from '../sums.ts';
 import type { Thread } from '../thread.ts';
 
-/** One of so many kept pages is looked at, but no fewer than this for each part, and no more than the most in all. */
-const PAGES_OF_A_SAMPLE = 128;
-const SAMPLES_OF_A_PART = 96;
+/** One of so many kept pages is looked at, and no more than the most: it costs about one hundredth of the dump, whatever its size. */
+const PAGES_OF_A_SAMPLE = 96;
 const MOST_SAMPLES = 16_384;
 
 /** crash counts the kept pages of a part by words of so many bits, and would look for every page in a wrong place. Source: crash diskdump.c. */
@@ -28,13 +27,16 @@ export async function partsOf(
 ): Promise<readonly Part[]> {
   const { job } = thread;
   if (count === 1) return [{ startPfn: 0, endPfn: job.plan.maxMapnr, firstDescriptor: 0, keptPages }];
-  const sizes = await takeSteps(sampleSizes(job, kept, keptPages, count, await openPageMeasure(thread)));
+  const sizes = await takeSteps(sampleSizes(job, kept, keptPages, await openPageMeasure(thread)));
   const borders = Array.from({ length: count - 1 }, (_, i) =>
     borderAt(job, kept, Math.round(shareOf(sizes, (i + 1) / count) * keptPages)),
   );
   const end: Border = { pfn: job.plan.maxMapnr, keptBefore: keptPages };
-  return [...borders, end].map(({ pfn, keptBefore }, i) => {
-    const start = borders[i - 1] ?? { pfn: 0, keptBefore: 0 };
+  // Parts without pages come last: makedumpfile refuses a set in which one begins where another one does.
+  const distinct = borders.filter(({ pfn }, i) => pfn > (borders[i - 1]?.pfn ?? 0));
+  const ends = Array.from({ length: count }, (_, i) => distinct[i] ?? end);
+  return ends.map(({ pfn, keptBefore }, i) => {
+    const start = ends[i - 1] ?? { pfn: 0, keptBefore: 0 };
     return {
       startPfn: start.pfn,
       endPfn: pfn,
@@ -49,11 +51,9 @@ function* sampleSizes(
   { plan, shared }: Job,
   kept: KeptBits,
   keptPages: number,
-  parts: number,
   measure: PageMeasure,
 ): Generator<void, Float64Array> {
-  const wanted = Math.ceil(keptPages / PAGES_OF_A_SAMPLE);
-  const samples = Math.min(keptPages, MOST_SAMPLES, Math.max(SAMPLES_OF_A_PART * parts, wanted));
+  const samples = Math.min(MOST_SAMPLES, Math.ceil(keptPages / PAGES_OF_A_SAMPLE));
   const sizes = new Float64Array(samples);
   // Each time at another place: at the same one there would be a pattern.
   const placeOf = (sample: number) => Math.floor(((sample + spread(sample)) * keptPages) / samples);

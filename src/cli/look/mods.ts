@@ -1,0 +1,44 @@
+/** `smelt mods` */
+
+import type { ModsReport } from '../../inspect/mods.ts';
+import { count, memory } from '../../units.ts';
+import type { InputRequest } from '../../workers/report.ts';
+import { columns } from '../columns.ts';
+import type { DisplayOptions } from '../display.ts';
+import type { Host } from '../host.ts';
+import { printable } from '../text.ts';
+import type { Token } from '../tokens.ts';
+import { lookCommand } from './commands.ts';
+import { type Look, runLook } from './look.ts';
+import { inputLine } from './where.ts';
+
+export const runMods = (tokens: readonly Token[], display: DisplayOptions, host: Host) =>
+  runLook(look, lookCommand('mods'), tokens, display, host);
+
+const look: Look<InputRequest, 'mods'> = {
+  name: 'mods',
+  parse: ({ request }) => request,
+  run: (looks, request, observer, signal) => looks.mods(request, observer, signal),
+  text,
+};
+
+function text({ input, modules }: ModsReport): string[] {
+  const total = memory(modules.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0));
+  const rows = modules.map(({ name, base, sizeBytes, useCount, usedBy, taints, state }) => [
+    base.toString(16).padStart(16, '0'),
+    count(sizeBytes / 1024),
+    printable(name),
+    useCount === undefined ? '?' : String(useCount),
+    taints,
+    [state === 'live' ? [] : [`(${state ?? 'state unknown'})`], usedBy.map(printable).join(',')]
+      .flat()
+      .join(' '),
+  ]);
+  const line = inputLine(
+    input,
+    `${modules.length === 1 ? '1 module' : `${modules.length} modules`}, ${total}`,
+  );
+  if (modules.length === 0) return [line];
+  const heads = ['BASE', 'KiB', 'NAME', 'USE', 'TAINT', 'USED BY'];
+  return [line, '', ...columns(['left', 'right', 'left', 'right', 'left', 'left'], [heads, ...rows])];
+}

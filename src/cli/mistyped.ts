@@ -1,0 +1,37 @@
+/** What was meant by a word that stands where a command or a file does and is neither. */
+
+import { SmeltError } from '../errors.ts';
+import { COMMANDS } from './commands.ts';
+import { nearest } from './nearest.ts';
+import { optionsOf } from './options.ts';
+
+/** A question, to be put to the person: the nearest command, or else the options that have the word in their name. */
+export function meant(word: string): string | undefined {
+  // Only a bare word can be a mistyped command.
+  if (!/^[a-z-]{3,}$/i.test(word)) return undefined;
+  const typed = word.toLowerCase();
+  const longs = optionsOf('dump').flatMap(({ long }) => long ?? []);
+  const named = longs.filter((long) => long === typed || long.split('-').includes(typed));
+  const name = nearest(
+    typed,
+    COMMANDS.map(({ name }) => name),
+  );
+  if (name !== undefined && !named.includes(typed)) {
+    const { operands } = COMMANDS.find((command) => command.name === name)!;
+    return `Did you mean \`smelt ${[name, ...operands].join(' ')}\`?`;
+  }
+  const long = nearest(typed, longs);
+  const options = named.length > 0 ? named : long === undefined ? [] : [long];
+  if (options.length === 0) return undefined;
+  const names = options.map((each) => `--${each}`);
+  const listed = names.length < 2 ? names[0]! : `${names.slice(0, -1).join(', ')} or ${names.at(-1)}`;
+  return `Did you mean the option ${listed}?`;
+}
+
+/** For a word that is no file either. */
+export function noCommand(word: string): SmeltError {
+  const names = COMMANDS.map(({ name }) => name).join(', ');
+  return new SmeltError('USAGE', `there is no command ${word === '' ? 'with an empty name' : word}`, {
+    hint: meant(word) ?? `The commands are ${names}; \`smelt dump --help\` lists the options.`,
+  });
+}

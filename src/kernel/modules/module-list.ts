@@ -1,0 +1,134 @@
+/** The loaded modules of a kernel in a dump. */
+
+import { walkList } from '../view/lists.ts';
+import type { KernelView, StructView } from '../view/view.ts';
+
+export interface ModuleMemory {
+  readonly vaddr: bigint;
+  readonly sizeBytes: number;
+}
+
+export interface Module {
+  /** Of its struct module. */
+  readonly vaddr: bigint;
+  readonly name: string;
+  /** Where it lies: its text, or its first part where that is gone. */
+  readonly base: bigint;
+  /** Of all its parts, as lsmod has it. */
+  readonly sizeBytes: number;
+  /** Each part that it has: up to v6.3 one and what is left of its initialization, later one for each kind of memory. */
+  readonly memory: readonly ModuleMemory[];
+  readonly state: 'live' | 'loading' | 'unloading' | 'unformed' | undefined;
+  /** References; undefined where modules cannot be unloaded. */
+  readonly useCount: number | undefined;
+  /** Names of the modules that need it. */
+  readonly usedBy: readonly string[];
+  /** Letters, as /proc/modules has them: "OE". */
+  readonly taints: string;
+}
+
+export interface ModuleList {
+  /** In the order of their addresses. */
+  readonly modules: readonly Module[];
+  readonly gaps: readonly string[];
+}
+
+/** Source: include/linux/module.h, enum module_state. */
+const STATES = ['live', 'loading', 'unloading', 'unformed'] as const;
+/** By the number of the bit. Source: kernel/panic.c, taint_flags, v4.19 to v7.3. */
+const TAINTS = 'PFSRMBUDAWCIOELKXTNJ';
+/** MODULE_REF_BASE: what a module holds of itself while it is loaded. Source: kernel/module/main.c. */
+const OWN_REFERENCES = 1;
+const MAX_MODULES = 16_384;
+/** Names in all lists of users. */
+const MAX_USERS = 65_536;
+const MAX_PARTS = 16;
+const MAX_PART_BYTES = 2 ** 31;
+
+/** Undefined where there is no list or layout to begin with; a kernel without modules has an empty list. */
+export function listModules(view: KernelView): ModuleList | undefined {
+  const head = listHead(view);
+  const listField = view.field('module', 'list');
+  if (head === undefined || listField === undefined || view.field('module', 'name') === undefined)
+    return undefined;
+  const { entries, torn } = walkList(view, head, MAX_MODULES);
+  const gaps = torn === undefined ? [] : [`the list of modules is torn: ${torn}`];
+  const modules: Module[] = [];
+  let users = 0;
+  for (const at of entries) {
+    const vaddr = at - BigInt(listField.byteOffset);
+    const module = readModule(view, vaddr, MAX_USERS - users);
+    users += module?.usedBy.length ?? 0;
+    if (module === undefined) gaps.push(`the module at 0x${vaddr.toString(16)} is not in the dump`);
+    else modules.push(module);
+  }
+  modules.sort((a, b) => (a.base < b.base ? -1 : 1));
+  return { modules, gaps: gaps.slice(0, 20) };
+}
+
+/** Other symbols are called `modules` too: of several the one whose neighbours name it. */
+function listHead(view: KernelView): bigint | undefined {
+  const all = view.symbols?.find('modules') ?? [];
+  return all.find((head) => {
+    const next = view.u64(head);
+    return next !== undefined && view.u64(next + 8n) === head;
+  });
+}
+
+function readModule(view: KernelView, vaddr: bigint, mostUsers: number): Module | undefined {
+  const module = view.struct(vaddr, 'module');
+  const name = module?.text('name');
+  if (module === undefined || name === undefined) return undefined;
+  const memory = partsOf(view, module);
+  const references = module.signed('refcnt.counter');
+  const taints = module.unsigned('taints') ?? 0n;
+  return {
+    vaddr,
+    name,
+    base: memory[0]?.vaddr ?? 0n,
+    sizeBytes: memory.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+    memory,
+    state: STATES[module.number('state') ?? -1],
+    useCount: references === undefined ? undefined : Math.max(0, references - OWN_REFERENCES),
+    usedBy: usersOf(view, module, mostUsers),
+    taints: [...TAINTS].filter((_, bit) => (taints >> BigInt(bit)) & 1n).join(''),
+  };
+}
+
+/** Linux commit ac3b43283923 ("module: replace module_layout with module_memory"), v6.4. */
+function partsOf(view: KernelView, module: StructView): ModuleMemory[] {
+  const parts: ModuleMemory[] = [];
+  const add = (at: bigint | undefined, size: number | undefined) => {
+    if (at !== undefined && at !== 0n && size !== undefined && size > 0 && size < MAX_PART_BYTES)
+      parts.push({ vaddr: at, sizeBytes: size });
+  };
+  const mem = view.field('module', 'mem');
+  const each = view.sizeOf('module_memory');
+  if (mem?.length !== undefined && each !== undefined) {
+    for (let i = 0; i < Math.min(mem.length, MAX_PARTS); i++) {
+      const part = view.struct(module.vaddr + BigInt(mem.byteOffset + i * each), 'module_memory');
+      add(part?.unsigned('base'), part?.number('size'));
+    }
+  } else {
+    for (const layout of ['core_layout', 'init_layout'])
+      add(module.unsigned(`${layout}.base`), module.number(`${layout}.size`));
+  }
+  return parts;
+}
+
+/** Source: include/linux/module.h, struct module_use: `source` uses the module whose source_list it is in. */
+function usersOf(view: KernelView, module: StructView, most: number): string[] {
+  const head = module.addressOf('source_list');
+  const link = view.field('module_use', 'source_list');
+  const source = view.field('module_use', 'source');
+  const nameField = view.field('module', 'name');
+  if (head === undefined || link === undefined || source === undefined || nameField === undefined) return [];
+  return walkList(view, head, most).entries.flatMap((at) => {
+    const user = view.u64(at + BigInt(source.byteOffset - link.byteOffset));
+    const name =
+      user === undefined
+        ? undefined
+        : view.text(user + BigInt(nameField.byteOffset), nameField.sizeBytes ?? 56);
+    return name === undefined ? [] : [name];
+  });
+}

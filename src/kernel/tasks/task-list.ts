@@ -1,0 +1,200 @@
+/** All tasks of a kernel in a dump: processes, their threads, kernel threads, and the idle task of each CPU. */
+
+import { Cpus } from '../view/cpus.ts';
+import { walkList } from '../view/lists.ts';
+import type { KernelView, StructView } from '../view/view.ts';
+import { type MemoryUse, memoryUse, threadDeltas } from './memory-use.ts';
+import { stateLetters } from './state.ts';
+
+export interface Task {
+  /** Of its task_struct. */
+  readonly vaddr: bigint;
+  readonly pid: number;
+  /** Of the process: threads share it. */
+  readonly tgid: number;
+  /** Undefined where the parent is not in the dump. */
+  readonly ppid: number | undefined;
+  readonly cpu: number;
+  /** RU, IN, UN, ID, ST, TR, ZO, DE, PA, WA, NE; see stateLetters. */
+  readonly state: string;
+  readonly comm: string;
+  readonly isKernelThread: boolean;
+  /** Whether a CPU ran it when the dump was made. */
+  readonly isRunning: boolean;
+  /** Undefined for what has no address space, and where it cannot be read. */
+  readonly memory: MemoryUse | undefined;
+}
+
+export interface TaskList {
+  /** Idle tasks first, then by PID. */
+  readonly tasks: readonly Task[];
+  readonly cpus: Cpus;
+  /** What was not found: one sentence each. */
+  readonly gaps: readonly string[];
+}
+
+/** What this asks of the symbol table, so that one pass over it finds all. */
+const SYMBOLS = ['init_task', '__per_cpu_offset', '__cpu_present_mask', 'runqueues'];
+const PF_KTHREAD = 0x00200000;
+/** PIDs go up to 4 million (PID_MAX_LIMIT); no dump has had as many tasks. */
+const MAX_TASKS = 2 ** 20;
+/** Of these, processes: their list is walked in one go. */
+const MAX_PROCESSES = 2 ** 18;
+/** Of one process, where it is asked for alone. */
+const MAX_THREADS = 65_536;
+const TASKS_A_BREATH = 500;
+
+/** `breathe` is called again and again, and may throw to end it. Undefined where there is no init_task or layout to begin with. */
+export async function listTasks(
+  view: KernelView,
+  breathe: () => Promise<void>,
+): Promise<TaskList | undefined> {
+  view.symbols?.findAll(SYMBOLS);
+  const init = view.symbol('init_task');
+  const fields = ['tasks', 'pid', 'comm'].map((name) => view.field('task_struct', name));
+  if (init === undefined || fields.includes(undefined)) return undefined;
+  const cpus = new Cpus(view);
+  const running = new Set(cpus.numbers.map((cpu) => taskOn(view, cpus, cpu, 'curr')));
+  const gaps: string[] = [];
+  const idle = new Set(cpus.numbers.map((cpu) => taskOn(view, cpus, cpu, 'idle') ?? (cpu === 0 ? init : 0n)));
+  idle.delete(0n);
+  const found = new Set<bigint>([...idle, ...running].filter((task) => task !== undefined));
+  const tasksAt = BigInt(fields[0]!.byteOffset);
+  const leaders = walkList(view, init + tasksAt, MAX_PROCESSES);
+  if (leaders.torn !== undefined) gaps.push(`the list of tasks is torn: ${leaders.torn}`);
+  /** Each task's threads, itself among them. */
+  const groups = new Map<bigint, ThreadGroup>();
+  let [left, done] = [MAX_TASKS, 0];
+  const count = async (steps: number) => {
+    const before = done;
+    done += steps;
+    if (Math.floor(before / TASKS_A_BREATH) !== Math.floor(done / TASKS_A_BREATH)) await breathe();
+  };
+  for (const at of leaders.entries) {
+    const leader = at - tasksAt;
+    found.add(leader);
+    const threads = threadsOf(view, leader, left, gaps);
+    left -= threads.length;
+    const group = new ThreadGroup(view, threads);
+    for (const thread of threads) {
+      found.add(thread);
+      groups.set(thread, group);
+    }
+    await count(1 + threads.length);
+  }
+  const tasks: Task[] = [];
+  const missing: bigint[] = [];
+  const uses = new Map<bigint, MemoryUse | undefined>();
+  for (const vaddr of found) {
+    const task = readTask(
+      view,
+      cpus,
+      vaddr,
+      running.has(vaddr),
+      groups.get(vaddr) ?? new ThreadGroup(view, []),
+      uses,
+    );
+    if (task === undefined) missing.push(vaddr);
+    else tasks.push(task);
+    await count(1);
+  }
+  if (missing.length > 0)
+    gaps.push(`${missing.length} tasks are not in the dump, the first at 0x${missing[0]!.toString(16)}`);
+  const rank = ({ vaddr, pid, cpu }: Task) => (idle.has(vaddr) ? cpu - cpus.numbers.length : pid);
+  return { tasks: tasks.sort((a, b) => rank(a) - rank(b)), cpus, gaps };
+}
+
+/** The task that a CPU ran (`curr`), or that it runs when there is nothing to do (`idle`). */
+export function taskOn(
+  view: KernelView,
+  cpus: Cpus,
+  cpu: number,
+  which: 'curr' | 'idle',
+): bigint | undefined {
+  const queue = cpus.variable('runqueues', cpu);
+  const field = view.field('rq', which);
+  const task =
+    queue === undefined || field === undefined ? undefined : view.u64(queue + BigInt(field.byteOffset));
+  return task === 0n ? undefined : task;
+}
+
+/** Undefined where its memory is not in the dump. `uses`: what is known of address spaces already. */
+export function readTask(
+  view: KernelView,
+  cpus: Cpus,
+  vaddr: bigint,
+  isRunning: boolean,
+  group = new ThreadGroup(view, threadsOf(view, vaddr, MAX_THREADS, [])),
+  uses = new Map<bigint, MemoryUse | undefined>(),
+): Task | undefined {
+  const task = view.struct(vaddr, 'task_struct');
+  const pid = task?.signed('pid');
+  if (task === undefined || pid === undefined) return undefined;
+  const parent = task.unsigned('real_parent');
+  const mm = task.unsigned('mm');
+  // Threads share it, and may be many.
+  const usedBy = (space: bigint) => {
+    if (!uses.has(space)) uses.set(space, memoryUse(view, cpus, space, group.deltas));
+    return uses.get(space);
+  };
+  return {
+    vaddr,
+    pid,
+    tgid: task.signed('tgid') ?? pid,
+    // Idle tasks are nobody's children, whatever forked them.
+    ppid: pid === 0 ? 0 : parent === undefined ? undefined : i32At(view, parent, 'tgid'),
+    // Linux commit bcf9033e5449 ("sched: move CPU field back into thread_info if THREAD_INFO_IN_TASK=y"), v5.16.
+    cpu: task.number('thread_info.cpu') ?? task.number('cpu') ?? 0,
+    state: stateLetters(stateOf(task), task.number('exit_state') ?? 0),
+    comm: task.text('comm') ?? '',
+    isKernelThread: ((task.number('flags') ?? 0) & PF_KTHREAD) !== 0,
+    isRunning,
+    memory: mm === undefined || mm === 0n ? undefined : usedBy(mm),
+  };
+}
+
+/** Linux commit 2f064a59a11f ("sched: Change task_struct::state"), v5.14, gave it its underscores. */
+function stateOf(task: StructView): number {
+  return task.number('__state') ?? task.number('state') ?? 0;
+}
+
+function i32At(view: KernelView, task: bigint, member: string): number | undefined {
+  const field = view.field('task_struct', member);
+  return field === undefined ? undefined : view.i32(task + BigInt(field.byteOffset));
+}
+
+/** The other threads of a process, and itself. */
+function threadsOf(view: KernelView, task: bigint, most: number, gaps: string[]): bigint[] {
+  const signalField = view.field('task_struct', 'signal');
+  const headField = view.field('signal_struct', 'thread_head');
+  const nodeField = view.field('task_struct', 'thread_node');
+  if (signalField === undefined || headField === undefined || nodeField === undefined) return [];
+  const signal = view.u64(task + BigInt(signalField.byteOffset));
+  if (signal === undefined || signal === 0n) return [];
+  const { entries, torn } = walkList(view, signal + BigInt(headField.byteOffset), most);
+  if (torn !== undefined && gaps.length < 20)
+    gaps.push(`the list of threads of the task at 0x${task.toString(16)} is torn: ${torn}`);
+  return entries.map((at) => at - BigInt(nodeField.byteOffset));
+}
+
+/** What all threads of a process had counted and not yet told: looked at once, when it is asked for. */
+class ThreadGroup {
+  private readonly view: KernelView;
+  private readonly threads: readonly bigint[];
+  private sums: number[] | undefined;
+
+  constructor(view: KernelView, threads: readonly bigint[]) {
+    this.view = view;
+    this.threads = threads;
+  }
+
+  get deltas(): readonly number[] {
+    if (this.sums === undefined) {
+      this.sums = [];
+      for (const thread of this.threads)
+        for (const [kind, pages] of threadDeltas(this.view, thread).entries())
+          this.sums[kind] = (this.sums[kind] ?? 0) + pages;
+    }
+    return this.sums;
+  }
+}

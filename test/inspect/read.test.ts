@@ -1,0 +1,169 @@
+/** Bytes of the memory are the same whatever the dump is that they are read from; what is not there is said. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { SmeltError } from '../../src/errors.ts';
+import type { Where } from '../../src/inspect/address.ts';
+import { type Piece, read } from '../../src/inspect/read.ts';
+import { vtop } from '../../src/inspect/vtop.ts';
+import { encodeFlattened, recordsOf } from '../build/flattened.ts';
+import { parseKdump } from '../program/parse-kdump.ts';
+import { tempFiles } from '../read/temp-files.ts';
+import { runDump, scratch } from '../workers/run-dump.ts';
+import { errorOf, NEVER, QUIET, requestOf } from './looking.ts';
+
+const SAMPLE = join(import.meta.dirname, '../../samples/x86_64-6.1-small.kdump');
+const TWIN = join(import.meta.dirname, '../../samples/x86_64-6.1-sme.kdump');
+const dir = scratch();
+const files = tempFiles();
+const inputs: Record<string, readonly string[]> = {};
+
+beforeAll(async () => {
+  const make = async (name: string, asked: object, parts: string[] = []) => {
+    const output = join(dir, name);
+    await runDump({ input: SAMPLE, output, ...asked });
+    inputs[name] = [output, ...parts];
+  };
+  await make('ELF', { format: 'elf', dumpLevel: 0 });
+  await make('level 0', { dumpLevel: 0, codec: 'zstd' });
+  await make('level 31', { dumpLevel: 31, codec: 'lzo' });
+  const second = join(dir, 'part2');
+  await make('split', { dumpLevel: 31, codec: 'zlib', moreOutputs: [second] }, [second]);
+  inputs.flattened = [files.write(encodeFlattened(recordsOf(readFileSync(inputs['level 31']![0]!), 65536)))];
+});
+
+async function bytesAt(paths: readonly string[], where: Where, length: number) {
+  const pieces: Piece[] = [];
+  const [input, ...more] = paths as [string, ...string[]];
+  const report = await read({ ...requestOf(input, more), where, length }, QUIET, NEVER, async (piece) => {
+    pieces.push(piece);
+  });
+  const bytes = Buffer.concat(pieces.map((piece) => piece.bytes ?? Buffer.alloc(piece.length)));
+  return { report, pieces, bytes };
+}
+const symbol = (name: string, offset = 0): Where => ({ kind: 'symbol', name, offset });
+const address = (value: bigint | number): Where => ({ kind: 'address', value: BigInt(value) });
+
+describe('read', () => {
+  test.each(['ELF', 'level 0', 'level 31', 'flattened', 'split'])(
+    'gives the same bytes from any kind of dump: %s',
+    async (kind) => {
+      const want = await bytesAt([SAMPLE], symbol('linux_banner'), 10_000);
+      expect(want.bytes.toString('latin1')).toMatch(/^Linux version 6\.1\.0-56-cloud-amd64/);
+      const { bytes, report } = await bytesAt(inputs[kind]!, symbol('linux_banner'), 10_000);
+      expect(bytes.equals(want.bytes)).toBe(true);
+      expect(report).toMatchObject({ vaddr: want.report.vaddr, paddr: want.report.paddr, missingBytes: 0 });
+    },
+  );
+
+  test('gives what lies in the page frames, from any address and for any length', async () => {
+    const dump = parseKdump(SAMPLE);
+    const end = 0x5400 * 4096;
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 0x100000, max: end - 30_000 }),
+        fc.integer({ min: 1, max: 20_000 }),
+        async (at, length) => {
+          const first = Math.floor(at / 4096);
+          const pages = Array.from({ length: 7 }, (_, i) => dump.page(first + i) ?? Buffer.alloc(4096));
+          const want = Buffer.concat(pages).subarray(at - first * 4096, at - first * 4096 + length);
+          const { bytes } = await bytesAt([SAMPLE], address(at), length);
+          expect(bytes.equals(want)).toBe(true);
+        },
+      ),
+      { numRuns: 30 },
+    );
+  });
+
+  test('goes by the page tables where pages that follow each other in virtual memory lie apart', async () => {
+    const base = (await bytesAt([SAMPLE], symbol('vmalloc_base'), 8)).bytes.readBigUInt64LE();
+    const { pieces, report } = await bytesAt([SAMPLE], address(base), 4 * 2 ** 20);
+    expect(report.missingBytes).toBeLessThan(report.length);
+    const apart = pieces.filter(
+      ({ paddr }, i) =>
+        i > 0 &&
+        paddr !== undefined &&
+        pieces[i - 1]!.paddr !== undefined &&
+        paddr !== pieces[i - 1]!.paddr! + 4096,
+    );
+    expect(apart.length).toBeGreaterThan(0);
+    for (const { address: at, paddr, bytes } of apart.slice(0, 5)) {
+      const { walk } = await vtop({ ...requestOf(SAMPLE), where: address(at) }, QUIET, NEVER);
+      expect(walk.paddr).toBe(paddr);
+      expect((await bytesAt([SAMPLE], address(paddr!), bytes!.length)).bytes.equals(bytes!)).toBe(true);
+    }
+  });
+
+  test('is the same through page tables with the encryption bit', async () => {
+    const [plain, twin] = await Promise.all(
+      [SAMPLE, TWIN].map((path) => bytesAt([path], symbol('linux_banner'), 300)),
+    );
+    expect(twin!.bytes.equals(plain!.bytes)).toBe(true);
+  });
+
+  test('says what a filtered dump no longer has, and gives zeros in its place', async () => {
+    const kept = new Set(parseKdump(inputs['level 31']![0]!).descriptors.keys());
+    const pfn = [...parseKdump(SAMPLE).descriptors.keys()].find(
+      (each) => kept.has(each) && !kept.has(each + 1),
+    )!;
+    const { report, pieces, bytes } = await bytesAt(inputs['level 31']!, address(pfn * 4096 + 4000), 200);
+    expect(report.missingBytes).toBe(104);
+    expect(pieces.map((piece) => [piece.length, piece.bytes === undefined])).toEqual([
+      [96, false],
+      [104, true],
+    ]);
+    expect(bytes.subarray(96).every((byte) => byte === 0)).toBe(true);
+  });
+
+  test('tells what is not mapped in one piece, however much it is', async () => {
+    const { report, pieces } = await bytesAt([SAMPLE], address(0xffff_8000_0000_0000n), 64 * 2 ** 20);
+    expect(pieces).toHaveLength(1);
+    expect(report).toMatchObject({ missingBytes: 64 * 2 ** 20, paddr: undefined });
+  });
+
+  test('ends where addresses end, and says so', async () => {
+    const { report } = await bytesAt([SAMPLE], address(0xffff_ffff_ffff_f000n), 8192);
+    expect(report.length).toBe(4096);
+    expect(report.warnings.join()).toMatch(/end at 0xffffffffffffffff/);
+  });
+
+  test('is refused for a symbol that is not there, in words, with a way to find the right one', async () => {
+    const error = await errorOf(bytesAt([SAMPLE], symbol('no_such_symbol'), 1));
+    expect([error.code, error.hint]).toEqual(['NO_SYMBOL', expect.stringMatching(/smelt symbols/)]);
+  });
+
+  test('stops when it is told to', async () => {
+    const stopped = new AbortController();
+    const work = read(
+      { ...requestOf(SAMPLE), where: address(0xffff_8000_0000_0000n), length: 2 ** 46 },
+      QUIET,
+      stopped.signal,
+      async () => {},
+    );
+    setTimeout(() => stopped.abort(new SmeltError('INTERRUPTED', 'stopped')), 300);
+    const began = performance.now();
+    expect((await errorOf(work)).code).toBe('INTERRUPTED');
+    expect(performance.now() - began).toBeLessThan(2000);
+  });
+});
+
+describe('vtop', () => {
+  test.each(['ELF', 'level 0', 'level 31', 'flattened', 'split'])(
+    'walks the same tables in any kind of dump: %s',
+    async (kind) => {
+      const where = symbol('init_task', 0x10);
+      const { walk } = await vtop({ ...requestOf(SAMPLE), where }, QUIET, NEVER);
+      const [input, ...more] = inputs[kind]! as [string, ...string[]];
+      expect(walk.paddr).toBeGreaterThan(0);
+      expect((await vtop({ ...requestOf(input, more), where }, QUIET, NEVER)).walk).toEqual(walk);
+    },
+  );
+
+  test('leads nowhere from an address that is not mapped, and from one of user space', async () => {
+    for (const value of [0xffff_8000_0000_0000n, 0x1000n, 0n, 2n ** 64n - 1n]) {
+      const { walk } = await vtop({ ...requestOf(SAMPLE), where: address(value) }, QUIET, NEVER);
+      expect(walk.paddr).toBeUndefined();
+    }
+  });
+});

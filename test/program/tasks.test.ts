@@ -1,0 +1,146 @@
+/** ps, bt and mods through the real program, on the samples and, where they are at hand, on the larger dumps. */
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { homedir, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, describe, expect, test } from 'vitest';
+import type { JsonReport, Reports } from '../../src/cli/json.ts';
+import { checkFailure, failureOf, smelt } from './smelt.ts';
+
+const SAMPLE = fileURLToPath(new URL('../../samples/x86_64-6.1-small.kdump', import.meta.url));
+const SME_SAMPLE = fileURLToPath(new URL('../../samples/x86_64-6.1-sme.kdump', import.meta.url));
+const FIXTURES = join(process.env.SMELT_CACHE ?? join(homedir(), '.cache/smelt'), 'fixtures');
+const fixture = (name: string) => join(FIXTURES, `${name}.elf`);
+
+function answer<C extends keyof Reports>(command: C, ...args: readonly string[]): Reports[C] {
+  const { stdout, status, stderr } = smelt(command, ...args, '--json');
+  if (status !== 0) throw new Error(`${command} ${args.join(' ')}: exit ${status}: ${stdout}${stderr}`);
+  const parsed = JSON.parse(stdout) as JsonReport<C>;
+  expect(parsed).toMatchObject({ smelt: 1, command });
+  return parsed.report;
+}
+
+/** The functions of each stack. */
+const functionsOf = ({ stacks }: Reports['bt']) => stacks.map(({ frames }) => frames.map(({ name }) => name));
+
+describe('ps', () => {
+  test.each([SAMPLE, SME_SAMPLE])('lists the tasks of a sample, encrypted or not: %s', (sample) => {
+    const { tasks, cpus } = answer('ps', sample);
+    expect(cpus).toEqual([0, 1]);
+    expect(tasks.slice(0, 4)).toMatchObject([
+      { pid: 0, ppid: 0, comm: 'swapper/0', cpu: 0, isRunning: true, isKernelThread: true, memory: null },
+      { pid: 0, ppid: 0, comm: 'swapper/1', cpu: 1, isRunning: true },
+      { pid: 1, ppid: 0, state: 'IN', isKernelThread: false, memory: { virtualBytes: expect.any(Number) } },
+      { pid: 2, ppid: 0, comm: 'kthreadd', isKernelThread: true },
+    ]);
+    expect(tasks.map(({ pid }) => pid)).toEqual(tasks.map(({ pid }) => pid).toSorted((a, b) => a - b));
+    expect(new Set(tasks.map(({ vaddr }) => vaddr)).size).toBe(tasks.length);
+  });
+
+  test('shows them in columns of at most 80 characters', () => {
+    const { stdout, status } = smelt('ps', SAMPLE);
+    const [first, legend, blank, head, ...rows] = stdout.trimEnd().split('\n');
+    expect(status).toBe(0);
+    expect(first).toMatch(/small\.kdump {2}Linux 6\.1\.0-56-cloud-amd64 x86_64, \d+ tasks, 2 CPUs$/);
+    expect(legend).toContain('a CPU ran it');
+    expect(blank).toBe('');
+    expect(head).toMatch(/^ +PID +PPID +CPU +TASK +ST +%MEM +VSZ +RSS +COMM$/);
+    expect(rows[0]).toMatch(/^> +0 +0 +0 {2}[0-9a-f]{16} {2}RU +\[swapper\/0\]$/);
+    for (const row of [head!, ...rows]) expect(row.length).toBeLessThanOrEqual(80);
+  });
+});
+
+describe('bt', () => {
+  test('shows what each CPU ran, to the end of its stack', () => {
+    const { stacks, panicCpu } = answer('bt', '--all', SAMPLE);
+    expect(panicCpu).toBeNull();
+    expect(stacks).toHaveLength(2);
+    for (const { problem, frames } of stacks) {
+      expect(problem).toBeNull();
+      expect(frames.at(-1)!.name).toBe('secondary_startup_64_no_verify');
+      expect(frames.map(({ name }) => name)).toContain('do_idle');
+    }
+  });
+
+  test('follows the stack of every task, without a guess', () => {
+    const report = answer('bt', '--tasks', SAMPLE);
+    expect(report.stacks.length).toBe(answer('ps', SAMPLE).tasks.length);
+    expect(report.stacks.filter(({ problem }) => problem !== null)).toEqual([]);
+    expect(functionsOf(report).filter((names) => names.includes(undefined as never))).toEqual([]);
+  });
+
+  test('says the same of a dump that was filtered to level 31', () => {
+    const dir = mkdtempSync(join(tmpdir(), 'smelt-tasks-'));
+    afterAll(() => rmSync(dir, { recursive: true, force: true }));
+    const filtered = join(dir, 'd31');
+    expect(smelt('-z', '-d', '31', SAMPLE, filtered).status).toBe(0);
+    expect(answer('bt', '--tasks', filtered).stacks).toEqual(answer('bt', '--tasks', SAMPLE).stacks);
+    expect(answer('ps', filtered).tasks).toEqual(answer('ps', SAMPLE).tasks);
+    expect(answer('mods', filtered).modules).toEqual(answer('mods', SAMPLE).modules);
+  });
+
+  test('of a PID, of a CPU, and of what is neither', () => {
+    const [one] = answer('bt', SAMPLE, '1').stacks;
+    expect(one!.task).toMatchObject({ pid: 1, isRunning: false });
+    expect(one!.frames[0]!.name).toBe('__schedule');
+    expect(answer('bt', SAMPLE, 'cpu1').stacks).toEqual(answer('bt', SAMPLE, '--cpu', '1').stacks);
+    expect(answer('bt', SAMPLE, '0').stacks).toHaveLength(2);
+    expect(checkFailure(smelt('bt', SAMPLE, '99999'))).toContain('there is no task of PID 99999');
+    expect(checkFailure(smelt('bt', SAMPLE, 'cpu7'))).toContain('nothing says what CPU 7 ran');
+    expect(checkFailure(smelt('bt', SAMPLE, 'swapper'))).toContain('is no PID, and no CPU');
+    expect(checkFailure(smelt('bt', SAMPLE, '1', '--all'))).toContain('ask for different stacks');
+    expect(failureOf(smelt('bt', SAMPLE, '99999', '--json')).error.code).toBe('NO_TASK');
+  });
+});
+
+test('mods shows modules, and which of them need others', () => {
+  const { modules } = answer('mods', SAMPLE);
+  expect(modules.length).toBeGreaterThan(0);
+  for (const { memory, base, state } of modules) {
+    expect(state).toBe('live');
+    expect(memory[0]!.vaddr).toBe(base);
+  }
+  expect(modules.some(({ usedBy, useCount }) => usedBy.length > 0 && useCount! >= usedBy.length)).toBe(true);
+});
+
+test('symbols has those of modules too, by name and by address', () => {
+  const { symbols } = answer('symbols', SAMPLE, 'virt*_probe');
+  const own = symbols.find(({ module }) => module === 'virtio_blk')!;
+  expect(own).toMatchObject({ name: 'virtblk_probe', type: 't' });
+  const at = { name: own.name, vaddr: own.vaddr, offset: 0, module: 'virtio_blk' };
+  expect(answer('symbols', SAMPLE, String(own.vaddr)).at).toMatchObject(at);
+  expect(smelt('symbols', SAMPLE, 'virtblk_probe').stdout).toMatch(
+    /^[0-9a-f]{16} t virtblk_probe \[virtio_blk\]\n$/,
+  );
+});
+
+const panic = fixture('x86_64-6.1-proc-vmcore');
+test.skipIf(!existsSync(panic))(`bt of a panic is what crash says (${panic})`, () => {
+  expect(answer('bt', panic).panicCpu).toBe(1);
+  expect(functionsOf(answer('bt', panic))).toEqual([
+    [
+      ...['machine_kexec', '__crash_kexec', 'panic', 'sysrq_handle_crash', '__handle_sysrq.cold'],
+      ...['write_sysrq_trigger', 'proc_reg_write', 'vfs_write', 'ksys_write', 'do_syscall_64'],
+      'entry_SYSCALL_64_after_hwframe',
+    ],
+  ]);
+  const nmi = answer('bt', panic, 'cpu0').stacks[0]!.frames;
+  expect(nmi.slice(0, 5).map(({ name, stack }) => `${name} ${stack}`)).toEqual([
+    'crash_nmi_callback NMI',
+    'default_do_nmi NMI',
+    'exc_nmi NMI',
+    'end_repeat_nmi NMI',
+    'native_safe_halt task',
+  ]);
+});
+
+const kernels = ['x86_64-5.10-4level', 'x86_64-6.1-4level', 'x86_64-6.12-la57', 'x86_64-7.3-la57'];
+describe.each(kernels)('%s', (name) => {
+  test.skipIf(!existsSync(fixture(name)))('has no stack that has to be guessed', () => {
+    const { stacks, warnings } = answer('bt', fixture(name), '--tasks');
+    expect(stacks.length).toBeGreaterThan(50);
+    expect(stacks.filter(({ problem }) => problem !== null)).toEqual([]);
+    // What VMCOREINFO does not say is said to have been searched for.
+    expect(warnings.length).toBe(name.includes('5.10') ? 1 : 0);
+  });
+});
