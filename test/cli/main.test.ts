@@ -210,7 +210,7 @@ describe('a dump that is done', () => {
     ['--message-level 16', ['summary', 'counts']],
     ['-D', ['input', 'bar', 'summary', 'warning', 'debug']],
   ])('shows with `%s` %j', async (flags, expected) => {
-    const { stderr } = await smelt(`${flags} in out`, { columns: 80 });
+    const { stderr, stdout } = await smelt(`${flags} in out`, { columns: 80 });
     const marks = {
       input: 'vmcore  ELF',
       bar: '50 %',
@@ -219,7 +219,9 @@ describe('a dump that is done', () => {
       warning: 'warning:',
       debug: 'debug: request',
     };
-    const shown = Object.entries(marks).flatMap(([name, mark]) => (stderr.includes(mark) ? [name] : []));
+    const shown = Object.entries(marks).flatMap(([name, mark]) =>
+      (name === 'counts' ? stdout : stderr).includes(mark) ? [name] : [],
+    );
     expect(shown).toEqual(expected);
   });
 });

@@ -39,7 +39,7 @@ describe('a split dump', () => {
   });
 
   it('with a part that has no pages is whole', async () => {
-    const [one, two, three] = buildParts(options, [END_PFN, END_PFN + 20]);
+    const [one, two, three] = buildParts({ ...options, header: { tv_sec: 1n } }, [END_PFN, END_PFN + 20]);
     const report = await runSalvage({ input: two!, moreParts: [three!, one!], output: at('some') });
     expect(report).toMatchObject({ savedPages: PAGES.size, lostPages: 0, damage: [] });
     expect(compareWith(at('some'), PAGES)).toEqual({ wrong: [], right: PAGES.size });
@@ -114,6 +114,16 @@ describe('a split dump', () => {
     const report = await runSalvage({ input: one, moreParts: [two], output: at('known') });
     expect(compareWith(at('known'), PAGES)).toEqual({ wrong: [], right: PAGES.size });
     expect(report.damage.some((what) => what.includes('is of the same dump'))).toBe(isUnknown);
+  });
+
+  it('is not known to be of one dump by a time that nobody wrote', async () => {
+    const [one, two] = twoDumps({ header: { tv_sec: 0n } }, { header: { tv_sec: 0n } }, () => {});
+    const report = await runSalvage({ input: one, moreParts: [two], output: at('known') });
+    expect(report.damage.join()).toContain('is of the same dump');
+    const [, timed] = twoDumps({ header: { tv_sec: 0n } }, { header: { tv_sec: 7n } }, () => {});
+    expect(await salvageOrWhy({ input: one, moreParts: [timed], output: at('none') })).toMatchObject({
+      code: 'PARTS',
+    });
   });
 
   it('that is whole is joined by --reassemble, in any order, to the same pages', async () => {
