@@ -1,8 +1,8 @@
-import { COMMANDS } from '../../src/cli/commands.ts';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { COMMANDS } from '../../src/cli/commands.ts';
 import type { Engine } from '../../src/cli/host.ts';
 import { run, version } from '../../src/cli/main.ts';
 import { SmeltError } from '../../src/errors.ts';

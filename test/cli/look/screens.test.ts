@@ -118,7 +118,9 @@ describe('smelt diff', () => {
       maxMapnr: 64,
     });
     expect(screen('diff', '--quiet', 'a', 'few')).toMatch(/no page that both have differs[\s\S]*=> 0$/);
-    expect(screen('diff', '--quiet', '--exact', 'a', 'few')).toMatch(/63 pages that only one has[\s\S]*=> 1$/);
+    expect(screen('diff', '--quiet', '--exact', 'a', 'few')).toMatch(
+      /63 pages that only one has[\s\S]*=> 1$/,
+    );
   });
 
   test('tells a failure from a difference by stdout: nothing is there', () => {

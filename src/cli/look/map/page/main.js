@@ -52,8 +52,12 @@ function describe(pfn, pages) {
   ];
 }
 
+/** Where the mouse was last. */
+const pointer = { x: 0, y: 0 };
+
 /** @param {number} x @param {number} y of the canvas */
 function showTip(x, y) {
+  Object.assign(pointer, { x, y });
   const pfn = cellAt(x, y);
   tip.hidden = pfn === undefined;
   if (pfn === undefined) return;
@@ -167,6 +171,10 @@ canvas.addEventListener('pointerup', (event) => {
   drag = undefined;
   const pfn = isClick ? cellAt(event.offsetX, event.offsetY) : undefined;
   if (pfn !== undefined) mark(pfn);
+});
+// What was not unpacked yet may be by now.
+canvas.addEventListener('drawn', () => {
+  if (!tip.hidden) showTip(pointer.x, pointer.y);
 });
 canvas.addEventListener('pointerleave', () => {
   tip.hidden = true;

@@ -205,5 +205,6 @@ function redraw() {
   requestAnimationFrame(() => {
     isDue = false;
     draw();
+    canvas.dispatchEvent(new Event('drawn'));
   });
 }

@@ -4,8 +4,9 @@
 const LEAST_CELL = 4;
 const MOST_COLUMNS = 256;
 const LEAST_ROW_SHIFT = 4;
-/** Frame by frame, where no more windows than this are in sight. */
-const MOST_WINDOWS = 160;
+/** Frame by frame, where no more page frames and windows than this are in sight. */
+const MOST_PAGES = 2 ** 25;
+const MOST_WINDOWS = 2048;
 const GUTTER = 118;
 
 const view = {
@@ -125,5 +126,6 @@ function cellAt(x, y) {
 
 /** Whether page frames are looked at one by one. */
 function isClose() {
-  return (view.seen * rowPages()) / map.windowPages <= MOST_WINDOWS;
+  const pages = Math.min(view.seen, view.total) * rowPages();
+  return pages <= MOST_PAGES && pages / map.windowPages <= MOST_WINDOWS;
 }
