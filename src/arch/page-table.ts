@@ -2,6 +2,15 @@
 
 import type { CachedMemory } from './memory.ts';
 
+/** Virtual addresses that are mapped one behind the other from a known physical address on. */
+export interface LinearMapping {
+  readonly start: bigint;
+  /** First address behind it. */
+  readonly end: bigint;
+  /** Where `start` lies; negative where the mapping begins before memory does. */
+  readonly paddr: number;
+}
+
 /** What a walk needs to know; plain data. */
 export interface PageTables {
   /** Physical address of the top-level table. */
@@ -10,6 +19,8 @@ export interface PageTables {
   readonly levels: number;
   /** The bit that marks encrypted memory in every entry of every level; 0n where there is none. */
   readonly encryptionMask: bigint;
+  /** The kernel image's own mapping: there a table of the lowest level that is not in the dump can be done without. */
+  readonly image?: LinearMapping | undefined;
 }
 
 /** One architecture's tables: which bits of an entry are what. */
@@ -62,10 +73,12 @@ export interface Mapping {
   readonly paddr: number;
   /** Bytes from there to the end of the leaf page. */
   readonly sizeBytes: number;
-  /** The leaf entry as it stands in memory, encryption bit included. */
+  /** The leaf entry as it stands in memory, encryption bit included; 0n without one. */
   readonly rawEntry: bigint;
   /** Level of the leaf: 1 is a page of the base size. */
   readonly level: number;
+  /** The table with the leaf is not in the dump, and the address is by where the kernel image lies. */
+  readonly withoutTable: boolean;
 }
 
 /** One entry on the way of a walk. */
@@ -93,6 +106,8 @@ export class PageTableWalker {
   private readonly format: PageTableFormat;
   private readonly tables: PageTables;
   private readonly addressMask: bigint;
+  /** Whether a table that was needed, and that nothing stands in for, is not in the dump. */
+  missedTable = false;
 
   constructor(memory: CachedMemory, format: PageTableFormat, tables: PageTables) {
     this.memory = memory;
@@ -109,7 +124,10 @@ export class PageTableWalker {
     return { raw, paddr: Number(raw & this.addressMask) };
   }
 
-  /** Where a virtual address lies, or undefined when it is not mapped or a table is not in the dump. `visit` is told of each entry. */
+  /**
+   * Where a virtual address lies, or undefined when it is not mapped or a table is not in the dump. In the kernel image the last table
+   * is not needed. `visit` is told of each entry.
+   */
   translate(vaddr: bigint, visit?: (entry: VisitedEntry) => void): Mapping | undefined {
     const { pageShift, bitsPerLevel } = this.format;
     let table = this.tables.root;
@@ -117,7 +135,11 @@ export class PageTableWalker {
       const shift = BigInt(pageShift + (level - 1) * bitsPerLevel);
       const index = Number((vaddr >> shift) & BigInt((1 << bitsPerLevel) - 1));
       const entry = this.readEntry(table, index);
-      if (entry === undefined) return undefined;
+      if (entry === undefined) {
+        const mapping = level === 1 ? this.inImage(vaddr) : undefined;
+        this.missedTable ||= mapping === undefined;
+        return mapping;
+      }
       const low = Number(entry.raw & 0xffffffffn);
       const present = this.format.isPresent(low);
       const isLeaf = present && (level === 1 || this.format.isLeaf(low, level));
@@ -129,11 +151,26 @@ export class PageTableWalker {
         const inLeaf = Number(vaddr & (BigInt(leafBytes) - 1n));
         // A large leaf has flags in address bits below its size.
         const base = entry.paddr - (entry.paddr % leafBytes);
-        return { paddr: base + inLeaf, sizeBytes: leafBytes - inLeaf, rawEntry, level };
+        return { paddr: base + inLeaf, sizeBytes: leafBytes - inLeaf, rawEntry, level, withoutTable: false };
       }
       table = entry.paddr - (entry.paddr % 2 ** pageShift);
     }
     return undefined;
+  }
+
+  /**
+   * Where an address of the kernel image lies of which the table of the lowest level is not in the dump: such tables lie anywhere. The
+   * others are part of the image; where they lead out of the dump, more is wrong than a page that is not there, such as the encryption bit.
+   */
+  private inImage(vaddr: bigint): Mapping | undefined {
+    const { pageShift, bitsPerLevel } = this.format;
+    const { image } = this.tables;
+    if (image === undefined || vaddr < image.start || vaddr >= image.end) return undefined;
+    const paddr = image.paddr + Number(vaddr - image.start);
+    if (paddr < 0) return undefined;
+    const ofTable = 2 ** (pageShift + bitsPerLevel);
+    const sizeBytes = ofTable - Number(vaddr & (BigInt(ofTable) - 1n));
+    return { paddr, sizeBytes, rawEntry: 0n, level: 1, withoutTable: true };
   }
 
   /** The physical stretches behind [vaddr, vaddr + length), neighbours joined. */

@@ -20,9 +20,9 @@ export interface Walk {
   readonly steps: readonly WalkStep[];
   /** Undefined: it is not mapped, or a table is not in the dump. */
   readonly paddr: number | undefined;
-  /** Of the page that it lies in. */
+  /** Of the page that it lies in; undefined where that is not known. */
   readonly pageBytes: number | undefined;
-  /** Why there is no physical address; undefined where there is one. */
+  /** Why the tables lead to no physical address; undefined where they do. Where there is one all the same, it is by phys_base. */
   readonly why: string | undefined;
 }
 
@@ -44,7 +44,7 @@ export function walkTo(
     });
     next = present ? paddr : undefined;
   });
-  if (mapping !== undefined) {
+  if (mapping !== undefined && !mapping.withoutTable) {
     const pageBytes = 2 ** (format.pageShift + (mapping.level - 1) * format.bitsPerLevel);
     return { vaddr, steps, paddr: mapping.paddr, pageBytes, why: undefined };
   }
@@ -52,5 +52,5 @@ export function walkTo(
     next === undefined
       ? `the ${steps.at(-1)!.name} entry is not present`
       : `the table at 0x${next.toString(16)} is not in the dump`;
-  return { vaddr, steps, paddr: undefined, pageBytes: undefined, why };
+  return { vaddr, steps, paddr: mapping?.paddr, pageBytes: undefined, why };
 }

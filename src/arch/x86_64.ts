@@ -88,6 +88,7 @@ export const x86_64: Arch = {
       root: root - (root % 4096),
       levels: (info.number('pgtable_l5_enabled') ?? 0n) === 0n ? 4 : 5,
       encryptionMask,
+      image: { start: START_KERNEL_MAP, end: imageLimit(info), paddr: Number(physBase(info)) },
     };
   },
 

@@ -87,6 +87,10 @@ function refuseBadToken(token: Token, command: CommandName): void {
       return;
     case 'unknown':
       throw unknownOption(token.name, command);
+    case 'ambiguous':
+      throw new SmeltError('USAGE', `${token.name} may be ${orListed(token.candidates)}`, {
+        hint: 'Write enough of it to tell.',
+      });
     case 'no value':
       throw new SmeltError('USAGE', `${token.name} needs a value`, {
         hint: `Write it behind the option: ${token.name} ${token.option.valueName}.`,
@@ -115,10 +119,19 @@ function foreignOption(option: Option, command: CommandName): SmeltError {
   );
 }
 
-/** "dump", "dump and sme", "dump, sme and bench" */
-function listed(words: readonly string[]): string {
+/** Many are not listed. */
+const MOST_LISTED = 4;
+
+/** "dump", "dump and sme", "dump, sme and bench", "dump, convert, salvage and others" */
+function listed(all: readonly string[]): string {
+  const words = all.length > MOST_LISTED ? [...all.slice(0, MOST_LISTED - 1), 'others'] : all;
   const last = words.at(-1) ?? '';
   return words.length < 2 ? last : `${words.slice(0, -1).join(', ')} and ${last}`;
+}
+
+/** "--a or --b", "--a, --b or --c" */
+function orListed(words: readonly string[]): string {
+  return `${words.slice(0, -1).join(', ')} or ${words.at(-1)}`;
 }
 
 function refusedOption({ name, instead }: Refused, command: CommandName): SmeltError {
@@ -251,6 +264,36 @@ export function parseConvert(tokens: readonly Token[]): DumpRequest {
   throw new SmeltError('USAGE', 'smelt convert needs the format that is to be written', {
     hint: 'Add --to kdump, --to elf, --to raw or --to lime.',
   });
+}
+
+/** What says how a dump is made: scripts call for other work, too, with all options of their dump collector, and makedumpfile lets them. */
+export const OF_COLLECTORS: readonly OptionKey[] = [
+  'check-params',
+  'dump-level',
+  'z',
+  'c',
+  'l',
+  'p',
+  'L',
+  'num-threads',
+  'mmap',
+  'non-mmap',
+  'vtop',
+  'work-dir',
+  'splitblock-size',
+  'cyclic-buffer',
+  'non-cyclic',
+  'b',
+];
+
+/** Where pages are taken as they are, who asks for other ones is to know: sentences. */
+export function unheeded(raw: RawArgs, mode: string): string[] {
+  return (['dump-level', 'z', 'c', 'l', 'p'] as const)
+    .filter((key) => raw.options[key] !== undefined)
+    .map(
+      (key) =>
+        `${key === 'dump-level' ? '-d' : `-${key}`} changes nothing: ${mode} writes every page as it is`,
+    );
 }
 
 /** The first option that means nothing here, as it is typed; what every command takes always means something. */

@@ -2,28 +2,30 @@
 
 import { SmeltError } from '../errors.ts';
 import type { DmesgRequest } from '../workers/report.ts';
-import { accessOf, foreignTo, inputsOf, parseRaw, readValues } from './args.ts';
+import { accessOf, foreignTo, inputsOf, OF_COLLECTORS, parseRaw, readValues } from './args.ts';
 import type { OptionKey } from './options.ts';
 import type { Token } from './tokens.ts';
 
-/** Options of a dump that mean something for its log too. */
+/** Options of a dump that mean something for its log too, and those that only say how the dump would be made. */
 export const OF_THE_LOG: readonly OptionKey[] = [
-  'check-params',
+  ...OF_COLLECTORS,
   'dump-dmesg',
   'partial-dmesg',
   'F',
   'f',
   'i',
   'x',
-  'mmap',
-  'non-mmap',
   'require-encrypted-target',
   'sme-mask',
-  // Of no effect with a dump either.
-  'b',
-  'cyclic-buffer',
-  'non-cyclic',
-  'work-dir',
+  'E',
+  'to',
+  'dedup',
+  'compression-level',
+  'codec-maker',
+  'keep-incomplete',
+  'strict',
+  'exclude-shared',
+  'allow-ciphertext',
 ];
 
 const STDOUT = '-';

@@ -56,7 +56,7 @@ async function runRequest(
       hint: 'Redirect it to a file or a pipe: smelt -F VMCORE > DUMPFILE.',
     });
   }
-  if (request.stream !== undefined && host.stdout.isTTY) {
+  if (request.stream !== undefined && !request.dryRun && host.stdout.isTTY) {
     throw new SmeltError('USAGE', '-F would write the dump to this terminal', {
       hint: 'Redirect it to a file or a pipe: smelt -F VMCORE > DUMPFILE.',
     });
@@ -100,7 +100,11 @@ function tell(
 ): void {
   if (display.level & (MessageLevel.common | MessageLevel.report))
     host.stderr.write(`${summary(report, request.threads)}\n`);
-  if (display.level & MessageLevel.report) host.stderr.write(`\n${statsText(report).join('\n')}\n\n`);
+  // makedumpfile's report is on standard output, where scripts look for it.
+  if (display.level & MessageLevel.report) {
+    const on = display.json ? 'stderr' : display.jsonOn;
+    host[on].write(`\n${statsText(report).join('\n')}\n\n`);
+  }
   reportWarnings(report.warnings, display, host);
   if (display.json) host[display.jsonOn].write(jsonReport(command, report));
 }

@@ -223,7 +223,7 @@ export const DUMP_OPTIONS = [
     of: ['dump'],
     doc: 'write nothing but a file for -i, made of -x',
     longDoc:
-      '`smelt -g VMCOREINFO -x VMLINUX` reads no dump: it writes what VMLINUX says as text lines that -i takes, here and in makedumpfile.',
+      '`smelt -g VMCOREINFO -x VMLINUX` reads no dump: it writes what VMLINUX says as text lines that -i takes, here and in makedumpfile. One that exists is replaced.',
     read: readName('-g', 'VMCOREINFO'),
   },
   {

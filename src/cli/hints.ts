@@ -25,8 +25,9 @@ export function withInputHint(error: SmeltError, input: string | undefined): Sme
 /** For a dump that did not fit: what would make it smaller and was not asked for. */
 export function withSpaceHint(error: SmeltError, request: DumpRequest): SmeltError {
   if (!hasNoRoom(error)) return error;
-  const { dumpLevel, otherLevels = [], format = 'kdump', codec, dedup } = request;
-  const level = Math.max(dumpLevel ?? 0, ...otherLevels) < MAX_DUMP_LEVEL ? [`-d ${MAX_DUMP_LEVEL}`] : [];
+  const { dumpLevel, otherLevels = [], format = 'kdump', codec, dedup, stream } = request;
+  const tried = [dumpLevel ?? 0, ...(stream === undefined ? otherLevels : [])];
+  const level = Math.max(...tried) < MAX_DUMP_LEVEL ? [`-d ${MAX_DUMP_LEVEL}`] : [];
   // In the other formats pages are stored as they are.
   if (format !== 'kdump') {
     const words = ['-z', ...level, 'as a kdump-compressed file'].join(' ');

@@ -23,7 +23,8 @@ export async function main(argv: readonly string[]): Promise<void> {
 
 /** Runs smelt and gives its exit code. Throws nothing. */
 export async function run(argv: readonly string[], host: Host): Promise<number> {
-  const tokens = tokenise(argv);
+  // Which options may be shortened, and how far, depends on the command, which stands among them.
+  const tokens = tokenise(argv, chooseCommand(tokenise(argv)).command.name);
   const display = displayOf(tokens);
   try {
     const { command, named, help, unknown, rest } = chooseCommand(tokens);

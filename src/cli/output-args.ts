@@ -63,13 +63,6 @@ export function outputsOf(
   }
   if (values.F && values.split)
     throw usage('-F writes one stream, and --split several files', 'Leave out one.');
-  if (values.F && values['dry-run'])
-    throw usage('-F writes a stream, and --dry-run writes nothing', 'Leave out one.');
-  if (values.F && otherLevels.length > 0)
-    throw usage(
-      'what went to a stream cannot be taken back to try another dump level',
-      `Give one level with -F: -d ${dumpLevel}.`,
-    );
   return {
     output: values.F ? undefined : output,
     moreOutputs,

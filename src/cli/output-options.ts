@@ -12,7 +12,7 @@ export const OUTPUT_OPTIONS = [
     of: ['dump', 'convert'],
     doc: 'to standard output, as a flattened stream',
     longDoc:
-      'For pipes, ssh and raw devices: VMCORE is then the only operand. `smelt -R DUMPFILE` makes a file of the stream, and smelt reads it as it is. All messages, and what --json tells, go to standard error. A stream without its end mark is not whole. With --dump-dmesg the log goes to standard output, as text.',
+      'For pipes, ssh and raw devices: VMCORE is then the only operand. `smelt -R DUMPFILE` makes a file of the stream, and smelt reads it as it is. All messages, and what --json tells, go to standard error. A stream without its end mark is not whole. Of several levels of -d the first one counts. With --dump-dmesg the log goes to standard output, as text.',
   },
   {
     key: 'E',

@@ -2,14 +2,22 @@
 
 import { SmeltError } from '../errors.ts';
 import type { RearrangeRequest } from '../workers/report.ts';
-import { foreignTo, parseRaw, readValues } from './args.ts';
+import { foreignTo, OF_COLLECTORS, parseRaw, readValues, unheeded } from './args.ts';
 import type { OptionKey } from './options.ts';
 import type { Token } from './tokens.ts';
 
-const OF_REARRANGING: readonly OptionKey[] = ['R', 'f', 'keep-incomplete', 'require-encrypted-target'];
+const OF_REARRANGING: readonly OptionKey[] = [
+  ...OF_COLLECTORS,
+  'R',
+  'f',
+  'keep-incomplete',
+  'require-encrypted-target',
+];
 
 /** @throws SmeltError USAGE */
-export function parseRearrange(tokens: readonly Token[]): RearrangeRequest {
+export function parseRearrange(
+  tokens: readonly Token[],
+): RearrangeRequest & { readonly unheeded: readonly string[] } {
   const raw = parseRaw(tokens, 'dump');
   const values = readValues(raw);
   const foreign = foreignTo(raw, OF_REARRANGING);
@@ -26,6 +34,7 @@ export function parseRearrange(tokens: readonly Token[]): RearrangeRequest {
     overwrite: values.f ?? false,
     keepIncomplete: values['keep-incomplete'] ?? false,
     requireEncryptedTarget: values['require-encrypted-target'] ?? false,
+    unheeded: unheeded(raw, '-R'),
   };
 }
 

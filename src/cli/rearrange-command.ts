@@ -3,8 +3,9 @@
 import { ExitCode, SmeltError } from '../errors.ts';
 import { count, fileSize } from '../units.ts';
 import type { RearrangeReport } from '../workers/report.ts';
+import { checked } from './check-params.ts';
 import { type DisplayOptions, MessageLevel } from './display.ts';
-import { exitCodeOf, reportFailure } from './errors-out.ts';
+import { exitCodeOf, reportFailure, reportWarnings } from './errors-out.ts';
 import { clock, duration, speed } from './format.ts';
 import type { Host } from './host.ts';
 import { jsonReport } from './json.ts';
@@ -12,7 +13,7 @@ import { NO_TEXT, textView } from './line-view.ts';
 import { parseRearrange } from './rearrange-args.ts';
 import { failureAfter, interruptible } from './signals.ts';
 import { printable } from './text.ts';
-import type { Token } from './tokens.ts';
+import { given, type Token } from './tokens.ts';
 
 /** A serial console takes its time for a line. */
 const REDRAW_MS = 1000;
@@ -23,7 +24,9 @@ export async function runRearrange(
   display: DisplayOptions,
   host: Host,
 ): Promise<number> {
-  const request = parseRearrange(tokens);
+  const { unheeded, ...request } = parseRearrange(tokens);
+  if (given(tokens, 'check-params')) return checked(display, host);
+  reportWarnings(unheeded, display, host);
   const progress = display.level & MessageLevel.progress ? textView(host.stderr, REDRAW_MS) : NO_TEXT;
   using interruption = interruptible(host, () => {
     progress.end();

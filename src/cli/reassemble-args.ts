@@ -2,25 +2,22 @@
 
 import { SmeltError } from '../errors.ts';
 import type { GatherRequest } from '../workers/report.ts';
-import { foreignTo, inputsOf, parseRaw, readValues } from './args.ts';
+import { foreignTo, inputsOf, OF_COLLECTORS, parseRaw, readValues, unheeded } from './args.ts';
 import type { OptionKey } from './options.ts';
 import type { Token } from './tokens.ts';
 
 const OF_JOINING: readonly OptionKey[] = [
+  ...OF_COLLECTORS,
   'reassemble',
-  'check-params',
   'f',
   'keep-incomplete',
-  'num-threads',
   'require-encrypted-target',
-  // Of no effect with a dump either.
-  'b',
-  'cyclic-buffer',
-  'non-cyclic',
 ];
 
 /** @throws SmeltError USAGE */
-export function parseReassemble(tokens: readonly Token[]): GatherRequest & { readonly output: string } {
+export function parseReassemble(
+  tokens: readonly Token[],
+): GatherRequest & { readonly output: string; readonly unheeded: readonly string[] } {
   const raw = parseRaw(tokens, 'dump');
   const values = readValues(raw);
   const foreign = foreignTo(raw, OF_JOINING);
@@ -48,6 +45,7 @@ export function parseReassemble(tokens: readonly Token[]): GatherRequest & { rea
     keepIncomplete: values['keep-incomplete'] ?? false,
     requireEncryptedTarget: values['require-encrypted-target'] ?? false,
     workDir: undefined,
+    unheeded: unheeded(raw, '--reassemble'),
   };
 }
 

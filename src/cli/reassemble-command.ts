@@ -5,6 +5,7 @@ import type { ReassembleReport } from '../workers/report.ts';
 import { checked } from './check-params.ts';
 import type { DisplayOptions } from './display.ts';
 import { runEngine } from './engine-run.ts';
+import { reportWarnings } from './errors-out.ts';
 import { duration, pages, speed } from './format.ts';
 import type { Host } from './host.ts';
 import { parseReassemble } from './reassemble-args.ts';
@@ -17,8 +18,9 @@ export async function runReassemble(
   display: DisplayOptions,
   host: Host,
 ): Promise<number> {
-  const request = parseReassemble(tokens);
+  const { unheeded, ...request } = parseReassemble(tokens);
   if (given(tokens, 'check-params')) return checked(display, host);
+  reportWarnings(unheeded, display, host);
   const { input, output } = request;
   const engine = await host.loadReassemble();
   return runEngine(

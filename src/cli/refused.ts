@@ -25,6 +25,9 @@ const REFUSED: readonly Refused[] = [
   { name: '--xen_phys_start', instead: NO_XEN },
 ];
 
+/** With their dashes. */
+export const REFUSED_NAMES: readonly string[] = REFUSED.map(({ name }) => name);
+
 export function findRefused(name: string): Refused | undefined {
   return REFUSED.find((refused) => refused.name === name);
 }

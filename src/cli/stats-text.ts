@@ -2,7 +2,8 @@
 
 import type { DumpReport } from '../workers/report.ts';
 
-export function statsText({ totalPages, keptPages, classes, output }: DumpReport): string[] {
+/** Its last line, "Cache hit: …", is about a cache that smelt does not have. */
+export function statsText({ totalPages, holePages, keptPages, classes, output }: DumpReport): string[] {
   const hex = (pages: number) => `0x${pages.toString(16).padStart(16, '0')}`;
   const remaining = keptPages - classes.zero;
   const share = totalPages === 0 ? 0 : Math.floor((remaining * 100) / totalPages);
@@ -18,6 +19,9 @@ export function statsText({ totalPages, keptPages, classes, output }: DumpReport
     `    Offline pages           : ${hex(classes.offline)}`,
     `  Remaining pages  : ${hex(remaining)}`,
     `  (The number of pages is reduced to ${share}%.)`,
+    `Memory Hole     : ${hex(holePages)}`,
+    '-'.repeat(50),
+    `Total pages     : ${hex(totalPages + holePages)}`,
     `Write bytes     : ${output.sizeBytes}`,
   ];
 }

@@ -71,7 +71,7 @@ export const TELL_OPTIONS = [
     group: 'messages',
     doc: '1 progress, 2 common, 4 error, 8 debug, 16 report',
     longDoc:
-      'The sum of what to show on stderr, 0 to 31. The default is 7. Common is the line about VMCORE and the summary.',
+      'The sum of what to show on stderr, 0 to 31. The default is 7. Common is the line about VMCORE and the summary, report is --show-stats.',
     read: wholeNumber('--message-level', 'a message level', 0, 31),
   },
   {
@@ -87,6 +87,6 @@ export const TELL_OPTIONS = [
     category: 'compatible',
     doc: "the summary and makedumpfile's counts (+16)",
     longDoc:
-      'Adds 16 to the message level: the summary is shown at any level, and behind it the counts of pages in the words of makedumpfile, for scripts that read them.',
+      'Adds 16 to the message level: the summary is shown at any level, and behind it the counts of pages in the words of makedumpfile, for scripts that read them, on standard output (with -F or --json: standard error).',
   },
 ] as const satisfies readonly Option[];

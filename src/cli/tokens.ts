@@ -1,7 +1,8 @@
 /** Cuts a command line into options with their values and operands, the way getopt_long does. It never fails: what is wrong is a token too. */
 
-import type { Option } from './option.ts';
-import { ALL_OPTIONS, type OptionKey } from './options.ts';
+import type { CommandName, Option } from './option.ts';
+import { ALL_OPTIONS, type OptionKey, optionsOf } from './options.ts';
+import { REFUSED_NAMES } from './refused.ts';
 
 export type Token = Kind & {
   /** The words of the command line that it is made of; of letters that stand together the first one has them. */
@@ -19,6 +20,8 @@ type Kind =
   | { readonly kind: 'operand'; readonly text: string; readonly commandPossible: boolean }
   /** As typed and without its value: "--dmup-level", "-Q". */
   | { readonly kind: 'unknown'; readonly name: string }
+  /** The beginning of several names. */
+  | { readonly kind: 'ambiguous'; readonly name: string; readonly candidates: readonly string[] }
   | { readonly kind: 'no value'; readonly name: string; readonly option: Option }
   | { readonly kind: 'needless value'; readonly name: string };
 
@@ -29,7 +32,15 @@ const byShort = new Map(
   ALL_OPTIONS.flatMap((option) => (option.short === undefined ? [] : [[option.short, option]])),
 );
 
-export function tokenise(argv: readonly string[]): Token[] {
+/** What a shortened long name may stand for, in that command: with the dashes. Options that are refused count, or a prefix would change its meaning. */
+function startingWith(name: string, command: CommandName): string[] {
+  const refused = command === 'dump' ? REFUSED_NAMES : [];
+  const longs = optionsOf(command).flatMap(({ long }) => (long === undefined ? [] : [`--${long}`]));
+  return [...longs, ...refused].filter((long) => long.startsWith(name)).sort();
+}
+
+/** @param command whose long options may be shortened, to as much as no other of them begins with */
+export function tokenise(argv: readonly string[], command: CommandName = 'dump'): Token[] {
   const tokens: Token[] = [];
   let index = 0;
   let begin = 0;
@@ -41,7 +52,11 @@ export function tokenise(argv: readonly string[]): Token[] {
 
   const long = (word: string): Kind => {
     const equals = word.indexOf('=');
-    const name = equals < 0 ? word : word.slice(0, equals);
+    const typed = equals < 0 ? word : word.slice(0, equals);
+    const exact = byLong.has(typed.slice(2));
+    const candidates = exact ? [typed] : startingWith(typed, command);
+    if (candidates.length > 1) return { kind: 'ambiguous', name: typed, candidates };
+    const [name = typed] = candidates;
     const option = byLong.get(name.slice(2));
     if (option === undefined) return { kind: 'unknown', name };
     if (option.valueName === undefined) {

@@ -2,25 +2,21 @@
 
 import { SmeltError } from '../errors.ts';
 import type { DumpRequest, InputRequest } from '../workers/report.ts';
-import { accessOf, foreignTo, inputsOf, parseRaw, readValues } from './args.ts';
+import { accessOf, foreignTo, inputsOf, OF_COLLECTORS, parseRaw, readValues } from './args.ts';
 import type { OptionKey } from './options.ts';
 import type { Token } from './tokens.ts';
 
-/** -f is makedumpfile's for kernels that smelt refuses. */
+/** -f is makedumpfile's for kernels that smelt refuses; nothing is written, as with --dry-run. */
 const OF_THE_COUNT: readonly OptionKey[] = [
-  'check-params',
+  ...OF_COLLECTORS,
   'mem-usage',
-  'num-threads',
+  'dry-run',
+  'E',
+  'F',
   'sme-mask',
   'i',
   'x',
   'f',
-  'mmap',
-  'non-mmap',
-  'b',
-  'cyclic-buffer',
-  'non-cyclic',
-  'work-dir',
 ];
 
 /** @throws SmeltError USAGE */

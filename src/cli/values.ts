@@ -107,8 +107,10 @@ function sizeOf(text: string): number | undefined {
 
 /** One level, or several that are tried one after the other. */
 export function readDumpLevels(text: string): readonly number[] {
-  const levels = text.split(',');
-  if (levels.every((level) => isWholeNumber(level, 0, MAX_DUMP_LEVEL))) return levels.map(Number);
+  // Commas too many are passed over, as makedumpfile does.
+  const levels = text.split(',').filter((level) => level !== '');
+  if (levels.length > 0 && levels.every((level) => isWholeNumber(level, 0, MAX_DUMP_LEVEL)))
+    return levels.map(Number);
   throw new SmeltError('USAGE', `-d ${quoted(text)}: a dump level is a number from 0 to ${MAX_DUMP_LEVEL}`, {
     hint: 'Add up what to leave out: 1 zero pages, 2 page cache, 4 private cache too, 8 user data, 16 free pages; -d 31 is all of them, and -d 23,31 tries 31 where 23 does not fit.',
   });

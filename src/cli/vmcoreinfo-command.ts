@@ -54,7 +54,7 @@ export function parseVmcoreinfo(tokens: readonly Token[]): VmcoreinfoRequest {
   if (output === undefined || vmlinuxFile === undefined)
     throw usage('-g is made of a vmlinux, and -x is missing');
   if (output === '-') throw usage('-g writes a file that has a name, and not to standard output');
-  return { vmlinuxFile, output, overwrite: values.f ?? false };
+  return { vmlinuxFile, output };
 }
 
 function usage(message: string): SmeltError {

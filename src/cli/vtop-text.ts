@@ -15,11 +15,15 @@ export function walkText({ vaddr, steps, paddr, pageBytes, why }: Walk): string[
     const entry = `${hex(entryPaddr).padStart(ADDRESS_WIDTH)} => ${hex(rawEntry).padStart(ADDRESS_WIDTH)}`;
     return `  ${name} : ${entry}  ${meaning.filter((word) => word !== '').join(', ')}`.trimEnd();
   });
+  const physical =
+    paddr === undefined
+      ? `none: ${why}`
+      : `${hex(paddr)}  ${pageBytes === undefined ? `in the kernel image, by phys_base: ${why}` : `in a page of ${memory(pageBytes)}`}`;
   return [
     `Translating virtual address ${hex(vaddr)} to physical address.`,
     ...rows,
     'VIRTUAL           PHYSICAL',
-    `${hex(vaddr).padStart(ADDRESS_WIDTH)}  ${paddr === undefined ? `none: ${why}` : `${hex(paddr)}  in a page of ${memory(pageBytes!)}`}`,
+    `${hex(vaddr).padStart(ADDRESS_WIDTH)}  ${physical}`,
     '',
   ];
 }

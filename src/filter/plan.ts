@@ -44,18 +44,22 @@ export function planWindows(file: Pick<DumpFile, 'memory' | 'pageSize'>, threads
 }
 
 /**
- * The order in which windows are written, in memory that threads share: those with the kernel image, then from the end
- * of memory to its beginning. Page tables, struct pages and per-CPU data are taken from the end at boot, so that a dump
+ * The order in which windows are written, in memory that threads share: those with page frames of the first of
+ * `groups`, of the second and so on, then from the end of memory to its beginning. Page tables, struct pages and per-CPU data are taken from the end at boot, so that a dump
  * that could not be finished has what a debugger needs to begin with.
  */
-export function urgencyOrder(plan: Plan, image: readonly PfnRange[]): Int32Array {
+export function urgencyOrder(plan: Plan, groups: readonly (readonly PfnRange[])[]): Int32Array {
   const order = new Int32Array(new SharedArrayBuffer(plan.starts.length * Int32Array.BYTES_PER_ELEMENT));
-  const hasImage = (index: number) => {
+  const urgency = (index: number) => {
     const { pfn, count } = windowSpan(plan, index);
-    return image.some((range) => range.pfn < pfn + count && range.end > pfn);
+    const found = groups.findIndex((ranges) =>
+      ranges.some((range) => range.pfn < pfn + count && range.end > pfn),
+    );
+    return found < 0 ? groups.length : found;
   };
+  const urgencies = Array.from(order, (_, index) => urgency(index));
   const backwards = Array.from(order, (_, i) => order.length - 1 - i);
-  order.set([...backwards.filter(hasImage), ...backwards.filter((index) => !hasImage(index))]);
+  order.set(backwards.sort((a, b) => urgencies[a]! - urgencies[b]!));
   return order;
 }
 

@@ -9,7 +9,7 @@ import type { FramesResult, FramesTask } from '../workers/frames-phase.ts';
 import { refuseInputAsOutput, refuseSameOutputs } from '../workers/input.ts';
 import { resetPhase } from '../workers/job.ts';
 import type { DumpObserver, InputReport, TeamReport } from '../workers/report.ts';
-import { coarsen, SKIP, type TileRequest } from '../workers/tiles.ts';
+import { coarsen, SHIFTS, SKIP, type TileRequest } from '../workers/tiles.ts';
 import { openTarget, writeFully } from '../write/target-file.ts';
 import { type ByKind, kindsOf, sumCounts } from './pages.ts';
 
@@ -53,6 +53,8 @@ export interface Picture
   /** First page frame of each window that has memory, ascending; each window is as long and begins at a multiple of its length. */
   readonly starts: Float64Array;
   readonly windowPages: number;
+  /** Behind the last page frame. */
+  readonly end: number;
   readonly tileShift: number;
   readonly tilesPerWindow: number;
   readonly tiles: Uint8Array;
@@ -140,6 +142,7 @@ async function paint(dump: ClassifiedDump, finely: boolean): Promise<Picture> {
     census: meaning === 'none' ? undefined : { meaning, encryptedPages, sharedPages },
     starts: plan.starts,
     windowPages: plan.windowPages,
+    end: plan.maxMapnr,
     tileShift: tiles.tileShift,
     tilesPerWindow: tiles.tilesPerWindow,
     tiles: tiles.tiles,
@@ -161,7 +164,7 @@ function tilesOf({ starts, windowPages }: Plan, mostBytes: number): TileRequest 
     tilesPerWindow,
     tiles: new Uint8Array(shared(windows * tilesPerWindow * 2)),
     shifts: new Uint8Array(shared(windows)),
-    sizes: new Uint32Array(shared(windows * Uint32Array.BYTES_PER_ELEMENT)),
+    sizes: new Uint32Array(shared(windows * SHIFTS * Uint32Array.BYTES_PER_ELEMENT)),
     used: new BigInt64Array(shared(BigInt64Array.BYTES_PER_ELEMENT)),
     mostBytes,
   };
@@ -181,11 +184,9 @@ async function packAll(
   };
   keep(first);
   if (packed.includes(undefined)) {
-    const shifts = coarsen(tiles.sizes, tiles.mostBytes, plan.windowPages);
+    const shifts = coarsen(tiles.sizes, tiles.mostBytes);
     const isRight = (index: number) => shifts[index] === 0 && packed[index] !== undefined;
     tiles.shifts.set(shifts.map((shift, index) => (isRight(index) ? SKIP : shift)));
-    // What is right already has its share.
-    tiles.used[0] = 0n;
     resetPhase(job.shared, 'frames');
     // Nobody else has to have room for more than was promised.
     keep(

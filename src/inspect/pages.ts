@@ -1,5 +1,6 @@
 /** `smelt pages`: what fills the memory, by kind, by zone, by the size of its blocks, and by owner. */
 
+import { setImmediate as breathe } from 'node:timers/promises';
 import type { OwnerOffsets } from '../filter/frame-details.ts';
 import {
   FRAME_CODES,
@@ -24,6 +25,8 @@ import { type ClassifiedRequest, withClassified } from '../workers/classified.ts
 import type { FramesResult } from '../workers/frames-phase.ts';
 import type { DumpObserver, InputReport, TeamReport } from '../workers/report.ts';
 import { viewOf } from './looking.ts';
+
+const OWNERS_A_BREATH = 64;
 
 export interface PagesRequest extends ClassifiedRequest {
   /** How many owners are named of each sort; undefined: none. */
@@ -125,6 +128,7 @@ export function pages(
         view,
         results.map(({ details }) => details?.[which]),
         request.top!,
+        look,
         at,
       );
     return {
@@ -141,8 +145,8 @@ export function pages(
       }),
       outsideZones: sumOf(outside),
       orders: ordersOf(results, zones),
-      slabCaches: name('slabCaches', slabCacheAt),
-      files: name('files', fileAt),
+      slabCaches: await name('slabCaches', slabCacheAt),
+      files: await name('files', fileAt),
       noOwners:
         request.top === undefined || owners !== undefined
           ? undefined
@@ -208,18 +212,23 @@ function ordersOf(results: readonly FramesResult[], zones: readonly Zone[] | und
   return orders.slice(0, last + 1);
 }
 
-function named<T>(
+async function named<T>(
   view: KernelView,
   parts: readonly (OwnerTallyData | undefined)[],
   top: number,
+  look: () => void,
   at: (view: KernelView, vaddr: bigint) => T | undefined,
-): OwnerReport<T> {
+): Promise<OwnerReport<T>> {
   const tally = new OwnerTally();
   for (const part of parts) if (part !== undefined) tally.addAll(part);
   const { owners, forgotten } = tally.data;
-  const largest = owners.toSorted(([, a], [, b]) => b - a);
+  const largest = owners.toSorted(([key, a], [other, b]) => b - a || key - other);
   const told: (T & { vaddr: bigint; pages: number })[] = [];
   for (const [key, pages] of largest.slice(0, top)) {
+    if (told.length % OWNERS_A_BREATH === 0) {
+      await breathe();
+      look();
+    }
     const vaddr = pointerOf(key);
     const owner = at(view, vaddr);
     told.push({ ...(owner as T), vaddr, pages });

@@ -201,8 +201,11 @@ async function checkPlaces(
     const path = file.parts.length > 1 ? part.path : undefined;
     const { path: own, fd, fileBytes, flat } = part;
     const alone = { ...file, path: own, fd, fileBytes, flat, parts: [part] };
+    const placed = { firstForBoth: false, eraseInfoAt: part.eraseInfoAt?.from ?? 0 };
     const why =
-      part.pages > 0 && atEnd[number] === 0 ? await takeSteps(whyNotTogether(alone), look) : undefined;
+      part.pages > 0 && atEnd[number] === 0
+        ? await takeSteps(whyNotTogether(alone, placed), look)
+        : undefined;
     if (why?.code === 'CORRUPT')
       findings.push(finding('descriptors', why.message.slice(own.length + 2), { path }));
     const { findings: found, all } = await takeSteps(checkOverlaps(file, part), look);

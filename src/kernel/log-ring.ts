@@ -56,6 +56,18 @@ export function ringClear(info: Vmcoreinfo, walker: PageTableWalker): bigint | u
   return values && walker.readU64(vaddr + BigInt(values.offset.val) + (first & 1n) * 8n);
 }
 
+/** Descriptors, infos and texts; nothing where there is no ring to be found. */
+export function ringAreas(info: Vmcoreinfo, walker: PageTableWalker): readonly LogArea[] {
+  const ring = findRing(info, walker);
+  if (ring === undefined) return [];
+  const count = Number(ring.count);
+  return [
+    { vaddr: ring.descs, sizeBytes: count * ring.prb_desc.size },
+    { vaddr: ring.infos, sizeBytes: count * ring.printk_info.size },
+    ring.texts,
+  ];
+}
+
 /** Oldest first; undefined stands for a record that is damaged or not in the dump. Undefined altogether: there is no ring to be found. */
 export function ringRecords(
   info: Vmcoreinfo,

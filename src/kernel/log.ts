@@ -1,9 +1,10 @@
 /** The kernel log of the crashed machine, record by record, and each as the lines that makedumpfile writes of it. */
 
 import type { PageTableWalker } from '../arch/page-table.ts';
+import { type LogArea, recordArea } from './log-layout.ts';
 import { plainClear, plainLines } from './log-plain.ts';
 import { bufferClear, bufferRecords } from './log-records.ts';
-import { ringClear, ringRecords } from './log-ring.ts';
+import { ringAreas, ringClear, ringRecords } from './log-ring.ts';
 import type { Vmcoreinfo } from './vmcoreinfo.ts';
 
 export interface Priority {
@@ -53,6 +54,18 @@ export function lastClear(info: Vmcoreinfo, walker: PageTableWalker): bigint | u
       return whole(bufferClear(info, walker));
     case 'plain text':
       return whole(plainClear(info, walker));
+  }
+}
+
+/** The memory that the log lies in: what a dump that is cut short should have early. Before v3.5 it is in the kernel image. */
+export function logAreas(info: Vmcoreinfo, walker: PageTableWalker): readonly LogArea[] {
+  switch (formOf(info)) {
+    case 'ring':
+      return ringAreas(info, walker);
+    case 'records':
+      return [recordArea(info, walker) ?? []].flat();
+    case 'plain text':
+      return [];
   }
 }
 

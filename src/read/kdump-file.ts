@@ -21,7 +21,7 @@ import { nextData, partOf, type Source } from './source.ts';
 export const PFNS_PER_RANK = 2 ** 18;
 /** Most of a bitmap's chunks are holes where memory lies far apart. */
 const EMPTY_CHUNK = Buffer.alloc(PFNS_PER_RANK / 8);
-/** So many in a row are taken for the begin of a hole: to ask the system where it ends is worth it, though the C library has to be loaded. */
+/** From so many on it is worth it to ask the system where holes end, though the C library has to be loaded. */
 const MANY_EMPTY = 128;
 
 /** Where everything is. */
@@ -111,6 +111,11 @@ export function endOfDescriptors({ descOffset, pages }: KdumpPart): number {
   return descOffset + pages * PageDescriptor.size;
 }
 
+/** Pages in the second bitmap: of a part, those of all parts. */
+export function pagesOfAll(file: KdumpDumpFile): number {
+  return countBefore(file, file.bitmap2Offset, file.maxMapnr, file.rank, file.maxMapnr);
+}
+
 /** Runs of what is set in any of the bitmaps, as memory. */
 function* readRuns(
   source: Source,
@@ -175,25 +180,28 @@ function countBefore(
   return rank[index]! + popcount(bitmap, pfn - index * PFNS_PER_RANK);
 }
 
-/** What is set in any of the bitmaps, chunk by chunk; undefined where that is nothing. Holes are left out, and few of them read. */
+/**
+ * What is set in any of the bitmaps, chunk by chunk; undefined where that is nothing. Holes are left out: from when many chunks were
+ * empty, wherever they were, the system is asked behind each one that is.
+ */
 function* bitmapChunks(source: Source, bitmaps: readonly number[], maxMapnr: number) {
   const [first, ...others] = bitmaps;
   let empty = 0;
+  let wasEmpty = false;
   for (let pfn = 0; pfn < maxMapnr; pfn += PFNS_PER_RANK) {
-    if (source.flat !== undefined || empty >= MANY_EMPTY) {
+    if (source.flat !== undefined || (wasEmpty && empty >= MANY_EMPTY)) {
       const data = bitmaps.map((begin) => nextData(source, begin + pfn / 8) - begin);
       pfn = Math.floor((Math.min(...data) * 8) / PFNS_PER_RANK) * PFNS_PER_RANK;
       if (pfn >= maxMapnr) return;
-      empty = 0;
     }
     const chunk = bitmapChunk(source, first!, maxMapnr, pfn);
     for (const other of others) {
       const more = bitmapChunk(source, other, maxMapnr, pfn).bitmap;
       for (let i = 0; i < more.length; i++) chunk.bitmap[i]! |= more[i]!;
     }
-    const isEmpty = EMPTY_CHUNK.equals(chunk.bitmap);
-    empty = isEmpty ? empty + 1 : 0;
-    yield isEmpty ? undefined : chunk;
+    wasEmpty = EMPTY_CHUNK.equals(chunk.bitmap);
+    if (wasEmpty) empty++;
+    yield wasEmpty ? undefined : chunk;
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { readSync } from 'node:fs';
 import { comma, preadFully } from '../read/file.ts';
-import { FlatEntries, type FlatIndex, orderEntries } from '../read/flat-index.ts';
+import { FlatEntries, type FlatIndex, ordering } from '../read/flat-index.ts';
 import { FLAT_END, FLAT_HEADER_BYTES, FlatRecordHeader, recordAt } from '../read/flat-layout.ts';
 import { FLAT_LIMITS, MAX_FLAT_BYTES } from '../read/limits.ts';
 import { nextData, type Source } from '../read/source.ts';
@@ -15,9 +15,13 @@ const CHAIN = 8;
 const SHORT_CHAIN = 3;
 /** Looked through at once for the next record. */
 const SEARCH_BYTES = 1024 * 1024;
-/** What may begin a record and does not is looked at that often before others have their turn, and of a plausible record's bytes that often at all. */
+/** What may begin a record and does not is looked at that often before others have their turn. */
 const LOOKS_A_STEP = 256;
-const MOST_LOOKS = 2 ** 16;
+/** Looks into the bytes of plausible records, for all of the stream together: so many, and those of a few walks through it. */
+const LEAST_LOOKS = 2 ** 16;
+const MOST_WALKS = 4;
+/** What it takes to read a chunk and go through it, in looks. */
+const LOOKS_A_FILL = 16;
 
 /** Whether records follow where they do in a flattened file, whatever is before them. */
 export function beginsWithRecords(source: Source): boolean {
@@ -80,7 +84,7 @@ export function* indexBroken(source: Source): Generator<void, { flat: FlatIndex;
     damage.push(
       `${comma(junk)} bytes of the stream are no whole records, the first at byte ${comma(junkAt)}`,
     );
-  return { flat: orderEntries(entries), damage };
+  return { flat: yield* ordering(entries), damage };
 }
 
 /** Record headers at any place of a file. */
@@ -98,10 +102,13 @@ class RecordFile {
   /** Whose header was read last: it is asked for more than once. */
   private lastAt = -1;
   private last = { offset: 0, size: 0 };
+  private looks = 0;
+  private readonly mostLooks: number;
 
   constructor(source: Source) {
     this.source = source;
     this.fileBytes = source.fileBytes;
+    this.mostLooks = LEAST_LOOKS + MOST_WALKS * LOOKS_A_FILL * Math.ceil(source.fileBytes / SEARCH_BYTES);
   }
 
   /** Zeros where the file has no such bytes. */
@@ -156,19 +163,25 @@ class RecordFile {
 
   /** Where the next record begins that others follow, from `from` on; `until` where there is none before that. */
   *nextRecord(from: number, until = this.fileBytes): Generator<void, number> {
-    let looks = 0;
-    for (let base = from; base + HEADER <= until; base += SEARCH_BYTES) {
-      yield;
-      this.fill(base);
-      if (this.behindZeros(0) >= this.chunkLength) {
-        // What goes on for a while may well be a hole.
-        base = Math.max(base, nextData(this.source, base + SEARCH_BYTES) - HEADER - SEARCH_BYTES);
-        continue;
+    for (let base = from; base + HEADER <= until; ) {
+      const begins = this.chunkAt;
+      // What is searched again and again, a few bytes on, is read once.
+      if (this.chunkLength === 0 || base < begins || base >= begins + SEARCH_BYTES) {
+        yield;
+        this.fill(base);
+        if (this.behindZeros(0) >= this.chunkLength) {
+          // What goes on for a while may well be a hole.
+          base = Math.max(base + SEARCH_BYTES, nextData(this.source, base + SEARCH_BYTES) - HEADER);
+          continue;
+        }
       }
-      for (let i = this.candidate(0); i < SEARCH_BYTES && base + i < until; i = this.candidate(i + 1)) {
-        if (this.isChain(base + i)) return base + i;
-        if (++looks % LOOKS_A_STEP === 0) yield;
+      const { chunkAt } = this;
+      for (let i = this.candidate(base - chunkAt); i < SEARCH_BYTES; i = this.candidate(i + 1)) {
+        if (chunkAt + i >= until) break;
+        if (this.isChain(chunkAt + i)) return chunkAt + i;
+        if (++this.looks % LOOKS_A_STEP === 0) yield;
       }
+      base = chunkAt + SEARCH_BYTES;
     }
     return until;
   }
@@ -176,14 +189,13 @@ class RecordFile {
   /** Where records begin inside of what may be one itself, from `from` to `end`, of which the last one ends at `next`; -1: nowhere. */
   *throughRecord(from: number, end: number, next: number): Generator<void, number> {
     const until = Math.min(end, this.fileBytes);
-    let looks = 0;
-    for (let first = from; looks < MOST_LOOKS; first++) {
+    for (let first = from; this.looks < this.mostLooks; first++) {
       first = yield* this.nextRecord(first, until);
       if (first >= until) return -1;
       let at = first;
-      for (; at < until && this.isPlausible(at); looks++) {
+      while (at < until && this.isPlausible(at)) {
         at += HEADER + this.recordAt(at).size;
-        if (looks % LOOKS_A_STEP === 0) yield;
+        if (++this.looks % LOOKS_A_STEP === 0) yield;
       }
       if (at === next || (next === this.fileBytes && (at > next || this.isEndMark(at)))) return first;
     }
@@ -191,6 +203,7 @@ class RecordFile {
   }
 
   private fill(at: number): void {
+    this.looks += LOOKS_A_FILL;
     this.chunkAt = at;
     this.chunkLength = this.read(this.chunk, Math.min(this.chunk.length, this.fileBytes - at), at);
   }

@@ -14,7 +14,7 @@ import {
   UTS_LENGTH,
 } from '../read/kdump-layout.ts';
 import { MAX_NOTE_BYTES, MAX_PADDR } from '../read/limits.ts';
-import { partOf, type Source } from '../read/source.ts';
+import { nextData, partOf, type Source } from '../read/source.ts';
 import type { Broken } from './broken.ts';
 import { mayBegin, whyNotTogether } from './evidence.ts';
 import { notesBehind, wholeNotes } from './notes.ts';
@@ -25,6 +25,8 @@ const MOST_GUESSED_BLOCKS = 2 ** 16;
 /** Bytes of bitmaps and descriptors that are looked at for all guesses together, and at least for each: those of 16 TiB, or a few seconds. */
 const MOST_WORK_BYTES = 2 ** 32;
 const LEAST_WORK_BYTES = 2 ** 20;
+/** Steps in which one of them, also the one that the headers state, is looked at: the bitmaps of 128 TiB that have no hole. */
+const MOST_STEPS = 2 ** 18;
 /** Some milliseconds' work, where nothing is there. */
 const GUESSES_A_STEP = 512;
 /** More CPUs than any machine has. */
@@ -40,6 +42,10 @@ interface Guess {
   readonly sub: SubHeader;
   /** Whether the headers themselves say so. */
   readonly asStated: boolean;
+  /** Whether they say where everything is, of which one of the bitmaps, or being a part of a dump, need not be believed. */
+  readonly statedPlaces: boolean;
+  /** Whether the first bitmap has the place of the second. */
+  readonly firstForBoth: boolean;
 }
 
 /** @throws SmeltError where nothing fits: what the headers say is told */
@@ -49,8 +55,10 @@ export function* openBrokenKdump(source: Source): Generator<void, Broken> {
   for (const guess of guesses(source)) {
     yield;
     if (guess === undefined) continue;
-    const { places, asStated } = guess;
-    if (!asStated && !mayBegin(source, places.descOffset, places.blockSize)) continue;
+    const { places, asStated, statedPlaces, firstForBoth } = guess;
+    // Descriptors of an unfinished dump need not begin with those that were written: pages are written by their urgency.
+    const isSaid = asStated || (statedPlaces && firstForBoth);
+    if (!isSaid && !mayBegin(source, places.descOffset, places.blockSize)) continue;
     if (!asStated && workBytes > MOST_WORK_BYTES) break;
     const tried = yield* tryOpen(source, guess);
     if (!(tried instanceof SmeltError)) return tried;
@@ -58,6 +66,17 @@ export function* openBrokenKdump(source: Source): Generator<void, Broken> {
     workBytes += LEAST_WORK_BYTES + workOf(source, places);
   }
   throw first ?? unknownFile(source);
+}
+
+/** What a sparse file claims has no end: its few bytes may keep one busy for hours where holes are read. */
+function* inTime<T>({ path }: Source, steps: Generator<void, T>): Generator<void, T> {
+  for (let taken = 0; ; taken++) {
+    const step = steps.next();
+    if (step.done) return step.value;
+    if (taken >= MOST_STEPS)
+      throw new SmeltError('UNSUPPORTED', `${path}: has larger bitmaps or more descriptors than any machine`);
+    yield;
+  }
 }
 
 /** What is read at most to know whether the guess fits: both bitmaps, one of them twice, and the descriptors. */
@@ -87,18 +106,17 @@ const FOUND = 'its headers are damaged: where its parts are was found by their c
 const FIRST_FOR_BOTH =
   'its second bitmap is damaged: everything was dumped, and the first one has what it should have';
 
-const isFirstForBoth = ({ bitmapOffset, bitmap2Offset }: KdumpPlaces) => bitmapOffset === bitmap2Offset;
-
 function* tryOpen(source: Source, guess: Guess): Generator<void, Broken | SmeltError> {
   const { places, main, asStated } = guess;
   let file: KdumpDumpFile;
   try {
     // Memory that one bitmap has lost may be in the other.
     const bitmaps = [...new Set([places.bitmapOffset, places.bitmap2Offset])];
-    file = yield* kdumpFile(source, places, NOTHING_SAID, bitmaps);
+    file = yield* inTime(source, kdumpFile(source, places, NOTHING_SAID, bitmaps));
     // Where there are fewer pages than parts, some have none.
+    const placed = { firstForBoth: guess.firstForBoth, eraseInfoAt: guess.sub.offset_eraseinfo };
     const isEmptyPart = asStated && file.split && file.parts[0]!.pages === 0;
-    const why = isEmptyPart ? undefined : yield* whyNotTogether(file);
+    const why = isEmptyPart ? undefined : yield* inTime(source, whyNotTogether(file, placed));
     if (why !== undefined) return why;
     file = withHead(file, guess, headOf(source, guess));
   } catch (error) {
@@ -106,7 +124,7 @@ function* tryOpen(source: Source, guess: Guess): Generator<void, Broken | SmeltE
     throw error;
   }
   const damage = [
-    ...(asStated ? [] : [isFirstForBoth(places) ? FIRST_FOR_BOTH : FOUND]),
+    ...(asStated ? [] : [guess.firstForBoth ? FIRST_FOR_BOTH : FOUND]),
     ...(file.notes.length === 0 ? ['it has no notes, or they are damaged'] : []),
   ];
   const codec = file.codec ?? codecOfFirst(file);
@@ -139,7 +157,9 @@ function* guesses(source: Source): Generator<Guess | undefined> {
       let isFirst = true;
       for (const places of variantsOf(base, sub)) {
         const key = JSON.stringify(places);
-        if (!tried.has(key)) yield { places, main, sub, asStated: asStated && isFirst };
+        const firstForBoth = places.bitmap2Offset !== base.bitmap2Offset;
+        if (!tried.has(key))
+          yield { places, main, sub, asStated: asStated && isFirst, statedPlaces: asStated, firstForBoth };
         tried.add(key);
         isFirst = false;
       }
@@ -208,8 +228,13 @@ function* sizesOf(
     for (const blocks of blockCounts)
       for (const maxMapnr of pfnsFor(blocks)) yield { subBlocks, blocks, maxMapnr };
     for (let blocks = 2; blocks <= MOST_GUESSED_BLOCKS; blocks += 2) {
-      if ((1 + subBlocks + blocks) * blockSize >= source.fileBytes) break;
-      if (blocks % GUESSES_A_STEP === 0) yield undefined;
+      if (blocks % GUESSES_A_STEP === 0) {
+        yield undefined;
+        // Nothing begins in a hole.
+        const data = nextData(source, (1 + subBlocks + blocks) * blockSize);
+        blocks = Math.max(blocks, 2 * Math.floor((data / blockSize - 1 - subBlocks) / 2));
+      }
+      if (blocks > MOST_GUESSED_BLOCKS || (1 + subBlocks + blocks) * blockSize >= source.fileBytes) break;
       if (!mayBegin(source, (1 + subBlocks + blocks) * blockSize, blockSize)) continue;
       for (const maxMapnr of pfnsFor(blocks)) yield { subBlocks, blocks, maxMapnr };
     }

@@ -70,14 +70,16 @@ function* differenceOf(
   const intact = !damaged.has(a.path) && !damaged.has(b.path);
   // What a damaged header does not say is nothing; what it does say is held against the other's.
   const both = (isKnown: (file: KdumpDumpFile) => boolean) => intact || (isKnown(a) && isKnown(b));
-  const hasTime = both(({ timestamp }) => timestamp.sec !== 0n);
-  if (hasTime && (a.timestamp.sec !== b.timestamp.sec || a.timestamp.usec !== b.timestamp.usec))
+  const hasTime = ({ timestamp }: KdumpDumpFile) => timestamp.sec !== 0n;
+  if (both(hasTime) && (a.timestamp.sec !== b.timestamp.sec || a.timestamp.usec !== b.timestamp.usec))
     return 'the timestamps differ';
   if (both(({ machine }) => machine !== undefined) && !Buffer.from(a.utsname).equals(b.utsname))
     return 'the names of the kernels differ';
   const hasNotes = both(({ notes }) => notes.length > 0);
   if (hasNotes && !Buffer.from(a.notes).equals(b.notes)) return 'the notes differ';
-  return hasTime || (hasNotes && tellCrash(a.notes)) ? undefined : 'unknown';
+  // Two dumps without a time have the same, and are not of the same moment for that.
+  const isSameTime = hasTime(a) && hasTime(b);
+  return isSameTime || (hasNotes && tellCrash(a.notes)) ? undefined : 'unknown';
 }
 
 /** Whether two crashes of one machine would not have the same notes. */

@@ -4,6 +4,7 @@ import { popcount, runsOf } from '../read/bitmap.ts';
 import { readPart } from '../read/file.ts';
 import { PageDescriptor } from '../read/kdump-layout.ts';
 import { writeFully } from '../write/target-file.ts';
+import { tableEnds } from './table-end.ts';
 
 /** Page frames that are lost, one behind the other. */
 export interface LostRange {
@@ -26,12 +27,6 @@ export interface SettlePlaces {
   readonly bitmap2Offset: number;
   readonly descOffset: number;
 }
-
-/**
- * Stands in place of the descriptor behind the last one, where there is room: behind the descriptors begins the data, or else what
- * stands there would have to be taken for more of them. No descriptor has such an offset.
- */
-export const TABLE_END = Buffer.from('smelt: page_desc end\n\0\0\0', 'latin1');
 
 /** Descriptors moved at once. */
 const AT_ONCE = 2 ** 15;
@@ -62,13 +57,12 @@ export function* settlePages(
     for (const [first, end] of runsOf(claimed, 0, count)) ranges.add(pfn + first, end - first);
     yield;
   }
-  // What is left of the descriptors says nothing any more.
+  // What is left of the descriptors says nothing any more, but where they end.
   for (let at = to; at < from; at += AT_ONCE) {
-    const zeros = Buffer.alloc(Math.min(AT_ONCE, from - at) * PageDescriptor.size);
-    writeFully(path, fd, zeros, descOffset + at * PageDescriptor.size);
+    const marks = tableEnds(to, Math.min(AT_ONCE, from - at));
+    writeFully(path, fd, marks, descOffset + at * PageDescriptor.size);
     yield;
   }
-  if (to < from) writeFully(path, fd, TABLE_END, descOffset + to * PageDescriptor.size);
   return { savedPages: to, ...ranges.sum() };
 }
 

@@ -151,7 +151,7 @@ class PartWriter {
         outlet,
         pageSize,
         descOffset: layout.descOffset,
-        zeroPageOffset: dataOffset(layout, part.keptPages),
+        zeroPageOffset: dataOffset(layout, part.allPages),
         nextByte: job.shared.nextByte,
         index: number,
         dataless: dataless === true,

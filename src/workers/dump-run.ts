@@ -7,7 +7,7 @@ import { erasedBytes } from '../kernel/erase/eraser.ts';
 import type { FrameSet } from '../sme/census/frame-set.ts';
 import type { Destination } from '../write/destination.ts';
 import { FORMAT_NAMES } from '../write/formats.ts';
-import { hasNoRoom } from '../write/target-file.ts';
+import { hasNoRoom, whyNoTarget } from '../write/target-file.ts';
 import { onlyShared, takeCensus, whyNothingShared } from './census.ts';
 import {
   cannotFilter,
@@ -121,7 +121,7 @@ export class DumpRun {
       memoryMap: machine.memoryMap,
       dumpLevel: dumpLevel.level,
       plan,
-      order: urgencyOrder(plan, machine.memoryMap?.image?.ranges ?? []),
+      order: urgencyOrder(plan, [machine.memoryMap?.image?.ranges ?? [], this.input.wayToLog]),
       erase: this.erasing?.plan,
       codec: request.codec,
       codecMaker: this.codec?.kind,
@@ -167,6 +167,17 @@ export class DumpRun {
   /** A dry run: all that is decided by the struct pages is found, and the rest estimated. */
   private async estimate(job: Job, team: Team): Promise<DumpReport> {
     try {
+      for (const path of outputPaths(this.request)) {
+        const why = whyNoTarget(path, this.request.overwrite);
+        const todo = why?.hint === undefined ? '' : ` (${why.hint.replace(/\.$/, '')})`;
+        if (why !== undefined) this.warn(`a run that writes would be refused: ${why.message}${todo}`);
+      }
+      const { stream, requireEncryptedTarget } = this.request;
+      if (stream !== undefined && (requireEncryptedTarget || this.isOfEncryptedMemory())) {
+        const protection = await protectionOfFile(stream.path, stream.fd);
+        if (requireEncryptedTarget) requireEncrypted(undefined, protection);
+        this.warnOf(protection);
+      }
       if (this.isOfEncryptedMemory())
         for (const path of outputPaths(this.request).slice(0, 1)) this.warnOf(await protectionOf(path));
       const drop = await this.takeCensus(team);
@@ -324,6 +335,7 @@ export class DumpRun {
         codecMaker: codec && `${codec.maker} (${codec.kind})`,
       },
       totalPages: job.plan.totalPages,
+      holePages: job.plan.maxMapnr - job.plan.totalPages,
       keptPages,
       classes: { ...classified.classes, kernel: keptPages - undecided - zero, undecided, zero },
       absentPages: classified.absent,

@@ -66,8 +66,14 @@ export async function dump(
   };
   const work = async (input: Input) => {
     const { request, codec, warnings } = await means;
-    const levels = [request.dumpLevel, ...(request.otherLevels ?? [])];
+    const { otherLevels = [] } = request;
+    const levels = [request.dumpLevel, ...(request.stream === undefined ? otherLevels : [])];
     const tooLarge: string[] = [];
+    // A dump of one level beats none.
+    if (request.stream !== undefined && otherLevels.length > 0)
+      tooLarge.push(
+        `of several levels only ${request.dumpLevel} is tried: what went to a stream cannot be taken back`,
+      );
     for (;;) {
       const round = { ...request, dumpLevel: levels.shift() };
       const doneWithout = [...warnings, ...tooLarge, ...(erasing?.found.warnings ?? [])];

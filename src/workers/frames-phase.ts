@@ -3,6 +3,7 @@
 import type { FrameDetailsData } from '../filter/frame-details.ts';
 import { FRAME_CODES } from '../filter/frame-kind.ts';
 import { windowSpan } from '../filter/plan.ts';
+import { lowerBound } from '../read/extents.ts';
 import { type FrameSources, WindowFrames } from './frames.ts';
 import { addDone, takeWindows } from './job.ts';
 import type { Thread } from './thread.ts';
@@ -34,6 +35,9 @@ export function* sortFrames(thread: Thread, task: FramesTask, seat?: number): Ge
   const { spans } = task;
   const frames = new WindowFrames(thread, task);
   const counts = new Float64Array((spans.length + 1) * FRAME_CODES);
+  const { maxMapnr } = job.plan;
+  const pieces = [...stretches(spans, 0, maxMapnr)];
+  const ends = Float64Array.from(pieces, ([, end]) => end);
   const drawing = task.tiles && new WindowTiles(task.tiles);
   const tiles: TileWindow[] = [];
   for (const index of takeWindows(job, 'frames', seat)) {
@@ -41,9 +45,14 @@ export function* sortFrames(thread: Thread, task: FramesTask, seat?: number): Ge
     const codes = frames.of(index);
     const { pfn, count } = windowSpan(job.plan, index);
     let memoryPages = 0;
-    for (const [from, to, span] of stretches(spans, pfn, pfn + count)) {
+    for (
+      let piece = lowerBound(ends, pfn + 1);
+      piece < pieces.length && pieces[piece]![0] < pfn + count;
+      piece++
+    ) {
+      const [from, to, span] = pieces[piece]!;
       const base = span * FRAME_CODES;
-      for (let i = from - pfn; i < to - pfn; i++) counts[base + codes[i]!]!++;
+      for (let i = Math.max(from - pfn, 0); i < Math.min(to - pfn, count); i++) counts[base + codes[i]!]!++;
     }
     for (const code of codes) memoryPages += +(code !== 0);
     const tile = drawing?.draw(index, codes);

@@ -3,8 +3,13 @@
 import { realpathSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { setImmediate as breathe } from 'node:timers/promises';
+import { CachedMemory } from '../arch/memory.ts';
+import { PageTableWalker } from '../arch/page-table.ts';
 import { SmeltError } from '../errors.ts';
 import { type Plan, planWindows } from '../filter/plan.ts';
+import type { PfnRange } from '../kernel/image.ts';
+import { architectureOf } from '../kernel/machine.ts';
+import { wayToLog } from '../kernel/way-to-log.ts';
 import type { DumpFile, MemoryReader } from '../read/dump-file.ts';
 import { isInMemory } from '../read/live.ts';
 import { closeDump, openingDump } from '../read/open.ts';
@@ -31,6 +36,8 @@ export interface Input {
   /** What came of it: without koffi, and for pages stored one by one, there is no mapping. */
   readonly mmap: boolean;
   readonly report: InputReport;
+  /** Page frames that lead to the kernel log; none where the machine cannot be read. */
+  readonly wayToLog: readonly PfnRange[];
 }
 
 /** What is known before anybody asks whether the memory was read through the right mapping. */
@@ -60,10 +67,20 @@ export async function withInput<T>(
       await first(described);
       const { reader, description } = described;
       const verdict = await judgeInput(described, signal);
-      return { description, verdict, mmap: reader.mapped, report: inputReport(file, request, description) };
+      const report = inputReport(file, request, description);
+      return { description, verdict, mmap: reader.mapped, report, wayToLog: wayToLogOf(described) };
     });
     return work({ ...planned, ...known });
   });
+}
+
+function wayToLogOf({ file, reader, description }: Described): readonly PfnRange[] {
+  const { info, encryptionMask, machine } = description;
+  if (info === undefined || machine.utsname === undefined) return [];
+  const arch = architectureOf(file);
+  const tables = arch.findPageTables(info, encryptionMask)!;
+  const walker = new PageTableWalker(new CachedMemory(reader), arch.tableFormat, tables);
+  return wayToLog(info, arch, walker, file.pageSize);
 }
 
 /** All parts of it. @throws SmeltError; INTERRUPTED when the signal was aborted */

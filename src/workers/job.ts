@@ -60,6 +60,8 @@ export interface Part {
   /** Kept pages before it. */
   readonly firstDescriptor: number;
   readonly keptPages: number;
+  /** Of all parts: the data begins where it would in the whole dump, or `makedumpfile --reassemble` stores each page of zeros anew. */
+  readonly allPages: number;
 }
 
 /** Memory that all threads see. */

@@ -10,7 +10,11 @@ import { comma, cutShortHint } from '../read/file.ts';
 import { type Described, judgeInput, refuseCiphertext, stopIfAborted } from './input.ts';
 import type { DmesgRequest, LogReport } from './report.ts';
 
-export type Records = Generator<LogRecord | undefined>;
+/** Read as they are taken. */
+export interface Records {
+  readonly all: Generator<LogRecord | undefined>;
+  readonly walker: PageTableWalker;
+}
 
 /** How often signals are served: every few milliseconds. */
 const RECORDS_A_BREATH = 1024;
@@ -30,11 +34,11 @@ export function recordsOf(
   const tables = info && arch.findPageTables(info, encryptionMask);
   const walker = tables && new PageTableWalker(new CachedMemory(reader), arch.tableFormat, tables);
   const clear = partialDmesg && info && walker ? lastClear(info, walker) : undefined;
-  const records = info && walker && logRecords(info, walker, clear);
-  if (records !== undefined) {
+  const all = info && walker && logRecords(info, walker, clear);
+  if (all !== undefined && walker !== undefined) {
     if (partialDmesg && clear === undefined)
       warn('the whole kernel log is written: VMCOREINFO does not say where it was cleared last');
-    return records;
+    return { all, walker };
   }
   const why = machine.memoryMap === undefined ? machine.unreadable : undefined;
   throw new SmeltError(
@@ -46,7 +50,9 @@ export function recordsOf(
           ? 'A file with VMCOREINFO of the crashed kernel can be given with -i, its vmlinux with -x.'
           : reader.cutPages > 0
             ? cutShortHint(file.path)
-            : 'The page tables, or the log itself, are damaged or not in the dump.',
+            : walker?.missedTable
+              ? 'A page table is not in the dump.'
+              : 'The page tables, or the log itself, are damaged or not in the dump.',
     },
   );
 }
@@ -72,7 +78,7 @@ export async function recordsOrWhy(
  */
 export async function walkLog(
   input: string,
-  all: Records,
+  { all, walker }: Records,
   take: (record: LogRecord) => number | Promise<number>,
   signal: AbortSignal,
 ): Promise<Pick<LogReport, 'records' | 'lostRecords' | 'sizeBytes'>> {
@@ -102,7 +108,9 @@ export async function walkLog(
   }
   if (records === 0 && lostRecords > 0) {
     throw new SmeltError('NO_LOG', `${input}: no record of the kernel log can be read`, {
-      hint: 'They are damaged, or not in the dump.',
+      hint: walker.missedTable
+        ? 'A page table on the way to them is not in the dump.'
+        : 'They are damaged, or not in the dump.',
     });
   }
   return { records, lostRecords, sizeBytes };

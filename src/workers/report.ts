@@ -40,7 +40,7 @@ export interface DumpRequest extends InputRequest {
   readonly stream?: { readonly fd: number; readonly path: string } | undefined;
   /** -L: no file gets larger. */
   readonly mostBytes?: number | undefined;
-  /** What is tried one after the other where the dump does not fit: `-d 31,17` has 17 here. */
+  /** What is tried one after the other where the dump does not fit: `-d 31,17` has 17 here. Not of a stream. */
   readonly otherLevels?: readonly number[];
   /** Only looks at what a dump would come to: nothing is written. */
   readonly dryRun: boolean;
@@ -97,7 +97,6 @@ export interface DmesgRequest extends InputRequest {
 export interface VmcoreinfoRequest {
   readonly vmlinuxFile: string;
   readonly output: string;
-  readonly overwrite: boolean;
 }
 
 /** What `smelt -g` tells. */
@@ -403,6 +402,8 @@ export interface DumpReport {
   };
   /** Page frames that the input describes (bits in the first bitmap). */
   readonly totalPages: number;
+  /** And those between them that are no memory, from address 0 on. */
+  readonly holePages: number;
   /** Page frames in the output (bits in the second bitmap), zero pages among them. */
   readonly keptPages: number;
   /** Page frames by class. With absentPages they add up to totalPages. `zero` is counted from level 1 on, as makedumpfile does. */

@@ -3,8 +3,8 @@
  * coded and packed. Where the second layer would get too large, some windows have it coarser.
  */
 
-import { constants, deflateRawSync } from 'node:zlib';
-import { FRAME_CODES, FrameFlag, KIND_BITS, KindIndex } from '../filter/frame-kind.ts';
+import { deflateRawSync } from 'node:zlib';
+import { FrameFlag, KIND_BITS, KindIndex } from '../filter/frame-kind.ts';
 
 /** What all threads are told; the arrays are shared. */
 export interface TileRequest {
@@ -15,7 +15,7 @@ export interface TileRequest {
   readonly tilesPerWindow: number;
   /** Of each window: its runs are of 2^n page frames; SKIP: it is done already. */
   readonly shifts: Uint8Array;
-  /** And how many bytes its runs take when packed frame by frame. */
+  /** And how many bytes its runs take when packed, for each of SHIFTS; of the first alone where that is little. */
   readonly sizes: Uint32Array;
   /** Bytes of packed runs that were handed over by now, and how many may be. */
   readonly used: BigInt64Array;
@@ -23,6 +23,10 @@ export interface TileRequest {
 }
 
 export const SKIP = 0xff;
+/** How coarse a window's runs may be: of 1, 2, 4 … page frames. */
+export const SHIFTS = 10;
+/** What no window is asked to take less than. */
+const LITTLE_BYTES = 1024;
 
 export interface TileWindow {
   readonly index: number;
@@ -30,13 +34,15 @@ export interface TileWindow {
   readonly packed: Uint8Array;
 }
 
+/** Higher levels take twice the time and hardly less room. */
+const PACKING = 6;
 /** A number below 2^21 in bytes of 7 bits. */
 const MOST_RUN_BYTES = 4;
 
 export class WindowTiles {
   private readonly request: TileRequest;
   private runs = new Uint8Array(0);
-  private readonly counts = new Int32Array(FRAME_CODES);
+  private readonly kinds = new Int32Array(KIND_BITS + 1);
 
   constructor(request: TileRequest) {
     this.request = request;
@@ -48,7 +54,7 @@ export class WindowTiles {
 
   /** Undefined where there is no room for the runs any more. */
   draw(index: number, codes: Uint8Array): TileWindow | undefined {
-    const { tileShift, tiles, tilesPerWindow, shifts, sizes, used, mostBytes } = this.request;
+    const { tileShift, tiles, tilesPerWindow, shifts, used, mostBytes } = this.request;
     const each = 2 ** tileShift;
     for (let i = 0, at = index * tilesPerWindow * 2; i < codes.length; i += each, at += 2) {
       const to = Math.min(codes.length, i + each);
@@ -58,12 +64,25 @@ export class WindowTiles {
     }
     if (mostBytes === 0) return undefined;
     const shift = shifts[index]!;
-    const packed = deflateRawSync(this.runLengths(codes, 2 ** shift), {
-      level: constants.Z_BEST_COMPRESSION,
-    });
-    if (shift === 0) sizes[index] = packed.length;
+    const packed = this.pack(codes, shift);
+    if (shift === 0) this.measure(index, codes, packed.length);
     if (Number(Atomics.add(used, 0, BigInt(packed.length))) + packed.length > mostBytes) return undefined;
     return { index, packed };
+  }
+
+  /** What the window would take at each shift, where it takes more than its share. */
+  private measure(index: number, codes: Uint8Array, size: number): void {
+    const { sizes, shifts, mostBytes } = this.request;
+    const least = Math.max(LITTLE_BYTES, Math.floor(mostBytes / shifts.length));
+    let last = size;
+    for (let shift = 0; shift < SHIFTS; shift++) {
+      if (shift > 0 && last > least) last = this.pack(codes, shift).length;
+      sizes[index * SHIFTS + shift] = last;
+    }
+  }
+
+  private pack(codes: Uint8Array, shift: number): Uint8Array {
+    return deflateRawSync(this.runLengths(codes, 2 ** shift), { level: PACKING });
   }
 
   private runLengths(codes: Uint8Array, each: number): Uint8Array {
@@ -96,20 +115,17 @@ export class WindowTiles {
    * What most of them are, and how many; flags as most of those have them, but that something is shared is told of a single one.
    */
   private mostly(codes: Uint8Array, from: number, to: number): [code: number, pages: number] {
-    const { counts } = this;
-    counts.fill(0);
-    for (let i = from; i < to; i++) counts[codes[i]!]!++;
-    const kinds = new Int32Array(KIND_BITS + 1);
+    const { kinds } = this;
+    kinds.fill(0);
     let absent = 0;
     let encrypted = 0;
     let shared = 0;
-    for (let code = 0; code < FRAME_CODES; code++) {
-      const pages = counts[code]!;
-      if (pages === 0) continue;
-      kinds[code & KIND_BITS]! += pages;
-      if ((code & FrameFlag.absent) !== 0) absent += pages;
-      if ((code & FrameFlag.encrypted) !== 0) encrypted += pages;
-      if ((code & FrameFlag.shared) !== 0) shared += pages;
+    for (let i = from; i < to; i++) {
+      const code = codes[i]!;
+      kinds[code & KIND_BITS]!++;
+      absent += (code / FrameFlag.absent) & 1;
+      encrypted += (code / FrameFlag.encrypted) & 1;
+      shared += (code / FrameFlag.shared) & 1;
     }
     // Memory is seen before there is none.
     let best: number = KindIndex.none;
@@ -125,22 +141,26 @@ export class WindowTiles {
 }
 
 /**
- * How coarse each window's runs have to be so that all of them fit: none takes more than an equal share of what those that take
- * less leave.
+ * The shift of each window with which all of them fit: each as fine as it can be without taking more than what all may take at
+ * most. `sizes`: SHIFTS for each window.
  */
-export function coarsen(sizes: Uint32Array, mostBytes: number, windowPages: number): Uint8Array {
-  const ascending = Uint32Array.from(sizes).sort();
-  let left = mostBytes;
-  let share = 0;
-  for (const [i, size] of ascending.entries()) {
-    share = Math.floor(left / (ascending.length - i));
-    if (size > share) break;
-    left -= size;
+export function coarsen(sizes: Uint32Array, mostBytes: number): Uint8Array {
+  const windows = sizes.length / SHIFTS;
+  const shiftsFor = (most: number) =>
+    Uint8Array.from({ length: windows }, (_, index) => {
+      const own = sizes.subarray(index * SHIFTS, (index + 1) * SHIFTS);
+      const first = own.findIndex((size) => size <= most);
+      return first < 0 ? SHIFTS - 1 : first;
+    });
+  const takes = (shifts: Uint8Array) =>
+    shifts.reduce((sum, shift, index) => sum + sizes[index * SHIFTS + shift]!, 0);
+  // The most that a window may take, halved between what fits and what does not.
+  let fits = 0;
+  let tooMuch = mostBytes + 1;
+  while (tooMuch - fits > 1) {
+    const middle = Math.floor((fits + tooMuch) / 2);
+    if (takes(shiftsFor(middle)) <= mostBytes) fits = middle;
+    else tooMuch = middle;
   }
-  // Two bytes for each tile are more than any order of them takes.
-  const shift = Math.min(
-    Math.log2(windowPages),
-    Math.max(1, Math.ceil(Math.log2((windowPages * 2) / Math.max(1, share)))),
-  );
-  return Uint8Array.from(sizes, (size) => (size > share ? shift : 0));
+  return shiftsFor(fits);
 }

@@ -11,7 +11,7 @@ import { peakRssBytes } from './resources.ts';
 
 /** @throws SmeltError; INTERRUPTED when the signal was aborted */
 export async function writeVmcoreinfo(
-  { vmlinuxFile, output, overwrite }: VmcoreinfoRequest,
+  { vmlinuxFile, output }: VmcoreinfoRequest,
   signal: AbortSignal,
 ): Promise<VmcoreinfoReport> {
   const began = performance.now();
@@ -20,7 +20,8 @@ export async function writeVmcoreinfo(
     await breathe();
     stopIfAborted(signal);
   });
-  const target = openTarget(output, overwrite);
+  // Scripts make it anew, as makedumpfile does: what was there stays until the new one is whole.
+  const target = openTarget(output, true);
   try {
     writeFully(output, target.fd, Buffer.from(text, 'latin1'), 0);
     target.seal();

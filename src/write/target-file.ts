@@ -1,6 +1,7 @@
 /** The file a dump goes to: grows under a temporary name, and gets its own only when it is whole and on the disk. */
 
 import {
+  accessSync,
   closeSync,
   constants,
   fdatasyncSync,
@@ -164,6 +165,24 @@ export function openTarget(path: string, overwrite: boolean, mostBytes?: number)
   };
 }
 
+/** What openTarget would refuse, without making anything; undefined where nothing is seen to be wrong. */
+export function whyNoTarget(path: string, overwrite: boolean): SmeltError | undefined {
+  try {
+    checkTarget(path, overwrite);
+  } catch (error) {
+    if (error instanceof SmeltError) return error;
+    throw error;
+  }
+  const growing = incompleteName(path);
+  if (!overwrite && lookAt(growing, lstatSync) !== undefined) return growingExists(growing);
+  try {
+    accessSync(dirname(path), constants.W_OK | constants.X_OK);
+  } catch (cause) {
+    return cannotCreate(path, cause);
+  }
+  return undefined;
+}
+
 /** What a path leads to; undefined also where it leads nowhere, of which opening it says more. */
 function lookAt(path: string, look: typeof statSync | typeof lstatSync): Stats | undefined {
   try {
@@ -205,18 +224,23 @@ function createNew(path: string, growing: string, overwrite: boolean): number {
     return openSync(growing, O_CREATE_NEW, MODE);
   } catch (cause) {
     if (errnoName(cause) === 'EEXIST') {
-      throw new SmeltError(
-        'TARGET',
-        `${growing}: already exists: another run is writing it, or one could not finish`,
-        {
-          hint: 'Look at it first; -f removes it.',
-          cause,
-        },
-      );
+      throw growingExists(growing, cause);
     }
-    const hint = errnoName(cause) === 'ENOENT' ? { hint: `The directory ${dirname(path)} must exist.` } : {};
-    throw new SmeltError('TARGET', `${path}: cannot be created: ${systemReason(cause)}`, { ...hint, cause });
+    throw cannotCreate(path, cause);
   }
+}
+
+function growingExists(growing: string, cause?: unknown): SmeltError {
+  return new SmeltError(
+    'TARGET',
+    `${growing}: already exists: another run is writing it, or one could not finish`,
+    { hint: 'Look at it first; -f removes it.', cause },
+  );
+}
+
+function cannotCreate(path: string, cause: unknown): SmeltError {
+  const hint = errnoName(cause) === 'ENOENT' ? { hint: `The directory ${dirname(path)} must exist.` } : {};
+  return new SmeltError('TARGET', `${path}: cannot be created: ${systemReason(cause)}`, { ...hint, cause });
 }
 
 /** Without -f the name is taken by a hard link, which fails where somebody else took it meanwhile. */

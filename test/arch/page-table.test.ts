@@ -142,6 +142,56 @@ describe('a walk', () => {
     expect(walkerOf(pages, { root: 2 ** 45 }).translate(vaddr)).toBeUndefined();
   });
 
+  describe('of the kernel image, of which a table is not in the dump,', () => {
+    const start = 0xffff_ffff_8000_0000n;
+    const image = { start, end: start + 0x4000_0000n, paddr: 0x100_0000 };
+    const at = start + 0x20_3456n;
+    /** The image page by page; the page frame of its last table is not in the dump. */
+    const cut = () => {
+      const pages = tablesOf(
+        [{ vaddr: start + 0x20_0000n, paddr: 0x120_0000, bytes: 2 ** 21, leaf: '4k' }],
+        4,
+        0n,
+      );
+      pages.writeU64(ROOT + 2 * 4096 + 8, 0x77_7000n | PRESENT);
+      return pages;
+    };
+
+    it('ends where the image lies', () => {
+      const walker = walkerOf(cut(), { image });
+      const mapping = walker.translate(at);
+      expect(mapping).toMatchObject({ paddr: 0x120_3456, sizeBytes: 0x1f_cbaa, withoutTable: true });
+      expect(walker.missedTable).toBe(false);
+    });
+
+    it('ends there where nobody says where the image lies, beside the image, and where it would be before memory', () => {
+      for (const other of [
+        undefined,
+        { ...image, end: start + 0x20_0000n },
+        { ...image, start: start + 0x40_0000n },
+        { ...image, paddr: -0x40_0000 },
+      ]) {
+        const walker = walkerOf(cut(), { image: other });
+        expect(walker.translate(at)).toBeUndefined();
+        expect(walker.missedTable).toBe(true);
+      }
+    });
+
+    it('ends where an entry is not present', () => {
+      const pages = cut();
+      pages.writeU64(ROOT + 2 * 4096 + 8, 0x77_7000n);
+      const walker = walkerOf(pages, { image });
+      expect(walker.translate(at)).toBeUndefined();
+      expect(walker.missedTable).toBe(false);
+    });
+
+    it('ends at a table of a higher level: those lead astray where the encryption bit is not known', () => {
+      const pages = cut();
+      pages.writeU64(ROOT + 4096 + 510 * 8, 0x77_7000n | PRESENT);
+      expect(walkerOf(pages, { image }).translate(at)).toBeUndefined();
+    });
+  });
+
   it('ends in tables whose entries point to the table itself', () => {
     const pages = new PhysicalPages();
     for (let i = 0; i < 512; i++) pages.writeU64(ROOT + i * 8, BigInt(ROOT) | PRESENT);

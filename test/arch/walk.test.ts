@@ -1,8 +1,9 @@
 /** The walk to one address as data: each entry, its flags, the encryption bit, and where it ends. */
 import { describe, expect, it } from 'vitest';
-import { type PageTables, PageTableWalker } from '../../src/arch/page-table.ts';
+import { type LinearMapping, type PageTables, PageTableWalker } from '../../src/arch/page-table.ts';
 import { walkTo } from '../../src/arch/walk.ts';
 import { x86_64 } from '../../src/arch/x86_64.ts';
+import { walkText } from '../../src/cli/vtop-text.ts';
 import { PhysicalPages } from '../build/physical-pages.ts';
 import { cachedOf } from './memory.ts';
 
@@ -26,8 +27,13 @@ const pages = {
 const vaddr = (pmd: bigint, pte: bigint, offset = 0n) =>
   0xffff000000000000n | (511n << 39n) | (510n << 30n) | (pmd << 21n) | (pte << 12n) | offset;
 
-function walk(to: bigint, encryptionMask = MASK, from: Record<number, Buffer> = pages) {
-  const tables: PageTables = { root: PAGE, levels: 4, encryptionMask };
+function walk(
+  to: bigint,
+  encryptionMask = MASK,
+  from: Record<number, Buffer> = pages,
+  image?: LinearMapping,
+) {
+  const tables: PageTables = { root: PAGE, levels: 4, encryptionMask, image };
   const memory = new PhysicalPages();
   for (const [pfn, bytes] of Object.entries(from)) memory.write(Number(pfn) * PAGE, bytes);
   const walker = new PageTableWalker(cachedOf(memory), tableFormat, tables);
@@ -88,6 +94,22 @@ describe('the walk to an address', () => {
     const found = walk(to);
     expect(found).toMatchObject({ paddr: undefined, pageBytes: undefined, why });
     expect(found.steps).toHaveLength(entries);
+  });
+
+  it('is by where the kernel image lies without its last table, and says so', () => {
+    const { 4: _, ...without } = pages;
+    const start = vaddr(0n, 0n);
+    const found = walk(vaddr(2n, 3n, 0x123n), MASK, without, {
+      start,
+      end: start + 0x4000_0000n,
+      paddr: 0x8000,
+    });
+    expect(found).toMatchObject({ paddr: 0x40b123, pageBytes: undefined });
+    expect(found.why).toBe('the table at 0x4000 is not in the dump');
+    expect(found.steps).toHaveLength(3);
+    expect(walkText(found).at(-2)).toMatch(
+      /40b123 {2}in the kernel image, by phys_base: the table at 0x4000 is not/,
+    );
   });
 
   it('says that there is no top-level table', () => {

@@ -16,13 +16,16 @@ const info = (lines: Record<string, string>) =>
       .join(''),
   );
 
+/** Of 1 GiB, where VMCOREINFO does not say how large it is. */
+const imageAt = (paddr: number) => ({ start: 0xffffffff80000000n, end: 0xffffffffc0000000n, paddr });
+
 describe('the page tables of x86-64', () => {
   it.each(['init_top_pgt', 'init_level4_pgt', 'swapper_pg_dir'])('are found by %s', (name) => {
     const found = x86_64.findPageTables(
       info({ [`SYMBOL(${name})`]: 'ffffffff82a10000', 'NUMBER(phys_base)': '0' }),
       0n,
     );
-    expect(found).toEqual({ root: 0x2a10000, levels: 4, encryptionMask: 0n });
+    expect(found).toEqual({ root: 0x2a10000, levels: 4, encryptionMask: 0n, image: imageAt(0) });
   });
 
   it('are those of init_top_pgt where there are several', () => {
@@ -42,7 +45,12 @@ describe('the page tables of x86-64', () => {
       }),
       1n << 47n,
     );
-    expect(found).toEqual({ root: 0x169300a000, levels: 4, encryptionMask: 1n << 47n });
+    expect(found).toEqual({
+      root: 0x169300a000,
+      levels: 4,
+      encryptionMask: 1n << 47n,
+      image: imageAt(0x1691000000),
+    });
   });
 
   it('have five levels where the kernel says so, and move with phys_base, also a negative one', () => {

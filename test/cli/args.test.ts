@@ -252,10 +252,8 @@ describe('a wrong command line', () => {
 
   test.each([
     ['--dmup-level', '--dump-level'],
-    ['--num-thread', '--num-threads'],
     ['--num-treads=4', '--num-threads'],
     ['--messagelevel', '--message-level'],
-    ['--compression', '--compression-level'],
     ['--no-mmap', '--non-mmap'],
     ['--quite', '--quiet'],
     ['--jsno', '--json'],

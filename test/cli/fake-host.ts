@@ -191,6 +191,7 @@ export function sampleReport(change: Partial<DumpReport> = {}): DumpReport {
       codecMaker: 'libzstd 1.5.4 (native)',
     },
     totalPages: 1_048_576,
+    holePages: 262_144,
     keptPages: 63_323,
     classes: {
       kernel: 38_678,

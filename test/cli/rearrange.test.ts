@@ -13,7 +13,13 @@ const parse = (line: string) => parseRearrange(tokenise(line.split(' ')));
 
 describe('the command line of smelt -R', () => {
   test('has DUMPFILE anywhere, as makedumpfile has it', () => {
-    const plain = { output: 'out', overwrite: false, keepIncomplete: false, requireEncryptedTarget: false };
+    const plain = {
+      output: 'out',
+      overwrite: false,
+      keepIncomplete: false,
+      requireEncryptedTarget: false,
+      unheeded: [] as string[],
+    };
     expect(parse('-R out')).toEqual(plain);
     expect(parse('out -R --message-level 7 --json')).toEqual(plain);
     for (const line of ['-R -f out', '-f -R out', '-Rf out', '-fR out'])
@@ -25,13 +31,21 @@ describe('the command line of smelt -R', () => {
     });
   });
 
+  test('may have the options of a dump, and says which would have changed it', () => {
+    expect(parse('-R -L 1G --num-threads 2 --check-params out').unheeded).toEqual([]);
+    expect(parse('-R -z -d 31 out').unheeded).toEqual([
+      '-d changes nothing: -R writes every page as it is',
+      '-z changes nothing: -R writes every page as it is',
+    ]);
+  });
+
   test.each([
     ['-R', '-R writes DUMPFILE, and that is missing'],
     ['-R a b', '2 files are given'],
     ['-R ', 'the name of DUMPFILE is empty'],
     ['-R -', 'not to standard output'],
-    ['-R -z out', '-z means nothing with -R'],
-    ['-R -d 31 out', '--dump-level means nothing with -R'],
+    ['-R -E out', '-E means nothing with -R'],
+    ['-R --config rules out', '--config means nothing with -R'],
     ['-R --dump-dmesg out', '--dump-dmesg means nothing with -R'],
   ])('%j is refused', (line, why) => {
     const error = expectSmeltError(() => parse(line), 'USAGE', why);

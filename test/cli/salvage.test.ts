@@ -176,6 +176,11 @@ describe('the command line of smelt --reassemble', () => {
       overwrite: false,
     });
     expect(joinOf('p1 p2 out --reassemble -f --message-level 7')).toMatchObject({ overwrite: true });
+    expect(joinOf('--reassemble -L 1G --work-dir /tmp -b 4 p1 p2 out').unheeded).toEqual([]);
+    expect(joinOf('--reassemble -c -d 31 p1 p2 out').unheeded).toEqual([
+      '-d changes nothing: --reassemble writes every page as it is',
+      '-c changes nothing: --reassemble writes every page as it is',
+    ]);
   });
 
   test.each([
@@ -183,8 +188,8 @@ describe('the command line of smelt --reassemble', () => {
     ['--reassemble p1', 'one file is given'],
     ['--reassemble p1 p1 out', 'p1 is named twice'],
     ['--reassemble - out', 'no streams'],
-    ['--reassemble -z p1 p2 out', '-z means nothing with --reassemble'],
-    ['--reassemble -d 31 p1 p2 out', '--dump-level means nothing with --reassemble'],
+    ['--reassemble -E p1 p2 out', '-E means nothing with --reassemble'],
+    ['--reassemble --config rules p1 p2 out', '--config means nothing with --reassemble'],
     ['--reassemble --split p1 p2 out', '--split means nothing with --reassemble'],
   ])('%j is refused', (line, why) => {
     const error = expectSmeltError(() => joinOf(line), 'USAGE', why);

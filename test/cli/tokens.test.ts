@@ -5,6 +5,7 @@ const brief = (...words: string[]): string[] =>
   tokenise(words).map((token) => {
     if (token.kind === 'operand') return `${token.text}${token.commandPossible ? '' : ' (no command)'}`;
     if (token.kind === 'option') return token.value === undefined ? token.key : `${token.key}=${token.value}`;
+    if (token.kind === 'ambiguous') return `${token.name}: ${token.candidates.join(' ')}`;
     return `${token.kind}: ${token.name}`;
   });
 
@@ -25,6 +26,29 @@ describe('the words of a command line', () => {
     expect(brief('-zqh', 'in')).toEqual(['z', 'unknown: -q', 'in']);
     expect(brief('-qd', '31')).toEqual(['unknown: -q', '31']);
     expect(given(tokenise(['-qh']), 'help')).toBe(false);
+  });
+
+  test('may be shortened, where they are long, to what no other option of the command begins with', () => {
+    expect(brief('--message-lev', '0', '--dry-ru', '--num=4', 'in')).toEqual([
+      'message-level=0',
+      'dry-run',
+      'num-threads=4',
+      'in',
+    ]);
+    expect(brief('--split', '--dump', '--non')).toEqual([
+      'split',
+      '--dump: --dump-dmesg --dump-level',
+      '--non: --non-cyclic --non-mmap',
+    ]);
+    // Those that are refused are options of makedumpfile, too.
+    expect(brief('--epp', '--xen', '--mesage-level')).toEqual([
+      'unknown: --eppic',
+      '--xen: --xen-syms --xen-vmcoreinfo --xen_phys_start',
+      'unknown: --mesage-level',
+    ]);
+    expect(brief('--roun')).toEqual(['unknown: --roun']);
+    const [token] = tokenise(['--roun', '3'], 'bench');
+    expect(token).toMatchObject({ kind: 'option', key: 'rounds', value: '3' });
   });
 
   test('give the next word to an option that takes one, whatever it looks like', () => {

@@ -1,7 +1,7 @@
 /** Windows: together they are the memory, whatever its holes and however many threads there are. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { planWindows, windowSpan } from '../../src/filter/plan.ts';
+import { planWindows, urgencyOrder, windowSpan } from '../../src/filter/plan.ts';
 import type { DumpFile } from '../../src/read/dump-file.ts';
 import { extentsOf } from '../../src/read/extents.ts';
 
@@ -80,5 +80,23 @@ describe('the plan', () => {
 
   it('lies in memory that threads share', () => {
     expect(planWindows(fileOf([[0, 100]]), 1).starts.buffer).toBeInstanceOf(SharedArrayBuffer);
+  });
+});
+
+describe('the order of windows', () => {
+  const plan = planWindows(fileOf([[0, 8 * 2048]]), 1);
+
+  it('is from the end of memory to its beginning', () => {
+    expect([...urgencyOrder(plan, [])]).toEqual([7, 6, 5, 4, 3, 2, 1, 0]);
+  });
+
+  it('begins with the windows of the first group, then of the second, each from its end', () => {
+    const image = [{ pfn: 2047, end: 4096 }];
+    const tables = [
+      { pfn: 5 * 2048, end: 5 * 2048 + 1 },
+      { pfn: 3 * 2048 - 1, end: 3 * 2048 },
+      { pfn: 10, end: 11 },
+    ];
+    expect([...urgencyOrder(plan, [image, tables])]).toEqual([1, 0, 5, 2, 7, 6, 4, 3]);
   });
 });

@@ -281,6 +281,26 @@ describe('the options of smelt', () => {
     expect(letters.sort()).toEqual(options.flatMap(({ short }) => short ?? []).sort());
   });
 
+  test('are known to it when they are shortened', () => {
+    const list = lines.find((line) => line.startsWith('longs='))!;
+    expect(list.slice("longs='".length, -1).split(' ')).toEqual(
+      options.flatMap(({ long }) => long ?? []).sort(),
+    );
+    const refused = launch(SHELLS[0]!, '--conf', 'rules', vmcore, dump);
+    expect(refused.status).toBe(127);
+    expect(refused.stderr).toContain('nobody else erases what --config says');
+    const encrypted = launch(
+      SHELLS[0]!,
+      '--require-enc',
+      '--save-d',
+      '/dev/shm/smelt-no-log',
+      vmcore,
+      '/dev/shm/smelt-none',
+    );
+    expect(encrypted.status).toBe(1);
+    expect(readdirSync('/dev/shm').filter((name) => name.startsWith('smelt-no'))).toEqual([]);
+  });
+
   /** What only smelt can do, or what is no dump: nobody else is asked. */
   const NOT_HERE = [
     'config',

@@ -91,8 +91,15 @@ class Case:
         sizes = [os.path.getsize(path) for path in paths]
         apart = max(abs(size * PARTS / sum(sizes) - 1) for size in sizes)
         complaints = differences(output, self.plain)
+        grown = os.path.getsize(whole) / os.path.getsize(self.joined(paths)) - 1
+        complaints += [f'makedumpfile makes it {grown:.0%} larger than smelt'] if grown > 0.01 and not dedup else []
         complaints += [f'its parts are up to {apart:.0%} larger or smaller than the mean'] if apart > 0.15 else []
         return complaints, f'{output.kept} pages, parts up to {apart:.1%} apart from the mean'
+
+    def joined(self, paths):
+        whole = self.path('joined')
+        smelt('-f', '--reassemble', *paths, whole)
+        return whole
 
     def elf_pages(self, elf):
         """Through the reader beside this file: kept pages as they were, all other memory zeros."""

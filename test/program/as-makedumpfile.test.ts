@@ -24,10 +24,19 @@ describe('--check-params', () => {
     '-c -d 31 -f --num-threads=4 --non-cyclic --cyclic-buffer 1024 -b 4 vmcore dumpfile',
     '-F -l --message-level 7 -d 31 vmcore',
     '--split -d 31 vmcore one two',
+    '-F -d 31,1 vmcore',
+    '--message-lev 0 --dry-ru --num 2 vmcore dumpfile',
+    '-F --dry-run -d 31, vmcore',
+    '-d ,1,,31 vmcore dumpfile',
     '-E -d 31,1 -L 500M vmcore dumpfile',
     '--dump-dmesg vmcore dumpfile',
     '-F --message-level 8 --dump-dmesg vmcore',
+    '-l -d 31 --dump-dmesg vmcore dumpfile',
+    '-c --num-threads 2 -L 10M --dump-dmesg vmcore dumpfile',
     '--mem-usage vmcore',
+    '-F -l -d 31 -L 1G --mem-usage vmcore',
+    '-L 1G --num-threads 2 --reassemble one two dumpfile',
+    '-L 1G -d 31 -R dumpfile',
     '--dry-run -d 31 vmcore',
     '--quiet vmcore dumpfile',
   ])('takes `%s`, says nothing, and looks at no file', (line) => {
@@ -47,13 +56,14 @@ describe('--check-params', () => {
   test.each([
     ['-l -d 32 vmcore dumpfile', 'a dump level is a number from 0 to 31'],
     ['-l --mesage-level 7 vmcore dumpfile', 'Did you mean --message-level?'],
+    ['--dump vmcore dumpfile', '--dump may be --dump-dmesg or --dump-level Write enough of it to tell.'],
+    ['--epp program vmcore dumpfile', '--eppic is an option of makedumpfile that smelt does not have'],
     ['-l vmcore', 'DUMPFILE is missing'],
     ['--quiet --split vmcore a', '--split writes two files or more, and one is named'],
     ['-F --split vmcore a b', '-F writes one stream'],
     ['-E -z vmcore a', '-E stores pages as they are'],
-    ['-F -d 31,1 vmcore', 'cannot be taken back'],
     ['--message-level 32 vmcore dumpfile', 'a whole number from 0 to 31'],
-    ['--mem-usage -d 31 vmcore', '--dump-level means nothing with --mem-usage'],
+    ['--mem-usage --config rules vmcore', '--config means nothing with --mem-usage'],
     ['--mem-usage', 'VMCORE, and that is missing'],
     ['--dump-dmesg --mem-usage vmcore', '--mem-usage means nothing with --dump-dmesg'],
     ['bench --check-params vmcore', 'is no option of smelt bench'],
@@ -179,10 +189,37 @@ describe('--vtop', () => {
 });
 
 test('--show-stats adds up as makedumpfile does', () => {
-  const { stderr } = smelt('--quiet', '--show-stats', '-f', '-d', '31', core, join(dir, 'dump'));
-  const pages = (name: string) => Number(new RegExp(`^ *${name} *: (0x[0-9a-f]{16})$`, 'm').exec(stderr)![1]);
+  const { stdout } = smelt('--quiet', '--show-stats', '-f', '-d', '31', core, join(dir, 'dump'));
+  const pages = (name: string) => Number(new RegExp(`^ *${name} *: (0x[0-9a-f]{16})$`, 'm').exec(stdout)![1]);
   const kinds = ['Pages filled with zero', 'Non-private cache pages', 'Private cache pages'];
   const excluded = [...kinds, 'User process data pages', 'Free pages', 'Hwpoison pages', 'Offline pages'];
+  // What else is asked for has standard output.
+  const json = smelt('--json', '--show-stats', '-f', '-d', '31', core, join(dir, 'dump'));
+  expect(reportOf(json).holePages).toBe(pages('Memory Hole'));
+  expect(json.stderr).toContain('\nTotal pages     : 0x');
+  const stream = smelt('--dry-run', '-F', '--show-stats', '-d', '31', core);
+  expect(stream.stdout).toBe('');
+  expect(stream.stderr).toContain('\nTotal pages     : 0x');
   expect(excluded.reduce((sum, name) => sum + pages(name), 0)).toBe(pages('Excluded pages'));
   expect(pages('Excluded pages') + pages('Remaining pages')).toBe(pages('Original pages'));
+  expect(pages('Original pages') + pages('Memory Hole')).toBe(pages('Total pages'));
+  // Source: what makedumpfile 1.7.2 prints, but for its cache.
+  expect(stdout.replaceAll(/0x[0-9a-f]{16}|\d+/g, 'N')).toBe(`
+Original pages  : N
+  Excluded pages   : N
+    Pages filled with zero  : N
+    Non-private cache pages : N
+    Private cache pages     : N
+    User process data pages : N
+    Free pages              : N
+    Hwpoison pages          : N
+    Offline pages           : N
+  Remaining pages  : N
+  (The number of pages is reduced to N%.)
+Memory Hole     : N
+--------------------------------------------------
+Total pages     : N
+Write bytes     : N
+
+`);
 });

@@ -91,6 +91,43 @@ describe.each([1, 2, 3, 4])('a stream by %i threads', (threads) => {
   });
 });
 
+test('of several levels a stream has the first, with a warning', () => {
+  const stream = join(dir, 'stream');
+  const { status, stderr } = streamed(`> ${stream}`, '--quiet', '-z', '-d', '1,31');
+  expect(status).toBe(0);
+  expect(stderr.replaceAll(/\s+/g, ' ')).toBe(
+    'warning: of several levels only 1 is tried: what went to a stream cannot be taken back ',
+  );
+  writeFileSync(path, rearrange(readFileSync(stream)).file);
+  checkPages(parseKdump(path), core, core.expected.kept(1));
+});
+
+test('a dry run of a stream writes nothing there', () => {
+  const { status, stdout, stderr } = smelt('--dry-run', '-F', '-z', '-d', '31', input);
+  expect({ status, stdout }).toEqual({ status: 0, stdout: '' });
+  expect(stderr).toContain('dry run: nothing was written\n');
+  const refused = smelt('--dry-run', '-F', '--require-encrypted-target', '-z', input);
+  expect(checkFailure(refused)).toContain('standard output is a pipe or a socket');
+});
+
+test.each([
+  ['exists', 'dump', [], 'dump: already exists (-f overwrites it)'],
+  ['exists, with -f', 'dump', ['-f'], ''],
+  ['is being written', 'other', [], 'other.incomplete: already exists'],
+  ['is in no directory', 'none/dump', [], 'none/dump: cannot be created: no such file'],
+  ['is a directory', '.', ['-f'], 'is a directory'],
+] as const)('a dry run warns where DUMPFILE %s', (_, name, options, why) => {
+  writeFileSync(path, 'precious');
+  writeFileSync(join(out, 'other.incomplete'), '');
+  const { status, stderr } = smelt('--quiet', '--dry-run', '-d', '31', ...options, input, join(out, name));
+  expect(status).toBe(0);
+  const said = stderr.replaceAll(/\s+/g, ' ');
+  if (why === '') expect(said).toBe('');
+  else expect(said).toMatch(/^warning: a run that writes would be refused: /);
+  expect(said).toContain(why);
+  expect(readFileSync(path, 'utf8')).toBe('precious');
+});
+
 test('a stream that is read slowly is whole all the same', () => {
   const stream = join(dir, 'stream');
   const slowly = `python3 -c '

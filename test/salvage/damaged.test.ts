@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { SmeltError } from '../../src/errors.ts';
 import type { KdumpLayout } from '../build/kdump.ts';
 import { pageContent, xorshift } from '../build/page-content.ts';
+import { noNative } from '../native-parts.ts';
 import { parseKdump } from '../program/parse-kdump.ts';
 import {
   at,
@@ -159,6 +160,29 @@ describe('a kdump-compressed dump that is damaged', () => {
     expect(await save(Buffer.alloc(0))).toBeUndefined();
     expect(await save(Buffer.from('hello'))).toBeUndefined();
   });
+
+  it.skipIf(noNative !== undefined)(
+    'into a sparse file that claims more memory than there is, with a byte here and there, is refused in time',
+    async () => {
+      const { file, layout } = build('zlib');
+      const frames = 2 ** 36;
+      const blocks = (2 * frames) / 8 / 4096;
+      file.writeUInt32LE(blocks, 436);
+      file.writeUInt32LE(2 ** 32 - 1, 440);
+      file.writeBigUInt64LE(BigInt(frames), 4096 + 96);
+      const fd = openSync(at('sparse'), 'w');
+      writeSync(fd, file, 0, layout.bitmap2, 0);
+      const end = layout.bitmap1 + blocks * 4096;
+      for (let place = layout.bitmap1; place < end; place += 2 ** 22)
+        writeSync(fd, Buffer.of(1), 0, 1, place);
+      ftruncateSync(fd, end + 2 ** 36);
+      closeSync(fd);
+      const began = performance.now();
+      expect(await salvageOrWhy({ input: at('sparse'), output: undefined })).toBeInstanceOf(SmeltError);
+      expect(performance.now() - began).toBeLessThan(6000);
+    },
+    60_000,
+  );
 
   it.each([
     ['each to itself', (place: number) => place + 24],

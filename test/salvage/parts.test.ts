@@ -1,9 +1,11 @@
 /** Split dumps, with parts missing or all of them: salvaged and joined. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import type { KdumpOptions } from '../build/kdump.ts';
+import { KdumpSubHeader } from '../../src/read/kdump-layout.ts';
+import { buildKdump, type KdumpOptions } from '../build/kdump.ts';
 import { buildParts } from '../build/split.ts';
 import { INCOMPLETE, parseKdump } from '../program/parse-kdump.ts';
+import { runDump } from '../workers/run-dump.ts';
 import {
   at,
   compareWith,
@@ -38,8 +40,22 @@ describe('a split dump', () => {
     expect(parseKdump(at('some')).split).toBe(0);
   });
 
+  it('gives the pages of one part whose data begins where it would in the whole dump', async () => {
+    buildKdump({ ...options, path: at('whole') });
+    const parts = [at('laid.1'), at('laid.2'), at('laid.3')] as const;
+    const [output, ...moreOutputs] = parts;
+    await runDump({ input: at('whole'), output, moreOutputs, overwrite: true, codec: 'zlib', dumpLevel: 0 });
+    for (const part of parts) {
+      const { start_pfn_64: from, end_pfn_64: end } = KdumpSubHeader.read(readFileSync(part), 4096);
+      const there = within(Number(from), Number(end));
+      const report = await runSalvage({ input: part, output: at('some') });
+      expect(report).toMatchObject({ savedPages: there, lost: { otherPart: PAGES.size - there } });
+      expect(compareWith(at('some'), PAGES)).toEqual({ wrong: [], right: there });
+    }
+  });
+
   it('with a part that has no pages is whole', async () => {
-    const [one, two, three] = buildParts(options, [END_PFN, END_PFN + 20]);
+    const [one, two, three] = buildParts({ ...options, header: { tv_sec: 1n } }, [END_PFN, END_PFN + 20]);
     const report = await runSalvage({ input: two!, moreParts: [three!, one!], output: at('some') });
     expect(report).toMatchObject({ savedPages: PAGES.size, lostPages: 0, damage: [] });
     expect(compareWith(at('some'), PAGES)).toEqual({ wrong: [], right: PAGES.size });
@@ -114,6 +130,16 @@ describe('a split dump', () => {
     const report = await runSalvage({ input: one, moreParts: [two], output: at('known') });
     expect(compareWith(at('known'), PAGES)).toEqual({ wrong: [], right: PAGES.size });
     expect(report.damage.some((what) => what.includes('is of the same dump'))).toBe(isUnknown);
+  });
+
+  it('is not known to be of one dump by a time that nobody wrote', async () => {
+    const [one, two] = twoDumps({ header: { tv_sec: 0n } }, { header: { tv_sec: 0n } }, () => {});
+    const report = await runSalvage({ input: one, moreParts: [two], output: at('known') });
+    expect(report.damage.join()).toContain('is of the same dump');
+    const [, timed] = twoDumps({ header: { tv_sec: 0n } }, { header: { tv_sec: 7n } }, () => {});
+    expect(await salvageOrWhy({ input: one, moreParts: [timed], output: at('none') })).toMatchObject({
+      code: 'PARTS',
+    });
   });
 
   it('that is whole is joined by --reassemble, in any order, to the same pages', async () => {

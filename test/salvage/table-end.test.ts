@@ -103,6 +103,85 @@ describe('what salvage has written', () => {
   });
 });
 
+describe('what salvage has written of a dump of everything', () => {
+  /** Salvaged, with as many pages lost from the middle. */
+  const salvaged = async (lost: number) => {
+    const { file, layout } = build('raw', { ram: [] });
+    file.fill(0xee, layout.descriptors + 24 * 300, layout.descriptors + 24 * (300 + lost));
+    const { output } = (await save(file, 'once'))!;
+    const bytes = readFileSync(output);
+    const end = layout.descriptors + 24 * (PAGES.size - lost);
+    return { bytes, end, whole: PAGES.size - lost };
+  };
+
+  it.each([1, 30])(
+    'is salvaged again where a bit behind its descriptors is wrong (%i lost)',
+    async (lost) => {
+      const { bytes, end, whole } = await salvaged(lost);
+      for (let bit = 0; bit < 24 * 8; bit += 5) {
+        const broken = Buffer.from(bytes);
+        broken[end + (bit >>> 3)]! ^= 1 << (bit & 7);
+        const again = (await save(broken, 'again'))!;
+        expect(compareWith(again.output, PAGES), `bit ${bit}`).toEqual({ wrong: [], right: whole });
+      }
+    },
+  );
+
+  it('is salvaged again where a sector behind its descriptors is gone', async () => {
+    const { bytes, end, whole } = await salvaged(60);
+    bytes.fill(0, end, end + 512);
+    const again = (await save(bytes, 'again'))!;
+    expect(compareWith(again.output, PAGES)).toEqual({ wrong: [], right: whole });
+  });
+
+  it.each([1, 20, 170])('is refused where nothing is left behind its descriptors (%i lost)', async (lost) => {
+    const { bytes, end } = await salvaged(lost);
+    await expectRefused(bytes.fill(0, end, end + 24 * lost));
+    await expectRefused(bytes.fill(0xee, end, end + 24 * lost));
+  });
+});
+
+describe('an unfinished dump of everything', () => {
+  it('whose pages were written in another order has the first bitmap for the second', async () => {
+    const pfns = [...PAGES.keys()];
+    const incomplete = [...pfns.slice(0, 150), ...pfns.slice(300, 333), ...pfns.slice(-100)];
+    const { file, layout } = build('zlib', { ram: [], incomplete });
+    const right = pfns.length - incomplete.length;
+    for (const lost of [1, 170]) {
+      const saved = (await save(change(file, layout, pfns.slice(200, 200 + lost))))!;
+      expect(compareWith(saved.output, PAGES)).toEqual({ wrong: [], right });
+    }
+  });
+});
+
+describe('where descriptors end', () => {
+  const pfns = [...FULL.keys()];
+
+  it.each([1, 3, 100])(
+    'is not seen where the first and the last are damaged and %i bits lost',
+    async (lost) => {
+      for (const codec of ['raw', 'zlib'] as const) {
+        const { file, layout } = build(codec, { pages: FULL });
+        const { descriptors } = layout;
+        file.fill(0xee, descriptors + 24 * (FULL.size - lost), descriptors + 24 * FULL.size);
+        file.fill(0, descriptors, descriptors + 24);
+        await expectRefused(change(file, layout, pfns.slice(10, 10 + lost)));
+      }
+    },
+  );
+
+  it('is not seen by zeros of which a page has some', async () => {
+    const pages = new Map(FULL);
+    const first = Buffer.from(pageContent('random', 3));
+    // 170 descriptors and these are a page.
+    pages.set(pfns[0]!, first.fill(0, 0, 16));
+    const { file, layout } = build('raw', { pages });
+    file.fill(0, layout.descriptors + 24 * (FULL.size - 370), layout.data);
+    file.fill(0, layout.descriptors, layout.descriptors + 24);
+    await expectRefused(change(file, layout, pfns.slice(10, 180)));
+  });
+});
+
 describe('a dump without pages of zeros', () => {
   const into = (which: readonly number[]): NonNullable<KdumpOptions['desc']> => {
     const pfns = [...FULL.keys()];

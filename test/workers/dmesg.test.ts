@@ -117,6 +117,17 @@ describe('--dump-dmesg', () => {
   });
 });
 
+describe('a dump that was given up half way', () => {
+  test('has its kernel log: what leads to it is written first', async () => {
+    const { output, log } = fresh();
+    const input = 'samples/x86_64-6.1-small.kdump';
+    const failure = await failureOf({ input, output, codec: 'zlib', dumpLevel: 31, mostBytes: 7_000_000 });
+    expect(failure.code).toBe('TOO_LARGE');
+    const report = await dmesg({ input: `${output}.incomplete`, output: log });
+    expect(report.log).toMatchObject({ records: 373, lostRecords: 0 });
+  });
+});
+
 describe('--save-dmesg', () => {
   test('has the log on the disk before DUMPFILE is begun, and tells when', async () => {
     const { directory, log, output } = fresh();

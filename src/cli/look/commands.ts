@@ -129,12 +129,12 @@ export const LOOK_COMMANDS: readonly Command[] = [
       about: [
         'Draws memory in physical order, a colour a class: as a page to look around in, as',
         'a picture, or in the terminal (letters where there are no colours). Shared and',
-        'encrypted memory is hatched, and what the dump does not have is pale.',
+        'encrypted memory is hatched, and what the dump does not have is dotted.',
       ],
       examples: [
         ['smelt map vmcore', 'in the terminal'],
         ['smelt map vmcore -o map.html', 'down to the single page frame'],
-        ['smelt map --quick vmcore --svg map.svg --png map.png', 'for a report'],
+        ['smelt map --quick vmcore --svg map.svg', 'for a report'],
       ],
       end: EXIT_CODES,
     },

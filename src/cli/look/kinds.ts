@@ -17,16 +17,16 @@ export interface KindLook {
 
 /** In the order of a legend: what can be dropped least first. */
 export const KIND_LOOKS: Readonly<Record<MemoryKind, KindLook>> = {
-  kernel: { name: 'kernel', what: 'other memory of the kernel', letter: 'K', colour: '#c2410c' },
+  kernel: { name: 'kernel', what: 'other memory of the kernel', letter: 'K', colour: '#b53b0a' },
   slab: { name: 'slab', what: 'objects of slab caches', letter: 'S', colour: '#e8862d' },
   reserved: {
     name: 'reserved',
     what: 'kernel image, firmware, what boot took',
     letter: 'R',
-    colour: '#7a1f3d',
+    colour: '#5a1050',
   },
-  undecided: { name: 'undecided', what: 'cannot be classified', letter: '?', colour: '#ff5ad1' },
-  zero: { name: 'zero', what: "the kernel's, nothing but zeros", letter: 'Z', colour: '#f2e6a0' },
+  undecided: { name: 'undecided', what: 'cannot be classified', letter: '?', colour: '#ff80dd' },
+  zero: { name: 'zero', what: "the kernel's, nothing but zeros", letter: 'Z', colour: '#f7edb8' },
   cache: { name: 'page cache', what: 'pages of files', letter: 'C', colour: '#1f9e77' },
   cachePrivate: {
     name: 'private cache',
@@ -34,10 +34,10 @@ export const KIND_LOOKS: Readonly<Record<MemoryKind, KindLook>> = {
     letter: 'P',
     colour: '#0b5d4b',
   },
-  user: { name: 'user', what: 'memory of processes', letter: 'U', colour: '#3b6fd4' },
-  free: { name: 'free', what: 'free blocks', letter: 'F', colour: '#c9d6df' },
+  user: { name: 'user', what: 'memory of processes', letter: 'U', colour: '#3f76e0' },
+  free: { name: 'free', what: 'free blocks', letter: 'F', colour: '#cfdce5' },
   hwpoison: { name: 'broken', what: 'broken memory (hwpoison)', letter: 'X', colour: '#1a0b2e' },
-  offline: { name: 'offline', what: 'ballooned or unplugged', letter: 'O', colour: '#8d8d8d' },
+  offline: { name: 'offline', what: 'ballooned or unplugged', letter: 'O', colour: '#b8bf83' },
 };
 
 export const LETTERS: Readonly<Record<FrameKind, string>> = {

@@ -70,7 +70,7 @@ function kindLines({
   const table = [
     ['what', 'pages', 'size', 'share', ...(isFiltered ? ['not in dump'] : [])],
     row('kernel', KERNEL_KINDS),
-    row('  slab', ['slab'], own(counters?.slab)),
+    row('  slab', ['slab']),
     row('  reserved', ['reserved']),
     ...(kinds.undecided.pages > 0 ? [row('  undecided', ['undecided'])] : []),
     row('  other', ['kernel']),
@@ -91,7 +91,12 @@ function kindLines({
     ...(isFiltered ? ['right' as const] : []),
     'left',
   ];
-  return columns(align, table);
+  return [
+    ...columns(align, table),
+    ...(counters?.slab === undefined
+      ? []
+      : [`  (the kernel counts ${count(counters.slab)} pages as slab, large kmalloc and zeros among them)`]),
+  ];
 }
 
 /** The kinds of a zone in few columns. */

@@ -3,9 +3,10 @@
 import { readClocks } from '../../kernel/timekeeper.ts';
 import { isUserMode, pidOfNote, type Registers, registersOfNote } from '../../kernel/unwind/registers.ts';
 import { registersOfCpus } from '../../kernel/unwind/starts.ts';
-import { placeOf } from '../../kernel/view/place.ts';
+import type { KernelView } from '../../kernel/view/view.ts';
 import type { Note } from '../../read/dump-file.ts';
 import { parseNotes } from '../../read/notes.ts';
+import { FIRST_VIRTUAL } from '../address.ts';
 import type { Looking } from '../looking.ts';
 import type { KernelTold } from './kernel.ts';
 import type { LogTold } from './log.ts';
@@ -77,7 +78,7 @@ export function cpusOf(
       const { rip, rsp } = registers;
       const cpu = numbers.get(keyOf(registers)) ?? index;
       const userMode = isUserMode(registers);
-      const place = view === undefined || userMode ? undefined : placeOf(view, rip);
+      const place = view === undefined || userMode ? undefined : nameOf(view, rip);
       return { cpu, rip, rsp, userMode, place, pid, crashed: cpu === dead };
     })
     .sort((a, b) => a.cpu - b.cpu);
@@ -96,6 +97,14 @@ function registersOfNotes(notes: Iterable<Note>): Noted[] {
     if (noted.length >= MAX_CPUS) break;
   }
   return isByHypervisor ? noted.map(({ registers }) => ({ registers, pid: undefined })) : noted;
+}
+
+/** "default_idle+0xb", "nf_hook+0x10 [nf_tables]"; undefined where no symbol of the kernel is. */
+function nameOf(view: KernelView, vaddr: bigint): string | undefined {
+  const place = vaddr < FIRST_VIRTUAL ? undefined : view.placeOf(vaddr);
+  if (place === undefined) return undefined;
+  const offset = place.offset === 0 ? '' : `+0x${place.offset.toString(16)}`;
+  return `${place.name}${offset}${place.module === undefined ? '' : ` [${place.module}]`}`;
 }
 
 /** Who ran on the CPU that crashed: the note knows the number, the log the name. */

@@ -29,9 +29,7 @@ export async function info(
   signal: AbortSignal,
 ): Promise<InfoReport> {
   const began = performance.now();
-  const { file, error, damage: seen } = await openAnyhow(request, signal);
-  const why = error && plain(error.message, file);
-  const damage = why === undefined ? seen : [why, ...seen.filter((each) => each !== why)];
+  const { file, damage } = await openWhatIsThere(request, signal);
   try {
     return await describing(
       file,
@@ -55,6 +53,17 @@ export async function info(
   } finally {
     closeDump(file);
   }
+}
+
+/** And what is wrong with it: sentences. */
+async function openWhatIsThere(
+  request: InputRequest,
+  signal: AbortSignal,
+): Promise<{ file: DumpFile; damage: readonly string[] }> {
+  const { file, error, damage } = await openAnyhow(request, signal);
+  if (error === undefined) return { file, damage };
+  const why = plain(error.message, file);
+  return { file, damage: [why, ...damage.filter((sentence) => sentence !== why)] };
 }
 
 /** The file was named already. */

@@ -67,9 +67,10 @@ function pathOf(view: KernelView, link: bigint | undefined): string | undefined 
     const parent = entry?.unsigned('d_parent');
     const pointer = entry?.unsigned('d_name.name');
     if (parent === undefined || pointer === undefined) return undefined;
-    if (parent === at) return `/${names.join('/')}`;
     const name = view.text(pointer, MAX_NAME_BYTES);
     if (name === undefined) return undefined;
+    // What has no place in a tree (memfd, SysV shared memory) is its own root, and has a name.
+    if (parent === at) return names.length === 0 ? name : `/${names.join('/')}`;
     names.unshift(name);
     at = parent;
   }

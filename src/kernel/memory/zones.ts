@@ -20,13 +20,15 @@ export interface Zone {
 /** MAX_NR_ZONES of any configuration, and what MAX_PAGE_ORDER may be, are below these. */
 const MAX_ZONES = 16;
 const MAX_ORDERS = 23;
+/** Of all nodes together, those that have memory: hundreds on the largest machines. */
+const MAX_ALL_ZONES = 2048;
 /** 2^52 bytes in pages of 4 KiB. */
 const MAX_PFN = 2 ** 40;
 const NAMES: ReadonlySet<string> = new Set(['DMA', 'DMA32', 'Normal', 'HighMem', 'Movable', 'Device']);
 const LONG_BYTES = 8;
 const NAME_BYTES = 16;
 
-/** Those that have memory. Undefined where VMCOREINFO does not lead to them. */
+/** Those that have memory. Undefined where VMCOREINFO does not lead to them, or to what makes no sense. */
 export function listZones(view: KernelView): Zone[] | undefined {
   const { info } = view;
   const nodeZones = info.offset('pglist_data.node_zones');
@@ -43,6 +45,7 @@ export function listZones(view: KernelView): Zone[] | undefined {
       const zone = readZone(view, node + BigInt(nodeZones + i * zoneBytes), nid ?? 0);
       if (zone === undefined) return undefined;
       if (zone.spannedPages > 0) zones.push(zone);
+      if (zones.length > MAX_ALL_ZONES) return undefined;
     }
   }
   return zones;

@@ -2,6 +2,7 @@
 
 import { drain } from '../../read/drain.ts';
 import { readPart } from '../../read/file.ts';
+import { PageDescriptor } from '../../read/kdump-layout.ts';
 import type { Destination } from '../../write/destination.ts';
 import { dataOffset, encodeKdumpHeader, type KdumpLayout } from '../../write/kdump.ts';
 import { checkLimit, type Outlet, outletOf, writeAt } from '../../write/outlet.ts';
@@ -21,7 +22,8 @@ export class KdumpOutput implements Output {
   readonly job: JobTarget;
   readonly to: Destination;
   hasPages = false;
-  readonly useOfPart = 'crash opens it as far as it goes, and with --minimal often shows the log';
+  readonly useOfPart =
+    '`smelt --dump-dmesg` mostly shows the log of it, and crash opens it as far as it goes';
   /** All of them share one. */
   readonly zeroFirst = false;
   private readonly layout: KdumpLayout;
@@ -75,13 +77,14 @@ export class KdumpOutput implements Output {
     const { to, layout, shared, eraseInfo } = this;
     yield* to.begin();
     for (const [index, outlet] of to.outlets.entries()) {
-      const zeroPageOffset = dataOffset(layout, this.parts[index]!.keptPages);
+      const { keptPages, allPages } = this.parts[index]!;
+      const zeroPageOffset = dataOffset(layout, allPages);
       const eraseAt = this.eraseAt(index);
       checkLimit(outlet, eraseAt + eraseInfo.length);
       // No byte of a stream is written twice, if that can be: who puts it in order need not know which one counts.
       if (to.isStream) yield* this.writeHeader(outlet, false, index);
       if (outlet.fd !== this.job.bitmaps.fd) yield* this.copyBitmaps(outlet);
-      to.files[index]?.reserve(layout.descOffset, zeroPageOffset - layout.descOffset);
+      to.files[index]?.reserve(layout.descOffset, keptPages * PageDescriptor.size);
       yield* writeAt(outlet, Buffer.alloc(layout.blockSize), zeroPageOffset);
       yield* writeAt(outlet, eraseInfo, eraseAt);
       Atomics.store(shared.nextByte, index, BigInt(eraseAt + eraseInfo.length));
@@ -126,7 +129,7 @@ export class KdumpOutput implements Output {
   }
 
   private eraseAt(index: number): number {
-    return dataOffset(this.layout, this.parts[index]!.keptPages) + this.layout.blockSize;
+    return dataOffset(this.layout, this.parts[index]!.allPages) + this.layout.blockSize;
   }
 
   private *copyBitmaps(outlet: Outlet): Generator<void, void> {

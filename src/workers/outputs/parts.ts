@@ -26,7 +26,8 @@ export async function partsOf(
   count: number,
 ): Promise<readonly Part[]> {
   const { job } = thread;
-  if (count === 1) return [{ startPfn: 0, endPfn: job.plan.maxMapnr, firstDescriptor: 0, keptPages }];
+  if (count === 1)
+    return [{ startPfn: 0, endPfn: job.plan.maxMapnr, firstDescriptor: 0, keptPages, allPages: keptPages }];
   const sizes = await takeSteps(sampleSizes(job, kept, keptPages, await openPageMeasure(thread)));
   const borders = Array.from({ length: count - 1 }, (_, i) =>
     borderAt(job, kept, Math.round(shareOf(sizes, (i + 1) / count) * keptPages)),
@@ -42,6 +43,7 @@ export async function partsOf(
       endPfn: pfn,
       firstDescriptor: start.keptBefore,
       keptPages: keptBefore - start.keptBefore,
+      allPages: keptPages,
     };
   });
 }

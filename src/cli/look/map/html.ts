@@ -37,7 +37,7 @@ ${style}</style>
 <button id="closer" title="+ or Ctrl and the wheel">closer</button>
 <button id="wider" title="- or Ctrl and the wheel">wider</button>
 <button id="whole" title="0">all of it</button>
-<form id="go"><input id="address" size="16" placeholder="physical address, 0x…" aria-label="physical address">
+<form id="go"><input id="address" size="22" placeholder="physical address, 0x…" aria-label="physical address">
 <button>go there</button></form>
 <label>colours <select id="theme"><option value="auto">as the system</option><option value="light">light</option><option value="dark">dark</option></select></label>
 </nav>
@@ -72,7 +72,7 @@ function titleOf({ input }: Picture): string[] {
 }
 
 function dataOf(
-  { starts, windowPages, input, tileShift, totalPages, packed, shifts, census }: Picture,
+  { starts, windowPages, input, tileShift, totalPages, end, packed, shifts, census }: Picture,
   rows: readonly LegendRow[],
 ): string {
   const windows: [number, number][] = [];
@@ -86,6 +86,7 @@ function dataOf(
     windowPages,
     tileShift,
     totalPages,
+    end,
     windows,
     lengths: packed.map(({ length }) => length),
     shifts: [...shifts],

@@ -52,8 +52,12 @@ function describe(pfn, pages) {
   ];
 }
 
+/** Where the mouse was last. */
+const pointer = { x: 0, y: 0 };
+
 /** @param {number} x @param {number} y of the canvas */
 function showTip(x, y) {
+  Object.assign(pointer, { x, y });
   const pfn = cellAt(x, y);
   tip.hidden = pfn === undefined;
   if (pfn === undefined) return;
@@ -168,6 +172,10 @@ canvas.addEventListener('pointerup', (event) => {
   const pfn = isClick ? cellAt(event.offsetX, event.offsetY) : undefined;
   if (pfn !== undefined) mark(pfn);
 });
+// What was not unpacked yet may be by now.
+canvas.addEventListener('drawn', () => {
+  if (!tip.hidden) showTip(pointer.x, pointer.y);
+});
 canvas.addEventListener('pointerleave', () => {
   tip.hidden = true;
 });
@@ -215,7 +223,7 @@ for (const button of document.querySelectorAll('#kinds button')) {
 /** As the system has it, or one of both. @param {string} theme */
 function setTheme(theme) {
   document.documentElement.dataset.theme = theme;
-  patterns = new Map();
+  patterns.clear();
   redraw();
 }
 const switches = /** @type {HTMLSelectElement} */ (at('theme'));
@@ -228,7 +236,7 @@ addEventListener('beforeprint', () => {
 });
 addEventListener('afterprint', () => setTheme(switches.value));
 
-function fit() {
+function measure() {
   const box = canvas.getBoundingClientRect();
   view.width = at('grid').clientWidth;
   view.height = Math.max(240, innerHeight - box.top - scrollY - 56);
@@ -236,15 +244,15 @@ function fit() {
 }
 addEventListener('resize', () => {
   const isWhole = view.total <= view.seen;
-  fit();
+  measure();
   if (isWhole) layOutWhole();
   else layOut(view.rowShift);
   redraw();
 });
 
 unpack(bytesOf('tiles')).then((bytes) => {
-  tiles = bytes;
-  fit();
+  loaded.tiles = bytes;
+  measure();
   layOutWhole();
   redraw();
   document.documentElement.dataset.ready = 'yes';

@@ -5,8 +5,8 @@ const KIND = 0x0f;
 const ABSENT = 0x10;
 const ENCRYPTED = 0x20;
 const SHARED = 0x40;
-/** Windows that stay unpacked. */
-const MOST_UNPACKED = 256;
+/** Windows that stay unpacked; what is packed of all of them is a few MB. */
+const MOST_UNPACKED = 3072;
 
 /** @param {string} id */
 const at = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
@@ -16,7 +16,7 @@ const at = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
  * @typedef {{ ends: Uint32Array, codes: Uint8Array }} Runs `ends`: the first page frame of the window behind each run
  */
 
-/** @type {{ pageSize: number, windowPages: number, tileShift: number, totalPages: number, windows: [number, number][],
+/** @type {{ pageSize: number, windowPages: number, tileShift: number, totalPages: number, end: number, windows: [number, number][],
  * lengths: number[], shifts: number[], kinds: KindRow[], census: { meaning: string } | null }} */
 const map = JSON.parse(at('map').textContent ?? '');
 const tilePages = 2 ** map.tileShift;
@@ -26,7 +26,9 @@ const tilesPerWindow = map.windowPages / tilePages;
 const starts = map.windows.flatMap(([first, count]) =>
   Array.from({ length: count }, (_, i) => first + i * map.windowPages),
 );
-const offsets = map.lengths.reduce((all, length) => [...all.slice(-1e6), all[all.length - 1] + length], [0]);
+/** Where each window's runs begin among all of them. */
+const offsets = [0];
+for (const length of map.lengths) offsets.push(offsets[offsets.length - 1] + length);
 
 /** @param {string} id */
 function bytesOf(id) {
@@ -41,8 +43,8 @@ async function unpack(packed) {
 }
 
 const packedRuns = bytesOf('runs');
-/** Two bytes a tile: what, and how much of it in 255ths. */
-const tiles = new Uint8Array(0);
+/** Two bytes a tile: what, and how much of it in 255ths. Empty until they are unpacked. */
+const loaded = { tiles: new Uint8Array(0) };
 /** @type {Map<number, Runs | undefined>} undefined: on its way */
 const unpacked = new Map();
 
@@ -129,7 +131,7 @@ function memoryIn(pfn, end, closely, take, then) {
       const tile = Math.floor((from - start) / tilePages);
       const next = Math.min(to, start + (tile + 1) * tilePages);
       const place = (index * tilesPerWindow + tile) * 2;
-      take(from, next, tiles[place], tiles[place + 1] / 255, false);
+      take(from, next, loaded.tiles[place], loaded.tiles[place + 1] / 255, false);
       from = next;
     }
   }

@@ -125,10 +125,11 @@ function fresh(on, width, height) {
 }
 
 function draw() {
-  const { cell, columns, width, height, seen, top } = view;
+  const { cell, cellWidth, columns, width, height, seen, top } = view;
+  const left = (/** @type {number} */ column) => GUTTER + Math.round(column * cellWidth);
   const to = fresh(canvas, width, height);
   const closely = isClose();
-  const isWide = cell >= 12;
+  const isWide = cellWidth >= 12;
   to.font = '11px ui-monospace, monospace';
   to.textAlign = 'right';
   to.textBaseline = 'top';
@@ -148,12 +149,12 @@ function draw() {
       let end = from + 1;
       while (!isWide && end < columns && codes[end] === codes[from]) end++;
       const space = isWide ? 1 : 0;
-      fill(to, codes[from], GUTTER + from * cell, y, (end - from) * cell - space, cell - space);
+      fill(to, codes[from], left(from), y, left(end) - left(from) - space, cell - space);
       from = end;
     }
     if (isBehindGap) {
       to.fillStyle = style('--gap');
-      for (let x = 0; x < columns * cell; x += 8) to.fillRect(GUTTER + x, y - 1, 4, 2);
+      for (let x = 0; x < width - GUTTER; x += 8) to.fillRect(GUTTER + x, y - 1, 4, 2);
     }
   }
   drawCursor(to);
@@ -166,7 +167,7 @@ function drawCursor(to) {
   const row = rowOf(view.cursor);
   const start = rowStart(row);
   if (start === undefined || row < view.top || row >= view.top + view.seen) return;
-  const x = GUTTER + Math.floor((view.cursor - start) / cellPages()) * view.cell;
+  const x = GUTTER + Math.round(((view.cursor - start) / cellPages()) * view.cellWidth);
   const y = (row - view.top) * view.cell;
   for (const [colour, width] of /** @type {const} */ ([
     ['#fff', 4],
@@ -174,7 +175,7 @@ function drawCursor(to) {
   ])) {
     to.strokeStyle = colour;
     to.lineWidth = width;
-    to.strokeRect(x - 1, y - 1, view.cell + 2, view.cell + 2);
+    to.strokeRect(x - 1, y - 1, Math.round(view.cellWidth) + 2, view.cell + 2);
   }
 }
 
@@ -183,12 +184,12 @@ function drawStrip() {
   const height = 16;
   const to = fresh(strip, view.width, height);
   const room = view.width - GUTTER;
-  const pages = starts.length * map.windowPages;
+  const pages = starts.length * map.windowPages - (starts[starts.length - 1] + map.windowPages - map.end);
   for (let x = 0; x < room; x++) {
     const position = Math.floor((x / room) * pages);
     const index = Math.floor(position / map.windowPages);
     const tile = Math.floor((position % map.windowPages) / tilePages);
-    fill(to, tiles[(index * tilesPerWindow + tile) * 2], GUTTER + x, 2, 1, height - 4);
+    fill(to, loaded.tiles[(index * tilesPerWindow + tile) * 2], GUTTER + x, 2, 1, height - 4);
   }
   const from = (view.top / view.total) * room;
   const length = Math.max(3, (Math.min(view.seen, view.total) / view.total) * room);
@@ -204,5 +205,6 @@ function redraw() {
   requestAnimationFrame(() => {
     isDue = false;
     draw();
+    canvas.dispatchEvent(new Event('drawn'));
   });
 }

@@ -4,8 +4,9 @@
 const LEAST_CELL = 4;
 const MOST_COLUMNS = 256;
 const LEAST_ROW_SHIFT = 4;
-/** Frame by frame, where no more windows than this are in sight. */
-const MOST_WINDOWS = 160;
+/** Frame by frame, where no more page frames and windows than this are in sight. */
+const MOST_PAGES = 2 ** 25;
+const MOST_WINDOWS = 2048;
 const GUTTER = 118;
 
 const view = {
@@ -15,7 +16,9 @@ const view = {
   /** In CSS pixels. */
   width: 0,
   height: 0,
+  /** Height and width of a cell; the width need not be whole. */
   cell: 0,
+  cellWidth: 0,
   columns: 0,
   /** Rows that are seen, and all of them: stretches without a gap, [first page frame, rows, rows before it]. */
   seen: 0,
@@ -36,7 +39,7 @@ function stretchesOf(shift) {
   const all = [];
   let total = 0;
   for (const [first, count] of map.windows) {
-    const end = Math.ceil((first + count * map.windowPages) / pages);
+    const end = Math.ceil(Math.min(first + count * map.windowPages, map.end) / pages);
     let from = Math.floor(first / pages);
     const last = all[all.length - 1];
     const lastEnd = last === undefined ? -1 : last[0] / pages + last[1];
@@ -80,7 +83,8 @@ function layOut(shift) {
   const most = room >= MOST_COLUMNS * LEAST_CELL ? MOST_COLUMNS : MOST_COLUMNS / 2;
   view.rowShift = Math.max(LEAST_ROW_SHIFT, shift);
   view.columns = Math.min(most, rowPages());
-  view.cell = Math.max(1, Math.floor(room / view.columns));
+  view.cellWidth = room / view.columns;
+  view.cell = Math.max(1, Math.floor(view.cellWidth));
   view.seen = Math.max(1, Math.floor(view.height / view.cell));
   const { all, total } = stretchesOf(view.rowShift);
   view.stretches = all;
@@ -93,8 +97,12 @@ function layOutWhole() {
   view.top = 0;
   for (let shift = LEAST_ROW_SHIFT; ; shift++) {
     layOut(shift);
-    if (view.total <= view.seen || shift > 52) return;
+    if (view.total <= view.seen || shift > 52) break;
   }
+  // Few rows may be higher.
+  const most = Math.min(view.cell * 2, Math.floor(view.height / Math.max(1, view.total)));
+  view.cell = Math.max(view.cell, most);
+  view.seen = Math.floor(view.height / view.cell);
 }
 
 /** A row twice or half as long; the page frame stays at its height. @param {number} by -1: closer @param {number} pfn */
@@ -110,7 +118,7 @@ function zoom(by, pfn) {
 
 /** First page frame of the cell at a place of the canvas; undefined where there is none. @param {number} x @param {number} y */
 function cellAt(x, y) {
-  const column = Math.floor((x - GUTTER) / view.cell);
+  const column = Math.floor((x - GUTTER) / view.cellWidth);
   const start = rowStart(view.top + Math.floor(y / view.cell));
   if (column < 0 || column >= view.columns || start === undefined) return undefined;
   return start + column * cellPages();
@@ -118,5 +126,6 @@ function cellAt(x, y) {
 
 /** Whether page frames are looked at one by one. */
 function isClose() {
-  return (view.seen * rowPages()) / map.windowPages <= MOST_WINDOWS;
+  const pages = Math.min(view.seen, view.total) * rowPages();
+  return pages <= MOST_PAGES && pages / map.windowPages <= MOST_WINDOWS;
 }
