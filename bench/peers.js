@@ -310,7 +310,7 @@ const ROWS = {
   verify() {
     const dump = join(out, 'packed');
     for (const letter of ['-z', '-c', '-l']) {
-      run(smeltRun([letter, '-d', '1'], process.env.VERIFIED ?? inputOf('lean'), 2));
+      run(smeltRun([letter, '-d', '1'], process.env.VERIFIED ?? full(), 2));
       renameSync(output, dump);
       const unpacking = [process.execPath, join(here, '../test/lab/run-ts.js'), join(here, 'decompress.ts')];
       const { verify, alone } = inTurn({
@@ -325,7 +325,7 @@ const ROWS = {
       const theirs = rate(unpacked.map((each) => each.pagesPerSecond));
       const ratio = (some) => some.map((each, i) => each / theirs[i]);
       tell(
-        `verify, lean ${letter} -d 1, 2 threads: by the speed of ${maker} unpacking alone`,
+        `verify, full ${letter} -d 1, 2 threads: by the speed of ${maker} unpacking alone`,
         '≥ 0.8',
         `**${spread(ratio(ours), 2)}**, with opening, bitmaps and places ${spread(ratio(whole), 2)}; ${spread(ours, 0)} MB/s against ${spread(theirs, 0)}`,
       );

@@ -6,7 +6,7 @@
 import type { KdumpPart } from '../read/dump-file.ts';
 import { readPart } from '../read/file.ts';
 import { PageDescriptor } from '../read/kdump-layout.ts';
-import { partOf } from '../read/source.ts';
+import { openSource, type ReadSource } from '../read/source.ts';
 import { writeFully } from '../write/target-file.ts';
 
 /** Blocks of data, a page each, that are looked at in one walk over the descriptors: 16 MiB of memory, 16 GiB of data. */
@@ -164,9 +164,13 @@ class Batch {
 }
 
 function* batches(part: KdumpPart, pageSize: number, placed: PlacedTable | undefined): Generator<Batch> {
+  const read = openSource(part);
+  // One buffer for all: as many as there are batches would wait for the garbage collector.
+  const chunk = Buffer.alloc(Math.min(AT_ONCE, part.pages) * PageDescriptor.size);
   for (let done = 0; done < part.pages; done += AT_ONCE) {
     const length = Math.min(AT_ONCE, part.pages - done) * PageDescriptor.size;
-    const theirs = readOrZeros(part, part.descOffset + done * PageDescriptor.size, length);
+    const theirs = chunk.subarray(0, length);
+    readOrZeros(read, theirs, part.descOffset + done * PageDescriptor.size);
     const ours = placed && outputPart(placed, part.firstDescriptor + done, length);
     yield new Batch(done, { theirs, ours }, part, pageSize);
   }
@@ -176,11 +180,12 @@ function outputPart({ path, fd, descOffset }: PlacedTable, first: number, length
   return readPart(path, fd, 'page descriptors', descOffset + first * PageDescriptor.size, length);
 }
 
-function readOrZeros(part: KdumpPart, byteOffset: number, length: number): Buffer {
+function readOrZeros(read: ReadSource, into: Buffer, byteOffset: number): void {
   try {
-    return partOf(part, 'page descriptors', byteOffset, length);
+    const n = read(into, 0, into.length, byteOffset);
+    into.fill(0, n);
   } catch {
     // No page was placed by what cannot be read.
-    return Buffer.alloc(length);
+    into.fill(0);
   }
 }
