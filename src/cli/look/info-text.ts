@@ -77,7 +77,7 @@ function kernelRows({ kernel, input, encryption }: InfoReport): Row[] {
     const { maskBit, technology } = encryption;
     const features = technology?.features.join(', ') ?? 'technology unknown';
     rows.push([
-      'encryption',
+      'encrypted',
       maskBit === undefined ? features : `${features}, bit ${maskBit} of page-table entries`,
     ]);
   }
