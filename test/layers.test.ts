@@ -25,8 +25,6 @@ const FOR_ALL = ['errors.ts', 'struct.ts', 'units.ts'];
 /** The library's public face may import every room but cli. */
 const FACE = 'index.ts';
 /** Not of src/: it has the version. */
-/** What a picture for the browser is made of is taken in as text. */
-const AS_TEXT = '?raw';
 const MANIFEST = '../../package.json';
 
 interface SourceFile {

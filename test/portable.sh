@@ -20,7 +20,7 @@ npm run --silent build
 the_same=(
   'test/layers.test.ts' 'test/struct.test.ts' 'test/build/**'
   'test/arch/**' 'test/kernel/**' 'test/filter/**' 'test/sme/**' 'test/luks/**' 'test/salvage/**' 'test/bench/**' 'test/cli/**'
-  'test/read/debug/**' 'test/read/sort-steps.test.ts'
+  'test/read/debug/**' 'test/read/sort-steps.test.ts' 'test/inspect/**' 'test/json/**' 'test/browser/**'
   'test/program/distributions.test.ts' 'test/program/generate.test.ts' 'test/program/as-makedumpfile.test.ts' 'test/program/names.test.ts'
   'test/integration/**' 'test/image/**' 'test/kdump/**'
 )

@@ -169,7 +169,7 @@ describe('smelt read, vtop and symbols', () => {
   });
 
   test('end quietly where nobody reads any more, and never page by themselves', () => {
-    const command = '"$0" "$1" symbols "$2" | head -n 1; echo "${PIPESTATUS[0]}"';
+    const command = '"$0" "$1" symbols "$2" | head -n 1; echo "$PIPESTATUS"';
     const { stdout, stderr } = run(['bash', '-c', command, process.execPath, SMELT, SAMPLE]);
     expect(stdout).toMatch(/^[0-9a-f]{16} \S \S+\n0\n$/);
     expect(stderr).toBe('');
