@@ -57,6 +57,8 @@ describe('the symbols of a kernel', () => {
     expect(await names('**a**')).toEqual(want((name) => name.includes('a')));
     expect(await names('.*')).toEqual(want((name) => name.startsWith('.')));
     expect(await names('[a-z]+')).toEqual(new Set());
+    expect(await names('*task*_?')).toEqual(want((name) => /task.*_.$/s.test(name)));
+    expect(await names('__*_init*__')).toEqual(want((name) => /^__.*_init.*__$/s.test(name)));
   });
 
   test('a pattern of many stars is no endless work', async () => {
