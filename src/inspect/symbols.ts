@@ -85,13 +85,26 @@ export function symbols(
   });
 }
 
-/** `*` is any text, `?` any character; nothing else is special. */
+/** `*` is any text, `?` any character; nothing else is special. Of all stars only the last one is ever tried again, so that no name takes long. */
 function matcher(pattern: string): (name: string) => boolean {
-  const parts = pattern.split(/([*?])/);
-  const source = parts.map((part) =>
-    part === '*' ? '.*' : part === '?' ? '.' : part.replace(/\W/g, '\\$&'),
-  );
-  // Several stars in a row would make it slow.
-  const expression = new RegExp(`^${source.join('').replace(/(\.\*)+/g, '.*')}$`);
-  return (name) => expression.test(name);
+  return (name) => {
+    let at = 0;
+    let star = -1;
+    let tried = 0;
+    for (let i = 0; i < name.length; ) {
+      if (pattern[at] === '*') {
+        star = at++;
+        tried = i;
+      } else if (pattern[at] === '?' || pattern[at] === name[i]) {
+        at++;
+        i++;
+      } else if (star < 0) return false;
+      else {
+        at = star + 1;
+        i = ++tried;
+      }
+    }
+    while (pattern[at] === '*') at++;
+    return at === pattern.length;
+  };
 }

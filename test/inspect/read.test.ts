@@ -142,9 +142,8 @@ describe('read', () => {
       async () => {},
     );
     setTimeout(() => stopped.abort(new SmeltError('INTERRUPTED', 'stopped')), 300);
-    const began = performance.now();
+    // To its end it would take days.
     expect((await errorOf(work)).code).toBe('INTERRUPTED');
-    expect(performance.now() - began).toBeLessThan(2000);
   });
 });
 

@@ -57,12 +57,13 @@ describe('the symbols of a kernel', () => {
     expect(await names('**a**')).toEqual(want((name) => name.includes('a')));
     expect(await names('.*')).toEqual(want((name) => name.startsWith('.')));
     expect(await names('[a-z]+')).toEqual(new Set());
+    expect(await names('*task*_?')).toEqual(want((name) => /task.*_.$/s.test(name)));
+    expect(await names('__*_init*__')).toEqual(want((name) => /^__.*_init.*__$/s.test(name)));
   });
 
-  test('a pattern of many stars takes no longer than one of few', async () => {
-    const began = performance.now();
-    await ask({ kind: 'pattern', pattern: `${'*a'.repeat(12)}*!` });
-    expect(performance.now() - began).toBeLessThan(5000);
+  test('a pattern of many stars is no endless work', async () => {
+    const pattern = `${'*a'.repeat(12)}*!`;
+    expect((await ask({ kind: 'pattern', pattern })).symbols).toEqual([]);
   });
 
   test('at an address are the last one below it, and how far behind it', async () => {
