@@ -46,7 +46,7 @@ describe.each(['classify', 'compress'] as const)(
         expect(readdirSync(out)).toEqual([]);
         return;
       }
-      const hint = `What was written is in ${join(out, 'dump.incomplete')}, marked incomplete; crash opens it`;
+      const hint = `What was written is in ${join(out, 'dump.incomplete')}, marked incomplete; \`smelt --dump-dmesg\` mostly shows the log of it, and crash opens it`;
       expect(error).toMatchObject({ code: 'INTERRUPTED', hint: expect.stringContaining(hint) });
       expect(readdirSync(out)).toEqual(['dump.incomplete']);
       const left = parseKdump(join(out, 'dump.incomplete'));
