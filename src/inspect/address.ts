@@ -43,9 +43,13 @@ export function noSymbols(path: string): SmeltError {
 
 /** @throws SmeltError NO_LAYOUTS: what is needed to read `what` cannot be told */
 export function noLayouts(path: string, what: string): SmeltError {
-  return new SmeltError('NO_LAYOUTS', `${path}: nothing says how ${what} are laid out: it has no BTF`, {
-    hint: "The kernel's vmlinux with debug information can be given with -x.",
-  });
+  return new SmeltError(
+    'NO_LAYOUTS',
+    `${path}: nothing says how ${what} are laid out: there is no BTF in it`,
+    {
+      hint: "The kernel's vmlinux with debug information can be given with -x.",
+    },
+  );
 }
 
 /** @throws SmeltError NO_SYMBOLS, NO_SYMBOL */

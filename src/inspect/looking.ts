@@ -1,8 +1,10 @@
 /** What every look into a dump begins with: the file open, the machine described, its kernel to be asked. */
 
 import { setImmediate as breathe } from 'node:timers/promises';
+import { SmeltError } from '../errors.ts';
 import { architectureOf } from '../kernel/machine.ts';
 import { type KernelAids, KernelView } from '../kernel/view/view.ts';
+import { cutShortHint } from '../read/file.ts';
 import { type Described, stopIfAborted, withDescription } from '../workers/input.ts';
 import type { DumpObserver, InputRequest } from '../workers/report.ts';
 
@@ -25,6 +27,23 @@ export function withKernel<T>(
 
 /** The same for who opened the dump himself. */
 export async function withView<T>(
+  described: Described,
+  request: Pick<InputRequest, 'vmlinuxFile'>,
+  signal: AbortSignal,
+  work: (looking: Looking) => Promise<T>,
+): Promise<T> {
+  try {
+    return await viewing(described, request, signal, work);
+  } catch (error) {
+    const isMissing =
+      error instanceof SmeltError && (error.code === 'NO_SYMBOLS' || error.code === 'NO_LAYOUTS');
+    if (!isMissing || described.reader.cutPages === 0) throw error;
+    // It is not that the kernel has none.
+    throw new SmeltError(error.code, error.message, { hint: cutShortHint(described.file.path) });
+  }
+}
+
+async function viewing<T>(
   described: Described,
   { vmlinuxFile }: Pick<InputRequest, 'vmlinuxFile'>,
   signal: AbortSignal,

@@ -130,6 +130,17 @@ describe('smelt diff', () => {
   });
 });
 
+describe('a dump that is cut short', () => {
+  test('is what is told where its end would have had the layouts that tasks are read by', () => {
+    const cut = at('cut-tasks');
+    writeFileSync(cut, readFileSync(SAMPLE).subarray(0, 5_000_000));
+    for (const command of ['ps', 'bt'])
+      expect(checkFailure(smelt(command, cut))).toMatch(
+        /The file is cut short: .* `smelt salvage \S+ DUMPFILE`/,
+      );
+  });
+});
+
 describe('smelt read, vtop and symbols', () => {
   test('show what was asked for', () => {
     expect(screen('read', SAMPLE, 'linux_banner', '40')).toMatchInlineSnapshot(`
