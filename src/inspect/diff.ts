@@ -6,10 +6,10 @@ import type { DumpFile, Extents } from '../read/dump-file.ts';
 import { extentsOf } from '../read/extents.ts';
 import { comma } from '../read/file.ts';
 import { isInMemory } from '../read/live.ts';
-import { closeDump, openDump } from '../read/open.ts';
+import { closeDump } from '../read/open.ts';
 import { type Description, describeByNotes } from '../workers/describe.ts';
 import { type FoundPages, sumDiff } from '../workers/diff-phase.ts';
-import { describing, inputReport, stopIfAborted, withHelpers } from '../workers/input.ts';
+import { describing, inputReport, openInput, stopIfAborted, withHelpers } from '../workers/input.ts';
 import { readingJob } from '../workers/reading-job.ts';
 import type { DumpObserver, InputReport, InputRequest, PfnRun, TeamReport } from '../workers/report.ts';
 import { peakRssBytes } from '../workers/resources.ts';
@@ -54,7 +54,7 @@ export async function diff(
   signal: AbortSignal,
 ): Promise<DiffReport> {
   const began = performance.now();
-  const [a, b] = openBoth([request.input, ...request.others]);
+  const [a, b] = await openBoth([request.input, ...request.others], signal);
   try {
     if (a.file.pageSize !== b.file.pageSize) {
       closeDump(a.file);
@@ -122,13 +122,14 @@ interface Opened {
 }
 
 /** A takes as many files as make a whole dump, and B the others. */
-function openBoth(paths: readonly string[]): [Opened, Opened] {
+async function openBoth(paths: readonly string[], signal: AbortSignal): Promise<[Opened, Opened]> {
+  const open = ([input, ...moreParts]: [string, ...string[]]) => openInput({ input, moreParts }, signal);
   let failure: unknown;
   for (let n = 1; n < paths.length; n++) {
     const [own, others] = [paths.slice(0, n), paths.slice(n)] as [[string], [string]];
     let file: DumpFile;
     try {
-      file = openDump(...own);
+      file = await open(own);
     } catch (error) {
       failure = error;
       // Others may be what it lacks.
@@ -138,7 +139,7 @@ function openBoth(paths: readonly string[]): [Opened, Opened] {
     try {
       return [
         { file, paths: own },
-        { file: openDump(...others), paths: others },
+        { file: await open(others), paths: others },
       ];
     } catch (error) {
       closeDump(file);
