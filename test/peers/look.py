@@ -99,7 +99,8 @@ def check_vmcoreinfo(checks, name, path, notes):
     given = {symbol.decode(): int(vaddr, 16) for symbol, vaddr in SYMBOL.findall(notes) if symbol.decode() not in VALUES}
     ours = {}
     for each in smelt_json('symbols', path)['symbols']:
-        ours.setdefault(each['name'], set()).add(int(each['vaddr'], 16))
+        if not each['module']:
+            ours.setdefault(each['name'], set()).add(int(each['vaddr'], 16))
     both = {symbol for symbol in given if symbol in ours}
     wrong = [symbol for symbol in both if given[symbol] not in ours[symbol]]
     complaints = [f'{symbol} is elsewhere' for symbol in sorted(wrong)] + ([] if both else ['no symbol is in both'])
