@@ -127,6 +127,14 @@ describe('smelt diff', () => {
   });
 });
 
+describe('smelt ps', () => {
+  test('has all tasks of an ELF file that lacks pages of zeros: what a structure has there is zero', () => {
+    make('-E', '-d', '31', SMALL, at('elf31'));
+    const what = ASKED.find(({ name }) => name === 'ps')!;
+    expect(answerOf(what, [at('elf31')])).toEqual(answerOf(what, [SMALL]));
+  });
+});
+
 describe('what stands behind the parts of a dump', () => {
   test('is no part where it is no file, or a file that is no dump', () => {
     writeFileSync(at('118'), 'not a dump');
