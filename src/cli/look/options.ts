@@ -130,8 +130,8 @@ export const LOOK_OPTIONS = [
     valueName: 'FILE',
     category: 'write',
     of: ['map'],
-    doc: 'write the picture alone (PNG)',
-    longDoc: 'The tiles without a legend, for where SVG is not taken.',
+    doc: 'write a picture of pixels (PNG)',
+    longDoc: 'The tiles with a short legend, for where SVG is not taken.',
     read: readName('--png', 'FILE'),
   },
 ] as const satisfies readonly Option[];
