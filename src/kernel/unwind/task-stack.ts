@@ -40,10 +40,16 @@ export function stackOfTask(
   const start = noted === undefined ? startOfSleeper(view, task.vaddr) : startAt(noted);
   if (start === undefined) return nothing('its stack is not in the dump');
   const { frames, ended } =
-    (noted && fromLastFunction(view, tables, stacks, start)) ?? unwind(view, tables, start);
-  if (typeof ended === 'string') return { frames: placed(frames, stacks, noted), noted, problem: undefined };
+    (noted && fromLastFunction(view, tables, stacks, start)) ?? unwind(view, tables, stacks, start);
+  if (typeof ended === 'string') {
+    const unsure = frames.find(({ isGuess }) => isGuess);
+    const problem =
+      unsure &&
+      `#${frames.indexOf(unsure)} and what follows is guessed: it is on no stack that is known, or no code of the kernel`;
+    return { frames: placed(frames, stacks, noted), noted, problem };
+  }
   const last = stackAt(stacks, ended.sp);
-  const rest = last === undefined ? undefined : guess(view, tables, last, ended.sp);
+  const rest = last === undefined ? undefined : guess(view, tables, stacks, last, ended.sp);
   return {
     frames: placed([...frames, ...(rest?.frames ?? [])], stacks, noted),
     noted,
