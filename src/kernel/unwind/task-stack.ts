@@ -42,10 +42,8 @@ export function stackOfTask(
   const { frames, ended } =
     (noted && fromLastFunction(view, tables, stacks, start)) ?? unwind(view, tables, stacks, start);
   if (typeof ended === 'string') {
-    const unsure = frames.find(({ isGuess }) => isGuess);
-    const problem =
-      unsure &&
-      `#${frames.indexOf(unsure)} and what follows is guessed: it is on no stack that is known, or no code of the kernel`;
+    const unsure = frames.findIndex(({ isGuess }) => isGuess);
+    const problem = unsure < 0 ? undefined : whyUnsure(unsure, stacks);
     return { frames: placed(frames, stacks, noted), noted, problem };
   }
   const last = stackAt(stacks, ended.sp);
@@ -58,6 +56,12 @@ export function stackOfTask(
         ? ended.why
         : `${ended.why}: from there on it is guessed`,
   };
+}
+
+function whyUnsure(first: number, stacks: readonly Stack[]): string {
+  if (!stacks.some(({ name }) => name === 'task'))
+    return 'it ended and gave its stack back: what is left of it is guessed';
+  return `from #${first} on it is guessed: no stack that is known is there, or no code of the kernel`;
 }
 
 /** A frame is on the stack that its address was found on; what registers say is on that of its stack pointer. */
