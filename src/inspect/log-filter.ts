@@ -29,8 +29,9 @@ export class LogFilter {
     this.hasBegun = !fromTrouble;
   }
 
-  takes({ timeUs, level, text }: LogEntry): boolean {
-    this.hasBegun ||= isTrouble(text);
+  takes(entry: LogEntry): boolean {
+    const { timeUs, level } = entry;
+    this.hasBegun ||= isTrouble(entry);
     // What has no time belongs to what is before it.
     if (timeUs !== undefined) this.isLate = timeUs >= this.fromUs;
     if (!this.hasBegun || !this.isLate) return false;

@@ -26,7 +26,10 @@ export function memoryUse(
   if (total === undefined || pages === undefined) return undefined;
   const resident = RESIDENT.reduce((sum, kind) => sum + pages[kind]! + (threadDeltas[kind] ?? 0), 0);
   const { pageSize } = view.memory;
-  return { virtualBytes: total * pageSize, residentBytes: Math.max(0, resident) * pageSize };
+  const [virtualBytes, residentBytes] = [total * pageSize, Math.max(0, resident) * pageSize];
+  // No address space is as large.
+  if (!Number.isSafeInteger(virtualBytes) || !Number.isSafeInteger(residentBytes)) return undefined;
+  return { virtualBytes, residentBytes };
 }
 
 /** What a thread had counted and not yet told. Linux commit f1a7941243c1 ("mm: convert mm's rss stats into percpu_counter"), v6.2, ended that. */
