@@ -104,7 +104,11 @@ export async function verify(
         );
     const checked = file.format === 'kdump' ? kdumpParts(file, opening.length === 0) : [];
     for (const { findings: found } of checked) findings.push(...found);
-    if (file.format === 'kdump') findings.push(...checkAgainstInfo(file, description.info));
+    if (file.format === 'kdump') {
+      const againstInfo = checkAgainstInfo(file, description.info);
+      findings.push(...againstInfo.findings);
+      remarks.push(...againstInfo.remarks);
+    }
     if (file.format === 'elf') {
       const ofElf = checkElf(file);
       findings.push(...ofElf.findings);
