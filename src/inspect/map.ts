@@ -126,7 +126,7 @@ async function paint(dump: ClassifiedDump, finely: boolean): Promise<Picture> {
     encrypted: meaning === 'encrypted' ? frames?.encrypted : undefined,
     shared: frames?.shared,
     owners: undefined,
-    spans: [],
+    zones: { spans: [], flagsShift: undefined },
     tiles,
   };
   const first = await team.frames(task, plan.totalPages);

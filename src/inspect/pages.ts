@@ -19,11 +19,12 @@ import {
   slabCacheAt,
   slabCacheOffset,
 } from '../kernel/memory/owners.ts';
-import { listZones, type Zone } from '../kernel/memory/zones.ts';
+import { listZones, type Zone, zoneBits } from '../kernel/memory/zones.ts';
 import type { KernelView } from '../kernel/view/view.ts';
 import { type ClassifiedRequest, withClassified } from '../workers/classified.ts';
 import type { FramesResult } from '../workers/frames-phase.ts';
 import type { DumpObserver, InputReport, TeamReport } from '../workers/report.ts';
+import type { Zones } from '../workers/zone-counts.ts';
 import { viewOf } from './looking.ts';
 
 const OWNERS_A_BREATH = 64;
@@ -43,7 +44,7 @@ export interface Counted {
 export type ByKind = Readonly<Record<MemoryKind, Counted>>;
 
 export interface ZoneReport extends Zone {
-  /** Page frames that the input describes; one that lies in several zones is told of the smallest. */
+  /** Page frames that the input describes. */
   readonly pages: number;
   readonly kinds: ByKind;
 }
@@ -107,10 +108,7 @@ export function pages(
         carries: classified.carries,
         encrypted: undefined,
         shared: undefined,
-        spans: (zones ?? []).map(({ startPfn, spannedPages }) => ({
-          pfn: startPfn,
-          end: startPfn + spannedPages,
-        })),
+        zones: zonesOf(view, zones ?? []),
         owners,
         tiles: undefined,
       },
@@ -153,6 +151,16 @@ export function pages(
           : 'the kernel says nowhere how its structures are laid out (BTF)',
     };
   });
+}
+
+function zonesOf(view: KernelView | undefined, zones: readonly Zone[]): Zones {
+  const bits = view && zoneBits(view);
+  const spans = zones.map((zone) => ({
+    pfn: zone.startPfn,
+    end: zone.startPfn + zone.spannedPages,
+    key: bits?.keyOf(zone) ?? 0,
+  }));
+  return { spans, flagsShift: bits?.shift };
 }
 
 function ownerOffsets(view: KernelView | undefined): OwnerOffsets | undefined {
