@@ -26,6 +26,7 @@ import type { FramesResult } from '../workers/frames-phase.ts';
 import type { DumpObserver, InputReport, TeamReport } from '../workers/report.ts';
 import type { Zones } from '../workers/zone-counts.ts';
 import { viewOf } from './looking.ts';
+import { type ProcessesReport, topProcesses } from './pages/processes.ts';
 
 const OWNERS_A_BREATH = 64;
 
@@ -86,6 +87,8 @@ export interface PagesReport extends TeamReport {
   /** Undefined where nobody asked, or where they cannot be told, and then why. */
   readonly slabCaches: OwnerReport<SlabCache> | undefined;
   readonly files: OwnerReport<CachedFile> | undefined;
+  /** By the processes' own counters. */
+  readonly processes: ProcessesReport | undefined;
   readonly noOwners: string | undefined;
 }
 
@@ -97,7 +100,7 @@ export function pages(
 ): Promise<PagesReport> {
   const thorough = { absentToo: true, zeros: !request.quick };
   return withClassified(request, observer, signal, thorough, async (dump) => {
-    const { input, team, classified, zeros, look } = dump;
+    const { input, team, classified, zeros, look, warn } = dump;
     const { plan, description, file } = input;
     const view = viewOf({ file, reader: team.thread.reader, description });
     const zones = view && listZones(view);
@@ -145,6 +148,7 @@ export function pages(
       orders: ordersOf(results, zones),
       slabCaches: await name('slabCaches', slabCacheAt),
       files: await name('files', fileAt),
+      processes: owners && view && (await topProcesses(view, request.top!, look, warn)),
       noOwners:
         request.top === undefined || owners !== undefined
           ? undefined
