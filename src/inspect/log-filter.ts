@@ -38,8 +38,9 @@ export class LogFilter {
     return isWanted;
   }
 
-  private isWanted({ timeUs, level, text }: LogEntry): boolean {
-    this.hasBegun ||= isTrouble(text);
+  private isWanted(entry: LogEntry): boolean {
+    const { timeUs, level } = entry;
+    this.hasBegun ||= isTrouble(entry);
     // What has no time belongs to what is before it.
     if (timeUs !== undefined) this.isLate = timeUs >= this.fromUs;
     if (!this.hasBegun || !this.isLate) return false;

@@ -19,7 +19,9 @@ const CACHED_PAGES = 2048;
 /** Of one value or string here; what is larger is asked for in pieces. */
 const MAX_STRING_BYTES = 4096;
 /** Of one structure; BTF that is damaged may claim anything. */
-const MAX_STRUCT_BYTES = 1024 * 1024;
+const MAX_STRUCT_BYTES = 64 * 1024;
+/** Of a name in one. */
+const MAX_TEXT_BYTES = 256;
 
 export interface Kernel {
   readonly arch: Arch;
@@ -254,7 +256,8 @@ export class StructView {
   text(path: string): string | undefined {
     const field = this.field(path);
     if (field?.sizeBytes === undefined) return undefined;
-    const bytes = this.bytes.subarray(field.byteOffset, field.byteOffset + field.sizeBytes);
+    const length = Math.min(field.sizeBytes, MAX_TEXT_BYTES);
+    const bytes = this.bytes.subarray(field.byteOffset, field.byteOffset + length);
     const end = bytes.indexOf(0);
     return bytes.toString('latin1', 0, end < 0 ? bytes.length : end);
   }
