@@ -192,7 +192,6 @@ describe('smelt read, vtop and symbols', () => {
     renameSync(at('small'), at(longName));
     for (const line of [
       ['ps', longName],
-      ['ps', '--top', '3', longName],
       ['bt', longName, '118'],
       ['mods', longName],
       ['pages', '--quiet', '--quick', longName],
