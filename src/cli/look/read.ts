@@ -12,6 +12,7 @@ import { readLength, readWhere } from './where.ts';
 
 const DEFAULT_BYTES = 256;
 const BYTES_A_LINE = 16;
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 const ZEROS = new Uint8Array(64 * 1024);
 
 export const runRead = (tokens: readonly Token[], display: DisplayOptions, host: Host) =>
@@ -58,12 +59,12 @@ function hexdump({ address, bytes, length, paddr }: Piece): string {
   const at = (byteOffset: number) => (address + BigInt(byteOffset)).toString(16).padStart(16, '0');
   if (bytes === undefined) {
     const why = paddr === undefined ? 'not mapped' : 'not in the dump';
-    return `${at(0)}  ${count(length)} bytes are ${why}\n`;
+    return `${at(0)}  ${length === 1 ? '1 byte is' : `${count(length)} bytes are`} ${why}\n`;
   }
   let text = '';
   for (let from = 0; from < length; from += BYTES_A_LINE) {
     const line = bytes.subarray(from, from + BYTES_A_LINE);
-    const hex = Array.from(line, (byte) => byte.toString(16).padStart(2, '0'));
+    const hex = Array.from(line, (byte) => HEX[byte]!);
     const halves = [hex.slice(0, BYTES_A_LINE / 2), hex.slice(BYTES_A_LINE / 2)].map((half) =>
       half.join(' '),
     );

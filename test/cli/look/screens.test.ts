@@ -15,14 +15,15 @@ beforeAll(() => {
   const pages = new Map(
     Array.from({ length: 64 }, (_, pfn) => [pfn, pageContent(pfn % 3 ? 'text' : 'zero', pfn)]),
   );
-  buildKdump({ path: at('a'), codec: 'zlib', pages, vmcoreinfo: 'OSRELEASE=6.1.0\n' });
+  buildKdump({ path: at('a'), codec: 'zlib', pages, release: '6.1.0', vmcoreinfo: 'OSRELEASE=6.1.0\n' });
   pages.set(5, pageContent('text', 99));
   pages.delete(7);
-  buildKdump({ path: at('b'), codec: 'zlib', pages, vmcoreinfo: 'OSRELEASE=6.1.0\n' });
+  buildKdump({ path: at('b'), codec: 'zlib', pages, release: '6.1.0', vmcoreinfo: 'OSRELEASE=6.1.0\n' });
   buildKdump({
     path: at('bad'),
     codec: 'zlib',
     pages,
+    release: '6.1.0',
     vmcoreinfo: 'OSRELEASE=6.1.0\n',
     desc: (pfn, { size }) => (pfn === 10 ? { size: size - 1 } : {}),
   });
