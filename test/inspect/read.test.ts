@@ -36,16 +36,21 @@ beforeAll(async () => {
 async function bytesAt(paths: readonly string[], where: Where, length: number) {
   const pieces: Piece[] = [];
   const [input, ...more] = paths as [string, ...string[]];
-  const report = await read({ ...requestOf(input, more), where, length }, QUIET, NEVER, async (piece) => {
-    pieces.push(piece);
-  });
+  const report = await read(
+    { ...requestOf(input, more), where, length, withBytes: true },
+    QUIET,
+    NEVER,
+    async (piece) => {
+      pieces.push(piece);
+    },
+  );
   const bytes = Buffer.concat(pieces.map((piece) => piece.bytes ?? Buffer.alloc(piece.length)));
   return { report, pieces, bytes };
 }
 /** Pieces of the sample: what is not there may be larger than any buffer. */
 async function bytesOf(where: Where, length: number): Promise<Piece[]> {
   const pieces: Piece[] = [];
-  await read({ ...requestOf(SAMPLE), where, length }, QUIET, NEVER, async (piece) => {
+  await read({ ...requestOf(SAMPLE), where, length, withBytes: false }, QUIET, NEVER, async (piece) => {
     pieces.push(piece);
   });
   return pieces;
@@ -160,7 +165,7 @@ describe('read', () => {
   test('stops when it is told to', async () => {
     const stopped = new AbortController();
     const work = read(
-      { ...requestOf(SAMPLE), where: address(0), length: 2 ** 46 },
+      { ...requestOf(SAMPLE), where: address(0), length: 2 ** 46, withBytes: false },
       QUIET,
       stopped.signal,
       // Who reads it is slow.
