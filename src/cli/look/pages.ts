@@ -9,7 +9,7 @@ import type { DisplayOptions } from '../display.ts';
 import { duration, percent } from '../format.ts';
 import type { Host } from '../host.ts';
 import { inputLine } from '../summary.ts';
-import { printable } from '../text.ts';
+import { hang, printable } from '../text.ts';
 import type { Token } from '../tokens.ts';
 import { lookCommand } from './commands.ts';
 import { KIND_LOOKS } from './kinds.ts';
@@ -45,7 +45,7 @@ function text(report: PagesReport, { width }: Screen): string[] {
     ...(report.processes === undefined ? [] : ['', ...processLines(report.processes)]),
     ...(report.noOwners === undefined ? [] : ['', `  owners cannot be told: ${report.noOwners}`]),
     '',
-    `  ${runText(report)}`,
+    ...hang('  ', runText(report).split(' '), width),
   ];
 }
 
@@ -68,8 +68,7 @@ function kindLines({
     return [...cells, ...(isFiltered ? [absent === 0 ? '' : count(absent)] : []), note];
   };
   const ifAny = (kind: MemoryKind) => (kinds[kind].pages > 0 ? [row(KIND_LOOKS[kind].name, [kind])] : []);
-  const own = (pages: number | undefined) =>
-    pages === undefined ? '' : `kernel's own count: ${count(pages)}`;
+  const own = (pages: number | undefined) => (pages === undefined ? '' : `kernel counts ${count(pages)}`);
   const table = [
     ['what', 'pages', 'size', 'share', ...(isFiltered ? ['not in dump'] : [])],
     row('kernel', KERNEL_KINDS),

@@ -35,7 +35,7 @@ export function memoryUse(
     const sum = kinds.reduce((all, kind) => all + pages[kind]! + (threadDeltas[kind] ?? 0), 0);
     return Math.max(0, sum) * pageSize;
   };
-  return {
+  const use = {
     virtualBytes: total * pageSize,
     residentBytes: of(MM_FILEPAGES, MM_ANONPAGES, MM_SHMEMPAGES),
     anonBytes: of(MM_ANONPAGES),
@@ -43,6 +43,8 @@ export function memoryUse(
     shmemBytes: of(MM_SHMEMPAGES),
     swapBytes: of(MM_SWAPENTS),
   };
+  // No address space is larger.
+  return Object.values(use).every(Number.isSafeInteger) ? use : undefined;
 }
 
 /** What a thread had counted and not yet told. Linux commit f1a7941243c1 ("mm: convert mm's rss stats into percpu_counter"), v6.2, ended that. */
