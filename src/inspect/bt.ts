@@ -132,14 +132,27 @@ async function wantedTasks(
   }
   const first = crashedOn ?? cpus.numbers[0] ?? 0;
   const wanted = which.kind === 'every CPU' ? cpus.numbers : which.kind === 'cpu' ? [which.cpu] : [first];
-  const tasks = wanted.map((cpu) => {
+  const tasks: Task[] = [];
+  const unknown: number[] = [];
+  for (const cpu of wanted) {
     const vaddr = cpus.numbers.includes(cpu) ? taskOn(view, cpus, cpu, 'curr') : undefined;
     const task = vaddr === undefined ? undefined : readTask(view, cpus, vaddr, true);
-    if (task !== undefined) return { ...task, cpu };
-    const hint = cpus.numbers.length > 0 ? `Its CPUs are ${cpus.numbers.join(', ')}.` : all;
-    throw new SmeltError('NO_TASK', `${path}: nothing says what CPU ${cpu} ran`, { hint });
-  });
-  return { tasks, gaps: [] };
+    if (task === undefined) unknown.push(cpu);
+    else tasks.push({ ...task, cpu });
+    await look();
+  }
+  if (tasks.length === 0) {
+    const what = unknown.length === 0 ? 'which CPUs there were' : `what CPU ${few(unknown)} ran`;
+    const hint = cpus.numbers.length > 0 ? `Its CPUs are ${few(cpus.numbers)}.` : all;
+    throw new SmeltError('NO_TASK', `${path}: nothing says ${what}`, { hint });
+  }
+  // One that was never brought up is there all the same.
+  return { tasks, gaps: unknown.length === 0 ? [] : [`nothing says what CPU ${few(unknown)} ran`] };
+}
+
+/** "0, 1, 2", and not thousands of them. */
+function few(numbers: readonly number[]): string {
+  return `${numbers.slice(0, 16).join(', ')}${numbers.length > 16 ? ' …' : ''}`;
 }
 
 function named(view: KernelView, frame: PlacedFrame): FrameReport {

@@ -37,7 +37,7 @@ export interface TaskList {
 const SYMBOLS = ['init_task', '__per_cpu_offset', '__cpu_present_mask', 'runqueues'];
 const PF_KTHREAD = 0x00200000;
 /** PIDs go up to 4 million (PID_MAX_LIMIT); no dump has had as many tasks. */
-const MAX_TASKS = 2 ** 18;
+const MAX_TASKS = 2 ** 17;
 /** Of one process, where it is asked for alone. */
 const MAX_THREADS = 16_384;
 const TASKS_A_BREATH = 500;
