@@ -132,13 +132,15 @@ export class Btf implements Layouts {
     return this.fields.get(key);
   }
 
-  constant(name: string): number | undefined {
+  constant(name: string, enumeration?: string): number | undefined {
     const nameAt = this.stringAt(name);
-    if (nameAt === undefined) return undefined;
+    const ownerAt = enumeration === undefined ? undefined : this.stringAt(enumeration);
+    if (nameAt === undefined || (enumeration !== undefined && ownerAt === undefined)) return undefined;
     const { words, places } = this;
     for (let type = 1; type < places.length; type++) {
       const kind = this.kindOf(type);
       if (kind !== Kind.ENUM && kind !== Kind.ENUM64) continue;
+      if (ownerAt !== undefined && words[places[type]!] !== ownerAt) continue;
       const each = kind === Kind.ENUM ? 2 : 3;
       const first = places[type]! + TYPE_WORDS;
       for (let i = first, end = first + this.vlen(type) * each; i < end; i += each)
