@@ -54,7 +54,7 @@ describe('the CPUs', () => {
   it('are not left out without a word where none is known', async () => {
     const path = await changed('__cpu_present_mask', Buffer.alloc(8));
     expect((await errorOf(ask(path, { kind: 'every CPU' }))).message).toContain('which CPUs there were');
-    const { warnings } = await ps({ ...requestOf(path), top: undefined }, QUIET, NEVER);
+    const { warnings } = await ps(requestOf(path), QUIET, NEVER);
     expect(warnings.join()).toContain('the CPUs cannot be told');
   });
 });
