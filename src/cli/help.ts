@@ -1,7 +1,7 @@
 /** `smelt --help` on one screen and `smelt COMMAND --help` with every option, both made from the tables. */
 
 import { COMMANDS, type Command, DEFAULT_COMMAND, DUMP_EXAMPLES, type Example } from './commands.ts';
-import { CATEGORIES, type Category, type Option } from './option.ts';
+import { CATEGORIES, type Category, LOOK_NAMES, type Option } from './option.ts';
 import { ALL_OPTIONS, docOf, optionsOf } from './options.ts';
 
 const SPELLING_WIDTH = 28;
@@ -94,11 +94,15 @@ function list(command: Command): string[] {
   const inOrder = Object.keys(CATEGORIES).flatMap((category) =>
     own.filter((option) => option.category === category),
   );
+  const isLook = (LOOK_NAMES as readonly string[]).includes(command.name);
   const rows = inOrder.flatMap((option) => {
+    // What looks into a dump has no need to choose: a screen has room for little.
+    if (isLook && option.group === 'access') return [];
     if (option.group !== 'codec') return [row(option, command)];
     if (`-${option.short}` !== letters[0]) return [];
     const standard = command.name === 'bench' ? ' (default)' : '';
     return [`${`  ${letters.join(', ')}`.padEnd(SPELLING_WIDTH)} zstd${standard}, zlib, lzo, snappy`];
   });
-  return [...rows, '  --quiet, --message-level, --debug: see `smelt dump --help`'];
+  const access = isLook ? '--mmap, --non-mmap, ' : '';
+  return [...rows, `  ${access}--quiet, --message-level, --debug: see \`smelt dump --help\``];
 }

@@ -9,7 +9,7 @@ import { compoundOrder, MAX_COMPOUND_ORDER, type ReadableMap, StructPages } from
 /** A type rule that nothing matches. */
 const NEVER: TypeRule = { mask: 0, value: 1 };
 export const ORDERS = MAX_COMPOUND_ORDER + 1;
-const { kernel: KERNEL, slab: SLAB, reserved: RESERVED, free: FREE } = KindIndex;
+const { kernel: KERNEL, slab: SLAB, table: TABLE, reserved: RESERVED, free: FREE } = KindIndex;
 const { cache: CACHE, cachePrivate: CACHE_PRIVATE } = KindIndex;
 
 /** Byte offsets in struct page; undefined: not known, so nobody is named. */
@@ -42,7 +42,7 @@ export class FrameDetails {
     this.owners = owners;
   }
 
-  /** Of the page frames from `pfn` on, a byte each: turns `kernel` into `slab` and `reserved` where they are. */
+  /** Of the page frames from `pfn` on, a byte each: turns `kernel` into `slab`, `table` and `reserved` where they are. */
   look(pfn: number, count: number, existing: Uint8Array, codes: Uint8Array): void {
     this.structPages.walk(this.readable, pfn, count, existing, {
       structs: (first, n, base, more) => this.scan(first, n, base, more, first - pfn, codes),
@@ -71,6 +71,7 @@ export class FrameDetails {
     const mapcountWord = rules.mapcount >>> 2;
     const headWord = rules.compoundHead >>> 2;
     const slab = rules.slab ?? NEVER;
+    const table = rules.table ?? NEVER;
     const alignment = first % 2 ** MAX_COMPOUND_ORDER;
     let i = 0;
     while (i < count) {
@@ -97,6 +98,8 @@ export class FrameDetails {
         this.owned(this.slabCaches, at, this.owners?.slabCache, pages);
       } else if (kind === CACHE || kind === CACHE_PRIVATE) {
         this.owned(this.files, at, this.owners && rules.mapping, pages);
+      } else if ((words[at + mapcountWord]! & table.mask) === table.value) {
+        mark(codes, place + i, pages, TABLE);
       } else if ((flags & PG_reserved) !== 0) {
         mark(codes, place + i, pages, RESERVED);
       }

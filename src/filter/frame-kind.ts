@@ -2,11 +2,12 @@
 
 import { PAGE_CLASSES, type PageClass } from './page-class.ts';
 
-/** `none`: there is no memory. `kernel` is what is left of the kernel's: neither slab nor reserved. `zero`: of the kernel's, and nothing in it. */
+/** `none`: there is no memory. `table`: page tables. `kernel` is what is left of the kernel's: none of slab, table, reserved. `zero`: of the kernel's, and nothing in it. */
 export const FRAME_KINDS = [
   'none',
   'kernel',
   'slab',
+  'table',
   'reserved',
   'undecided',
   'zero',
@@ -47,6 +48,7 @@ export const KIND_OF_CLASS = Uint8Array.from(
 export const KERNEL_KINDS = [
   'kernel',
   'slab',
+  'table',
   'reserved',
   'undecided',
 ] as const satisfies readonly FrameKind[];

@@ -20,6 +20,8 @@ export class LogFilter {
   private hasBegun: boolean;
   private isLate = true;
   private withoutLevel = 0;
+  private seen = 0;
+  private taken = 0;
 
   /** `endUs`: of the last record, where `sinceUs` is below 0. */
   constructor(wanted: LogWanted, endUs: number) {
@@ -29,8 +31,16 @@ export class LogFilter {
     this.hasBegun = !fromTrouble;
   }
 
-  takes({ timeUs, level, text }: LogEntry): boolean {
-    this.hasBegun ||= isTrouble(text);
+  takes(entry: LogEntry): boolean {
+    this.seen++;
+    const isWanted = this.isWanted(entry);
+    if (isWanted) this.taken++;
+    return isWanted;
+  }
+
+  private isWanted(entry: LogEntry): boolean {
+    const { timeUs, level } = entry;
+    this.hasBegun ||= isTrouble(entry);
     // What has no time belongs to what is before it.
     if (timeUs !== undefined) this.isLate = timeUs >= this.fromUs;
     if (!this.hasBegun || !this.isLate) return false;
@@ -44,6 +54,8 @@ export class LogFilter {
   doubts(): string[] {
     const doubts: string[] = [];
     if (!this.hasBegun) doubts.push('the kernel log has no Oops, BUG or panic');
+    else if (this.taken === 0 && this.seen > 0)
+      doubts.push(`none of the log's ${count(this.seen)} records is what --since and --level ask for`);
     const { withoutLevel } = this;
     if (withoutLevel === 1) doubts.push('the level of 1 record is not known: it is shown all the same');
     if (withoutLevel > 1)

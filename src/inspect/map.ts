@@ -5,11 +5,11 @@ import { type Plan, windowOf } from '../filter/plan.ts';
 import type { BitMeaning } from '../sme/census/census.ts';
 import { takeCensus } from '../workers/census.ts';
 import { type ClassifiedDump, type ClassifiedRequest, withClassified } from '../workers/classified.ts';
-import type { FramesResult, FramesTask } from '../workers/frames-phase.ts';
+import type { FramesTask } from '../workers/frames-phase.ts';
 import { refuseInputAsOutput, refuseSameOutputs } from '../workers/input.ts';
-import { resetPhase } from '../workers/job.ts';
 import type { DumpObserver, InputReport, TeamReport } from '../workers/report.ts';
-import { coarsen, SHIFTS, SKIP, type TileRequest } from '../workers/tiles.ts';
+import { takeSteps } from '../workers/steps.ts';
+import { fitRuns, packedRuns, runsOfWindow, type TileRequest } from '../workers/tiles.ts';
 import { openTarget, writeFully } from '../write/target-file.ts';
 import { type ByKind, kindsOf, sumCounts } from './pages.ts';
 
@@ -102,7 +102,10 @@ export async function map(
         return { format, path: file.path, sizeBytes: bytes.length };
       });
       const { input, totalPages, kinds, zerosLookedFor, census, shifts } = picture;
-      const finestPages = picture.packed.length === 0 ? undefined : 2 ** Math.max(...shifts);
+      const finestPages =
+        picture.packed.length === 0
+          ? undefined
+          : 2 ** shifts.reduce((most, shift) => Math.max(most, shift), 0);
       return { input, totalPages, kinds, zerosLookedFor, census, outputs, finestPages };
     });
   } catch (error) {
@@ -119,20 +122,20 @@ async function paint(dump: ClassifiedDump, finely: boolean): Promise<Picture> {
   look();
   const { meaning } = taken?.census ?? { meaning: 'none' };
   const frames = meaning === 'none' ? undefined : taken!.census.frames;
-  const tiles = tilesOf(plan, finely ? MOST_PACKED_BYTES : 0);
+  const tiles = tilesOf(plan);
+  const runs = finely ? packedRuns(plan.starts.length, MOST_PACKED_BYTES) : undefined;
   const task: FramesTask = {
     phase: 'frames',
     carries: classified.carries,
     encrypted: meaning === 'encrypted' ? frames?.encrypted : undefined,
     shared: frames?.shared,
     owners: undefined,
-    spans: [],
-    tiles,
+    zones: { spans: [], flagsShift: undefined },
+    tiles: { ...tiles, runs },
   };
-  const first = await team.frames(task, plan.totalPages);
+  const counts = sumCounts(await team.frames(task, plan.totalPages));
   look();
-  const counts = sumCounts(first);
-  const packed = finely ? await packAll(dump, task, tiles, first) : [];
+  if (runs !== undefined) await takeSteps(fitRuns(runs, plan.windowPages, MOST_PACKED_BYTES), look);
   const { encryptedPages, sharedPages } = sharedOf(counts);
   return {
     input: input.report,
@@ -146,59 +149,23 @@ async function paint(dump: ClassifiedDump, finely: boolean): Promise<Picture> {
     tileShift: tiles.tileShift,
     tilesPerWindow: tiles.tilesPerWindow,
     tiles: tiles.tiles,
-    packed,
-    shifts: tiles.shifts,
+    packed: runs === undefined ? [] : Array.from(plan.starts, (_, index) => runsOfWindow(runs, index)),
+    shifts: runs?.shifts ?? new Uint8Array(0),
   };
 }
 
-function tilesOf({ starts, windowPages }: Plan, mostBytes: number): TileRequest {
+function tilesOf({ starts, windowPages }: Plan): Omit<TileRequest, 'runs'> {
   const windows = starts.length;
   const tileShift = Math.min(
     Math.log2(windowPages),
     Math.max(0, Math.ceil(Math.log2((windows * windowPages) / MOST_TILES))),
   );
   const tilesPerWindow = windowPages / 2 ** tileShift;
-  const shared = (bytes: number) => new SharedArrayBuffer(bytes);
   return {
     tileShift,
     tilesPerWindow,
-    tiles: new Uint8Array(shared(windows * tilesPerWindow * 2)),
-    shifts: new Uint8Array(shared(windows)),
-    sizes: new Uint32Array(shared(windows * SHIFTS * Uint32Array.BYTES_PER_ELEMENT)),
-    used: new BigInt64Array(shared(BigInt64Array.BYTES_PER_ELEMENT)),
-    mostBytes,
+    tiles: new Uint8Array(new SharedArrayBuffer(windows * tilesPerWindow * 2)),
   };
-}
-
-/** Where there was no room for all runs, windows with the most of them are done once more, coarser. */
-async function packAll(
-  { input, team, job, look }: ClassifiedDump,
-  task: FramesTask,
-  tiles: TileRequest,
-  first: readonly FramesResult[],
-): Promise<Uint8Array[]> {
-  const { plan } = input;
-  const packed: (Uint8Array | undefined)[] = Array.from(plan.starts, () => undefined);
-  const keep = (results: readonly FramesResult[]) => {
-    for (const { tiles: windows } of results) for (const each of windows) packed[each.index] = each.packed;
-  };
-  keep(first);
-  if (packed.includes(undefined)) {
-    const shifts = coarsen(tiles.sizes, tiles.mostBytes);
-    const isRight = (index: number) => shifts[index] === 0 && packed[index] !== undefined;
-    tiles.shifts.set(shifts.map((shift, index) => (isRight(index) ? SKIP : shift)));
-    resetPhase(job.shared, 'frames');
-    // Nobody else has to have room for more than was promised.
-    keep(
-      await team.frames(
-        { ...task, tiles: { ...tiles, mostBytes: Number.MAX_SAFE_INTEGER } },
-        plan.totalPages,
-      ),
-    );
-    look();
-    tiles.shifts.set(shifts);
-  }
-  return packed.map((each) => each ?? new Uint8Array(0));
 }
 
 function sharedOf(counts: Float64Array): { encryptedPages: number; sharedPages: number } {

@@ -19,12 +19,14 @@ import {
   slabCacheAt,
   slabCacheOffset,
 } from '../kernel/memory/owners.ts';
-import { listZones, type Zone } from '../kernel/memory/zones.ts';
+import { listZones, type Zone, zoneBits } from '../kernel/memory/zones.ts';
 import type { KernelView } from '../kernel/view/view.ts';
 import { type ClassifiedRequest, withClassified } from '../workers/classified.ts';
 import type { FramesResult } from '../workers/frames-phase.ts';
 import type { DumpObserver, InputReport, TeamReport } from '../workers/report.ts';
+import type { Zones } from '../workers/zone-counts.ts';
 import { viewOf } from './looking.ts';
+import { type ProcessesReport, topProcesses } from './pages/processes.ts';
 
 const OWNERS_A_BREATH = 64;
 
@@ -43,7 +45,7 @@ export interface Counted {
 export type ByKind = Readonly<Record<MemoryKind, Counted>>;
 
 export interface ZoneReport extends Zone {
-  /** Page frames that the input describes; one that lies in several zones is told of the smallest. */
+  /** Page frames that the input describes. */
   readonly pages: number;
   readonly kinds: ByKind;
 }
@@ -85,6 +87,8 @@ export interface PagesReport extends TeamReport {
   /** Undefined where nobody asked, or where they cannot be told, and then why. */
   readonly slabCaches: OwnerReport<SlabCache> | undefined;
   readonly files: OwnerReport<CachedFile> | undefined;
+  /** By the processes' own counters. */
+  readonly processes: ProcessesReport | undefined;
   readonly noOwners: string | undefined;
 }
 
@@ -96,7 +100,7 @@ export function pages(
 ): Promise<PagesReport> {
   const thorough = { absentToo: true, zeros: !request.quick };
   return withClassified(request, observer, signal, thorough, async (dump) => {
-    const { input, team, classified, zeros, look } = dump;
+    const { input, team, classified, zeros, look, warn } = dump;
     const { plan, description, file } = input;
     const view = viewOf({ file, reader: team.thread.reader, description });
     const zones = view && listZones(view);
@@ -107,10 +111,7 @@ export function pages(
         carries: classified.carries,
         encrypted: undefined,
         shared: undefined,
-        spans: (zones ?? []).map(({ startPfn, spannedPages }) => ({
-          pfn: startPfn,
-          end: startPfn + spannedPages,
-        })),
+        zones: zonesOf(view, zones ?? []),
         owners,
         tiles: undefined,
       },
@@ -147,12 +148,23 @@ export function pages(
       orders: ordersOf(results, zones),
       slabCaches: await name('slabCaches', slabCacheAt),
       files: await name('files', fileAt),
+      processes: owners && view && (await topProcesses(view, request.top!, look, warn)),
       noOwners:
         request.top === undefined || owners !== undefined
           ? undefined
           : 'the kernel says nowhere how its structures are laid out (BTF)',
     };
   });
+}
+
+function zonesOf(view: KernelView | undefined, zones: readonly Zone[]): Zones {
+  const bits = view && zoneBits(view);
+  const spans = zones.map((zone) => ({
+    pfn: zone.startPfn,
+    end: zone.startPfn + zone.spannedPages,
+    key: bits?.keyOf(zone) ?? 0,
+  }));
+  return { spans, flagsShift: bits?.shift };
 }
 
 function ownerOffsets(view: KernelView | undefined): OwnerOffsets | undefined {

@@ -11,7 +11,12 @@ export interface ReadRequest extends InputRequest {
   readonly where: Where;
   /** 1 or more. */
   readonly length: number;
+  /** Whether the report has the bytes, up to MOST_TOLD of them: `take` does without them else. */
+  readonly withBytes: boolean;
 }
+
+/** What a report has room for: 256 KiB. */
+export const MOST_TOLD = 2 ** 18;
 
 export interface ReadReport extends RunReport {
   readonly input: InputReport;
@@ -21,6 +26,16 @@ export interface ReadReport extends RunReport {
   readonly length: number;
   /** Of these. */
   readonly missingBytes: number;
+  /** One behind the other; undefined where nobody asked for them, or they are more than 262,144 bytes: --raw has them. */
+  readonly pieces: readonly PieceReport[] | undefined;
+}
+
+export interface PieceReport {
+  /** As it was asked for: virtual or physical. */
+  readonly address: bigint;
+  readonly length: number;
+  /** Two digits a byte; undefined: not mapped, or not in the dump. */
+  readonly hex: string | undefined;
 }
 
 /** One behind the other; `bytes` undefined: not mapped, or not in the dump. */
@@ -49,6 +64,11 @@ export function read(
     const { file, description, view } = looking;
     const { vaddr, paddr } = find(file.path, request.where, view);
     const length = Math.min(request.length, Number(END - (vaddr ?? BigInt(paddr!))));
+    const pieces: PieceReport[] | undefined = request.withBytes && length <= MOST_TOLD ? [] : undefined;
+    const give = async (piece: Piece) => {
+      pieces?.push({ address: piece.address, length: piece.length, hex: piece.bytes?.toString('hex') });
+      await take(piece);
+    };
     let missingBytes = 0;
     let first: number | undefined;
     // What is not there is told in one piece: it may be most of the address space.
@@ -62,9 +82,9 @@ export function read(
         piece.bytes === undefined && missing !== undefined && isMapped(missing) === isMapped(piece);
       if (goesOn) missing = { ...missing!, length: missing!.length + piece.length };
       else {
-        if (missing !== undefined) await take(missing);
+        if (missing !== undefined) await give(missing);
         missing = piece.bytes === undefined ? piece : undefined;
-        if (missing === undefined) await take(piece);
+        if (missing === undefined) await give(piece);
       }
       done += piece.length;
       if (performance.now() - looked < BREATH_MS) continue;
@@ -72,7 +92,7 @@ export function read(
       stopIfAborted(signal);
       looked = performance.now();
     }
-    if (missing !== undefined) await take(missing);
+    if (missing !== undefined) await give(missing);
     const ends = `memory addresses end at 0x${(END - 1n).toString(16)}: ${length} bytes were read`;
     const warnings = length < request.length ? [ends] : [];
     for (const warning of warnings) observer.onWarning(warning);
@@ -82,6 +102,7 @@ export function read(
       paddr: first,
       length,
       missingBytes,
+      pieces,
       totalMs: performance.now() - began,
       peakRssBytes: peakRssBytes(),
       warnings,

@@ -3,6 +3,7 @@
 import type { SmeltError } from '../errors.ts';
 import type { DumpFile, KdumpDumpFile } from '../read/dump-file.ts';
 import { comma } from '../read/file.ts';
+import { pagesOfAll } from '../read/kdump-file.ts';
 import { isInMemory } from '../read/live.ts';
 import { whyNotTogether } from '../salvage/evidence.ts';
 import { missingParts } from '../salvage/parts.ts';
@@ -18,7 +19,7 @@ import { openAnyhow } from './open-anyhow.ts';
 import { checkBitmaps } from './verify/bitmaps.ts';
 import { checkElf } from './verify/elf.ts';
 import { type Finding, type FindingKind, finding } from './verify/finding.ts';
-import { checkKdump } from './verify/kdump.ts';
+import { checkAgainstInfo, checkKdump } from './verify/kdump.ts';
 import { checkNotes, type NotesReport } from './verify/notes.ts';
 import { checkOverlaps } from './verify/overlap.ts';
 
@@ -96,8 +97,18 @@ export async function verify(
     findings.push(...notes.findings);
     if (!notes.report.vmcoreinfo)
       remarks.push('it has no VMCOREINFO: tools have to find the kernel without it');
+    for (const { path, flat } of file.format === 'kdump' ? file.parts : [file])
+      if (flat?.bytesBehind)
+        remarks.push(
+          `${path}: ${comma(flat.bytesBehind)} bytes behind the end mark of the flattened file belong to nothing`,
+        );
     const checked = file.format === 'kdump' ? kdumpParts(file, opening.length === 0) : [];
     for (const { findings: found } of checked) findings.push(...found);
+    if (file.format === 'kdump') {
+      const againstInfo = checkAgainstInfo(file, description.info);
+      findings.push(...againstInfo.findings);
+      remarks.push(...againstInfo.remarks);
+    }
     if (file.format === 'elf') {
       const ofElf = checkElf(file);
       findings.push(...ofElf.findings);
@@ -202,14 +213,17 @@ async function checkPlaces(
     const { path: own, fd, fileBytes, flat } = part;
     const alone = { ...file, path: own, fd, fileBytes, flat, parts: [part] };
     const placed = { firstForBoth: false, eraseInfoAt: part.eraseInfoAt?.from ?? 0 };
+    // Who has none of the page frames of a split dump has no pages either.
+    const isEmpty = part.pages === 0 && (pagesOfAll(file) > 0 || part.fileBytes <= part.descOffset);
     const why =
-      part.pages > 0 && atEnd[number] === 0
-        ? await takeSteps(whyNotTogether(alone, placed), look)
-        : undefined;
+      !isEmpty && atEnd[number] === 0 ? await takeSteps(whyNotTogether(alone, placed), look) : undefined;
     if (why?.code === 'CORRUPT')
       findings.push(finding('descriptors', why.message.slice(own.length + 2), { path }));
-    const { findings: found, all } = await takeSteps(checkOverlaps(file, part), look);
+    const { findings: found, lookedAtBytes } = await takeSteps(checkOverlaps(file, part), look);
     findings.push(...found.map((each) => ({ ...each, path })));
-    if (!all) remarks.push('whether pages overlap was looked at in the first TiB of raw pages alone');
+    if (lookedAtBytes !== undefined)
+      remarks.push(
+        `whether pages overlap was looked at in the first ${comma(lookedAtBytes)} bytes of them alone`,
+      );
   }
 }

@@ -46,7 +46,7 @@ export const MAX_SYMBOLS = 4_000_000;
 export const MAX_NAMES_BYTES = 64 * 1024 * 1024;
 const MAX_MATCHES = 10_000;
 /** KSYM_NAME_LEN since Linux commit b8a94bfb3395 ("kallsyms: increase maximum kernel symbol length to 512"), v6.1. */
-const MAX_NAME_LENGTH = 512;
+export const MAX_NAME_LENGTH = 512;
 /** Two bytes of length, and the most that they can say. */
 const MAX_ENTRY_BYTES = 2 + 0x3fff;
 const CHUNK_BYTES = 64 * 1024;
@@ -155,7 +155,7 @@ export function readTokens(memory: Memory, symbols: KallsymsLocation): Tokens | 
   let next = 0;
   for (const start of starts) {
     const end = start === next ? table.indexOf(0, start) : -1;
-    if (end < 0) return undefined;
+    if (end < 0 || end - start > MAX_NAME_LENGTH) return undefined;
     texts.push(table.toString('latin1', start, end));
     next = end + 1;
   }

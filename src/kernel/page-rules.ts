@@ -35,6 +35,8 @@ export interface PageRules {
   readonly PG_head: number;
   readonly buddy: TypeRule | undefined;
   readonly slab: TypeRule | undefined;
+  /** Of page tables that are counted (NR_PAGETABLE). */
+  readonly table: TypeRule | undefined;
   readonly offline: TypeRule | undefined;
   readonly unaccepted: TypeRule | undefined;
   readonly hugetlb: HugetlbRule | undefined;
@@ -76,6 +78,23 @@ export function typeRule(value: bigint | undefined): TypeRule | undefined {
   // A page that is not mapped has -1, one that is mapped 0 or more: a rule that they match would drop memory in use.
   const matches = (mapcount: number) => (mapcount & rule.mask) === rule.value;
   return word >= -1 || matches(-1) || matches(0) || matches(1) ? undefined : rule;
+}
+
+/**
+ * Page tables have a type that is not exported: told by that of free pages, and the version.
+ * - Linux commit 1d40a5ea01d5 ("mm: mark pages in use for page tables"), v4.18: PG_table is 0x400.
+ * - Linux commit 18b2db3b0385 ("mm: Convert page kmemcg type to a page memcg flag"), v5.11: 0x200.
+ * - v6.11: 0x10000000, where buddy is 0x40000000. v6.12 (`typeRule`): 0xf2, where buddy is 0xf0.
+ */
+function tableRule(info: Vmcoreinfo): TypeRule | undefined {
+  const buddy = info.number('PAGE_BUDDY_MAPCOUNT_VALUE');
+  const version = /^(\d+)\.(\d+)/.exec(info.release ?? '');
+  if (buddy === undefined || version === null) return undefined;
+  const value = BigInt.asUintN(32, buddy);
+  if (value === 0xf0000000n) return typeRule(0xf2000000n);
+  if (value === 0xbfffffffn) return typeRule(~0x10000000n);
+  if (value !== 0xffffff7fn) return undefined;
+  return typeRule(Number(version[1]) * 1000 + Number(version[2]) < 5011 ? ~0x400n : ~0x200n);
 }
 
 /** Reads the rules from VMCOREINFO; undefined when not even struct page's own layout is known. */
@@ -131,6 +150,7 @@ export function pageRules(info: Vmcoreinfo): PageRules | undefined {
     // Without the order there is no telling how far a free block reaches.
     buddy: privateOffset === undefined || buddyOrders === undefined ? undefined : buddy,
     slab: typeRule(info.number('PAGE_SLAB_MAPCOUNT_VALUE')),
+    table: tableRule(info),
     offline: typeRule(info.number('PAGE_OFFLINE_MAPCOUNT_VALUE')),
     unaccepted: typeRule(info.number('PAGE_UNACCEPTED_MAPCOUNT_VALUE')),
     ...compound,

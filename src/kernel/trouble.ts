@@ -1,5 +1,10 @@
 /** Lines of the kernel log that say that something went wrong in the kernel itself: where a report of a crash begins. */
 
+import type { LogEntry } from './log-entry.ts';
+
+/** What of a record counts. */
+type Line = Pick<LogEntry, 'text' | 'facility'>;
+
 /** No such line has its words further behind. */
 const HEAD_CHARS = 256;
 
@@ -20,14 +25,20 @@ const BEGINNINGS: readonly RegExp[] = [
   /^[Ss]ys[Rr]q ?: Trigger a crash/,
 ];
 
-/** `text`: a message without time and caller. */
-export function isTrouble(text: string): boolean {
+/** What a program wrote to /dev/kmsg says nothing of the kernel, whatever it says. */
+function isByKernel({ facility }: Line): boolean {
+  return facility === undefined || facility === 'kern';
+}
+
+export function isTrouble(line: Line): boolean {
+  const { text } = line;
+  if (!isByKernel(line)) return false;
   const head = text.slice(0, HEAD_CHARS);
   return BEGINNINGS.some((beginning) => beginning.test(head));
 }
 
-export function isPanic(text: string): boolean {
-  return text.startsWith('Kernel panic - not syncing');
+export function isPanic(line: Line): boolean {
+  return isByKernel(line) && line.text.startsWith('Kernel panic - not syncing');
 }
 
 /** Who was running, as the kernel says it in such a report. */
@@ -40,7 +51,9 @@ export interface Culprit {
 }
 
 /** "CPU: 1 PID: 77 Comm: sh Kdump: loaded Tainted: G        W          6.1.0-56-amd64 #1" */
-export function culpritOf(text: string): Culprit | undefined {
+export function culpritOf(line: Line): Culprit | undefined {
+  const { text } = line;
+  if (!isByKernel(line)) return undefined;
   const match =
     /^CPU: (\d{1,5}) (?:UID: \d{1,10} )?PID: (\d{1,10}) Comm: (.{1,64}?) (?:Kdump: loaded )?(?:Not tainted|Tainted: ([A-Z ]{1,32}?) +[\d[])/.exec(
       text.slice(0, HEAD_CHARS),

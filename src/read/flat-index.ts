@@ -18,6 +18,8 @@ export interface FlatIndex {
   readonly byteOffset: Float64Array;
   /** Bytes of each of its records: between two of them there is a record header in the flattened file. */
   readonly recordBytes: Float64Array;
+  /** What the flattened file has behind its end mark, where that was found. */
+  readonly bytesBehind?: number;
 }
 
 /** Entries while they are gathered: columns that grow. */

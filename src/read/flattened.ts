@@ -53,7 +53,7 @@ export function* indexFlattened(
     entries.addRecord(record.offset, record.size, begins);
     if (records >= limits.records || entries.count > limits.entries) throw tooMany(path, records);
   }
-  return yield* ordering(entries);
+  return { ...(yield* ordering(entries)), bytesBehind: flatBytes - at - raw.length };
 }
 
 /** `header`: what there is of the first FLAT_HEADER_BYTES bytes. @throws SmeltError */

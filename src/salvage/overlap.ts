@@ -38,26 +38,20 @@ export function* dropSuspects(
   return dropped;
 }
 
-/**
- * Tells `suspect` the number of each descriptor, in its part, and where its page is; returns whether all pages were looked at. `placed`:
- * only those that are there count. Yields now and then.
- */
-export function* findSuspects(
+/** Tells `suspect` the number of each descriptor, in its part. Yields now and then. */
+function* findSuspects(
   part: KdumpPart,
   pageSize: number,
-  placed: PlacedTable | undefined,
-  suspect: (index: number, place: number) => void,
-): Generator<void, boolean> {
+  placed: PlacedTable,
+  suspect: (index: number) => void,
+): Generator<void, void> {
   const chunkBytes = BLOCKS * pageSize;
   const chunkOf = (place: number) => Math.floor((place - part.descOffset) / chunkBytes);
   const chunks = new Set<number>();
-  let all = true;
   for (const batch of batches(part, pageSize, placed)) {
     for (let i = 0; i < batch.count; i++) {
       const place = batch.placeOf(i);
-      if (place === 0 || batch.flagsOf(i) !== 0 || chunks.has(chunkOf(place))) continue;
-      if (chunks.size < MOST_WALKS) chunks.add(chunkOf(place));
-      else all = false;
+      if (place !== 0 && batch.flagsOf(i) === 0 && chunks.size < MOST_WALKS) chunks.add(chunkOf(place));
     }
     yield;
   }
@@ -78,12 +72,11 @@ export function* findSuspects(
       for (let i = 0; i < batch.count; i++) {
         const place = batch.placeOf(i);
         if (place === 0 || batch.flagsOf(i) !== 0 || chunkOf(place) !== chunk) continue;
-        if (edges.isInside(place)) suspect(batch.first + i, place);
+        if (edges.isInside(place)) suspect(batch.first + i);
       }
       yield;
     }
   }
-  return all;
 }
 
 /** The first and the last edge of pages in each block of data, a page long. */
@@ -118,7 +111,7 @@ class Edges {
 }
 
 /** Descriptors that stand one behind the other, from number `first` of their part on. */
-class Batch {
+export class Batch {
   readonly first: number;
   readonly count: number;
   private readonly theirs: DataView;
@@ -161,13 +154,26 @@ class Batch {
   flagsOf(i: number): number {
     return this.theirs.getUint32(i * PageDescriptor.size + PageDescriptor.offset.flags, true);
   }
+
+  /** Whether it has flags of the page as well, which nobody writes. */
+  hasPageFlags(i: number): boolean {
+    const at = i * PageDescriptor.size + PageDescriptor.offset.page_flags;
+    return this.theirs.getUint32(at, true) !== 0 || this.theirs.getUint32(at + 4, true) !== 0;
+  }
 }
 
-function* batches(part: KdumpPart, pageSize: number, placed: PlacedTable | undefined): Generator<Batch> {
+/** All descriptors, or with `placed` those that are there. A batch is valid until the next one is asked for; `isWanted` is asked by the number of its first one. */
+export function* batches(
+  part: KdumpPart,
+  pageSize: number,
+  placed?: PlacedTable,
+  isWanted: (first: number) => boolean = () => true,
+): Generator<Batch> {
   const read = openSource(part);
   // One buffer for all: as many as there are batches would wait for the garbage collector.
   const chunk = Buffer.alloc(Math.min(AT_ONCE, part.pages) * PageDescriptor.size);
   for (let done = 0; done < part.pages; done += AT_ONCE) {
+    if (!isWanted(done)) continue;
     const length = Math.min(AT_ONCE, part.pages - done) * PageDescriptor.size;
     const theirs = chunk.subarray(0, length);
     readOrZeros(read, theirs, part.descOffset + done * PageDescriptor.size);

@@ -4,7 +4,7 @@ import { SmeltError } from '../errors.ts';
 import { MAX_DUMP_LEVEL } from '../filter/page-class.ts';
 import { urgencyOrder } from '../filter/plan.ts';
 import { compareWithKnownKernels } from '../kernel/machine.ts';
-import { comma } from '../read/file.ts';
+import { comma, cutShortHint } from '../read/file.ts';
 import { openScratch } from '../write/scratch.ts';
 import { freePagesWarning, whyNothingFound, whyUnreadable } from './checks.ts';
 import { UndecidedPages } from './classify-phase.ts';
@@ -76,7 +76,7 @@ export async function withClassified<T>(
       const classified = sumClassified(await team.classify(plan.totalPages));
       look();
       const nothing = whyNothingFound(classified, plan.totalPages);
-      if (nothing !== undefined) throw undecidable(request.input, nothing);
+      if (nothing !== undefined) throw undecidable(request.input, nothing, input.cutShort);
       const unlike = freePagesWarning(file, description.machine, classified, MAX_DUMP_LEVEL);
       if (unlike !== undefined) warn(unlike);
       const late = new LateDrops(plan, classified.carries, undefined);
@@ -108,7 +108,7 @@ export async function withClassified<T>(
 }
 
 /** @throws SmeltError where there is nothing to be counted */
-function refuseUnreadable({ file, description, verdict }: Input): void {
+function refuseUnreadable({ file, description, verdict, cutShort }: Input): void {
   refuseCiphertext(verdict);
   const { machine } = description;
   if (compareWithKnownKernels(machine.release) < 0) {
@@ -119,11 +119,13 @@ function refuseUnreadable({ file, description, verdict }: Input): void {
     );
   }
   const why = whyUnreadable(machine);
-  if (why !== undefined) throw undecidable(file.path, why);
+  if (why !== undefined) throw undecidable(file.path, why, cutShort);
 }
 
-function undecidable(path: string, why: string): SmeltError {
+function undecidable(path: string, why: string, cutShort: boolean): SmeltError {
   return new SmeltError('UNDECIDABLE', `${path}: the memory map cannot be read: ${why}`, {
-    hint: 'A file with VMCOREINFO of the same kernel can be given with -i, or its vmlinux with -x, if that is what it lacks.',
+    hint: cutShort
+      ? cutShortHint(path)
+      : 'A file with VMCOREINFO of the same kernel can be given with -i, or its vmlinux with -x, if that is what it lacks.',
   });
 }

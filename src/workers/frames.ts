@@ -2,7 +2,7 @@
 
 import type { Carry } from '../filter/classify.ts';
 import { FrameDetails, type FrameDetailsData, type OwnerOffsets } from '../filter/frame-details.ts';
-import { FrameFlag, KIND_BITS, KIND_OF_CLASS, KindIndex } from '../filter/frame-kind.ts';
+import { FrameFlag, KERNEL_KINDS, KIND_BITS, KIND_OF_CLASS, KindIndex } from '../filter/frame-kind.ts';
 import { windowSpan } from '../filter/plan.ts';
 import { storedBits } from '../read/stored-pages.ts';
 import { FrameSet, type FrameSetData } from '../sme/census/frame-set.ts';
@@ -27,6 +27,11 @@ const { kernel: KERNEL, undecided: UNDECIDED, zero: ZERO, none: NONE } = KindInd
 const STAYS = Uint8Array.from(
   { length: KIND_BITS + 1 },
   (_, kind) => +(kind === KERNEL || kind === UNDECIDED),
+);
+
+const KERNELS = Uint8Array.from(
+  { length: KIND_BITS + 1 },
+  (_, kind) => +KERNEL_KINDS.some((name) => KindIndex[name] === kind),
 );
 
 export class WindowFrames {
@@ -76,7 +81,7 @@ export class WindowFrames {
       const bit = 1 << (i & 7);
       if ((existing[byte]! & bit) === 0) codes[i] = NONE;
       else if ((stored[byte]! & bit) === 0) codes[i]! |= FrameFlag.absent;
-      else if ((kept[byte]! & bit) === 0 && isKernels(codes[i]!)) codes[i] = ZERO;
+      else if ((kept[byte]! & bit) === 0 && KERNELS[codes[i]!] === 1) codes[i] = ZERO;
     }
     for (const [set, flag] of this.sets)
       for (const [from, to] of set.runsIn(pfn, count))
@@ -87,8 +92,4 @@ export class WindowFrames {
   get detailsData(): FrameDetailsData | undefined {
     return this.details?.data;
   }
-}
-
-function isKernels(kind: number): boolean {
-  return kind === KERNEL || kind === UNDECIDED || kind === KindIndex.slab || kind === KindIndex.reserved;
 }

@@ -33,6 +33,8 @@ export interface Input {
   readonly description: Description;
   /** Whether the memory was read through the right mapping. */
   readonly verdict: Verdict;
+  /** Whether it was seen that the file ends before pages that it should have. */
+  readonly cutShort: boolean;
   /** What came of it: without koffi, and for pages stored one by one, there is no mapping. */
   readonly mmap: boolean;
   readonly report: InputReport;
@@ -68,7 +70,8 @@ export async function withInput<T>(
       const { reader, description } = described;
       const verdict = await judgeInput(described, signal);
       const report = inputReport(file, request, description);
-      return { description, verdict, mmap: reader.mapped, report, wayToLog: wayToLogOf(described) };
+      const cutShort = reader.cutPages > 0;
+      return { description, verdict, cutShort, mmap: reader.mapped, report, wayToLog: wayToLogOf(described) };
     });
     return work({ ...planned, ...known });
   });

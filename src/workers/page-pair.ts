@@ -25,14 +25,19 @@ export class PagePair {
     }
     const inA = a.load(pfn, count);
     const inB = b.load(pfn, Math.max(1, Math.min(count, inA)));
-    const both = Math.min(inA, inB);
-    if (both === 0) {
-      tell(pfn, 1, this.whyNot(pfn, inA > 0, inB > 0));
+    if (inA === 0) {
+      tell(pfn, 1, this.whyNot(pfn, false, inB > 0));
       return 1;
     }
-    if (isSame(a, b, 0, both)) tell(pfn, both, 'identical');
-    else for (let i = 0; i < both; i++) tell(pfn + i, 1, isSame(a, b, i, 1) ? 'identical' : 'differ');
-    return both;
+    const both = Math.min(inA, inB);
+    if (both > 0 && isSame(a, 0, b, 0, both)) tell(pfn, both, 'identical');
+    else for (let i = 0; i < both; i++) tell(pfn + i, 1, isSame(a, i, b, i, 1) ? 'identical' : 'differ');
+    // What was loaded of A is not loaded again for each page that B does not have.
+    for (let i = both; i < inA; i++) {
+      if (b.load(pfn + i, 1) === 0) tell(pfn + i, 1, this.whyNot(pfn + i, true, false));
+      else tell(pfn + i, 1, isSame(a, i, b, 0, 1) ? 'identical' : 'differ');
+    }
+    return inA;
   }
 
   /** Packed alike they need not be unpacked. */
@@ -59,10 +64,10 @@ function isMarked({ stored }: MemoryReader, pfn: number): boolean {
   return stored !== undefined && stored.find(pfn) === State.marked;
 }
 
-/** Of pages that both have loaded. */
-function isSame(a: MemoryReader, b: MemoryReader, first: number, count: number): boolean {
+/** Of pages that both have loaded, from number `i` of A and `j` of B on. */
+function isSame(a: MemoryReader, i: number, b: MemoryReader, j: number, count: number): boolean {
   const { pageSize } = a;
-  const [atA, atB] = [a.start + first * pageSize, b.start + first * pageSize];
+  const [atA, atB] = [a.start + i * pageSize, b.start + j * pageSize];
   const length = count * pageSize;
   return a.bytes.compare(b.bytes, atB, atB + length, atA, atA + length) === 0;
 }

@@ -1,9 +1,9 @@
 /**
  * A picture of memory in physical order, in two layers: tiles of one size for all of it, and each window frame by frame, run-length
- * coded and packed. Where the second layer would get too large, some windows have it coarser.
+ * coded and packed. Each window has a slot for its runs, and has them coarser where they do not fit; `fitRuns` makes all of them fit.
  */
 
-import { deflateRawSync } from 'node:zlib';
+import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { FrameFlag, KIND_BITS, KindIndex } from '../filter/frame-kind.ts';
 
 /** What all threads are told; the arrays are shared. */
@@ -13,108 +13,143 @@ export interface TileRequest {
   /** Of each tile two bytes: what most of it is, with flags, and how much of it in 255ths. */
   readonly tiles: Uint8Array;
   readonly tilesPerWindow: number;
-  /** Of each window: its runs are of 2^n page frames; SKIP: it is done already. */
+  readonly runs: PackedRuns | undefined;
+}
+
+/** Of each window its runs, packed: each a byte that says what, and a length (7 bits a byte, the lowest first, the top bit: more follow). */
+export interface PackedRuns {
+  /** Runs are of 2^n page frames. */
   readonly shifts: Uint8Array;
-  /** And how many bytes its runs take when packed, for each of SHIFTS; of the first alone where that is little. */
-  readonly sizes: Uint32Array;
-  /** Bytes of packed runs that were handed over by now, and how many may be. */
-  readonly used: BigInt64Array;
-  readonly mostBytes: number;
+  readonly lengths: Uint32Array;
+  /** One slot behind the other. */
+  readonly slots: Uint8Array;
+  readonly slotBytes: number;
 }
 
-export const SKIP = 0xff;
-/** How coarse a window's runs may be: of 1, 2, 4 … page frames. */
-export const SHIFTS = 10;
-/** What no window is asked to take less than. */
-const LITTLE_BYTES = 1024;
+/** Of room that is there for all, a window may take so many times its share at first: others may take less. */
+const SHARES = 2;
+/** A run of all that a window is takes less. */
+const LEAST_SLOT_BYTES = 32;
 
-export interface TileWindow {
-  readonly index: number;
-  /** Runs one behind the other: a byte that says what, and a length (7 bits a byte, the lowest first, the top bit: more follow). */
-  readonly packed: Uint8Array;
+export function packedRuns(windows: number, mostBytes: number): PackedRuns {
+  const slotBytes = Math.max(LEAST_SLOT_BYTES, Math.floor((SHARES * mostBytes) / windows));
+  const shared = (bytes: number) => new SharedArrayBuffer(bytes);
+  return {
+    shifts: new Uint8Array(shared(windows)),
+    lengths: new Uint32Array(shared(windows * Uint32Array.BYTES_PER_ELEMENT)),
+    // What nobody writes to takes no memory.
+    slots: new Uint8Array(shared(windows * slotBytes)),
+    slotBytes,
+  };
 }
 
-/** Higher levels take twice the time and hardly less room. */
-const PACKING = 6;
-/** A number below 2^21 in bytes of 7 bits. */
-const MOST_RUN_BYTES = 4;
+export function runsOfWindow({ slots, slotBytes, lengths }: PackedRuns, index: number): Uint8Array {
+  return slots.subarray(index * slotBytes, index * slotBytes + lengths[index]!);
+}
 
 export class WindowTiles {
   private readonly request: TileRequest;
-  private runs = new Uint8Array(0);
-  private readonly kinds = new Int32Array(KIND_BITS + 1);
+  private readonly packer = new RunPacker();
 
   constructor(request: TileRequest) {
     this.request = request;
   }
 
-  isDone(index: number): boolean {
-    return this.request.shifts[index] === SKIP;
-  }
-
-  /** Undefined where there is no room for the runs any more. */
-  draw(index: number, codes: Uint8Array): TileWindow | undefined {
-    const { tileShift, tiles, tilesPerWindow, shifts, used, mostBytes } = this.request;
+  draw(index: number, codes: Uint8Array): void {
+    const { tileShift, tiles, tilesPerWindow, runs } = this.request;
+    const { packer } = this;
     const each = 2 ** tileShift;
     for (let i = 0, at = index * tilesPerWindow * 2; i < codes.length; i += each, at += 2) {
       const to = Math.min(codes.length, i + each);
-      const [code, pages] = this.mostly(codes, i, to);
-      tiles[at] = code;
-      tiles[at + 1] = Math.round((pages / (to - i)) * 255);
+      tiles[at] = packer.mostly(codes, i, to);
+      tiles[at + 1] = Math.round((packer.alike / (to - i)) * 255);
     }
-    if (mostBytes === 0) return undefined;
+    if (runs !== undefined) packer.store(runs, index, codes, 0, runs.slotBytes);
+  }
+}
+
+/** Where there is no room for all runs, windows that take the most get coarser until there is. Yields after each. */
+export function* fitRuns(runs: PackedRuns, windowPages: number, mostBytes: number): Generator<void, void> {
+  const { shifts, lengths } = runs;
+  const most = largestThatFits(lengths, mostBytes);
+  const packer = new RunPacker();
+  for (const [index, length] of lengths.entries()) {
+    if (length <= most) continue;
     const shift = shifts[index]!;
-    const packed = this.pack(codes, shift);
-    if (shift === 0) this.measure(index, codes, packed.length);
-    if (Number(Atomics.add(used, 0, BigInt(packed.length))) + packed.length > mostBytes) return undefined;
-    return { index, packed };
+    const cells = cellsOf(inflateRawSync(runsOfWindow(runs, index)), Math.ceil(windowPages / 2 ** shift));
+    packer.store(runs, index, cells, shift, most);
+    yield;
   }
+}
 
-  /** What the window would take at each shift, where it takes more than its share. */
-  private measure(index: number, codes: Uint8Array, size: number): void {
-    const { sizes, shifts, mostBytes } = this.request;
-    const least = Math.max(LITTLE_BYTES, Math.floor(mostBytes / shifts.length));
-    let last = size;
-    for (let shift = 0; shift < SHIFTS; shift++) {
-      if (shift > 0 && last > least) last = this.pack(codes, shift).length;
-      sizes[index * SHIFTS + shift] = last;
-    }
+/** What a window may take at most, so that all together take no more than `mostBytes`. */
+function largestThatFits(lengths: Uint32Array, mostBytes: number): number {
+  const takes = (most: number) => lengths.reduce((sum, length) => sum + Math.min(length, most), 0);
+  let fits = 0;
+  let tooMuch = mostBytes + 1;
+  while (tooMuch - fits > 1) {
+    const middle = Math.floor((fits + tooMuch) / 2);
+    if (takes(middle) <= mostBytes) fits = middle;
+    else tooMuch = middle;
   }
+  return fits;
+}
 
-  private pack(codes: Uint8Array, shift: number): Uint8Array {
-    return deflateRawSync(this.runLengths(codes, 2 ** shift), { level: PACKING });
-  }
-
-  private runLengths(codes: Uint8Array, each: number): Uint8Array {
-    const most = Math.ceil(codes.length / each) * (1 + MOST_RUN_BYTES);
-    if (this.runs.length < most) this.runs = new Uint8Array(most);
-    const { runs } = this;
+/** The other way round. */
+function cellsOf(runs: Uint8Array, most: number): Uint8Array {
+  const cells = new Uint8Array(most);
+  let filled = 0;
+  for (let i = 0; i < runs.length; ) {
+    const code = runs[i++]!;
     let length = 0;
-    let last = -1;
-    let run = 0;
-    const end = () => {
-      if (run === 0) return;
-      runs[length++] = last;
-      for (; run >= 0x80; run = run >>> 7) runs[length++] = (run & 0x7f) | 0x80;
-      runs[length++] = run;
-    };
-    for (let i = 0; i < codes.length; i += each) {
-      const code = each === 1 ? codes[i]! : this.mostly(codes, i, Math.min(codes.length, i + each))[0];
-      if (code !== last) {
-        end();
-        last = code;
-        run = 0;
-      }
-      run++;
+    for (let shift = 0; ; shift += 7) {
+      length |= (runs[i]! & 0x7f) << shift;
+      if (runs[i++]! < 0x80) break;
     }
-    end();
-    return runs.subarray(0, length);
+    cells.fill(code, filled, filled + length);
+    filled += length;
+  }
+  return cells.subarray(0, filled);
+}
+
+/** Higher levels take twice the time and hardly less room. */
+const PACKING = 6;
+/** A number below 2^28 in bytes of 7 bits. */
+const MOST_RUN_BYTES = 4;
+
+class RunPacker {
+  /** Of those that `mostly` was asked of last, how many are what most of them are. */
+  alike = 0;
+  private runs = new Uint8Array(0);
+  private cells = new Uint8Array(0);
+  private readonly kinds = new Int32Array(KIND_BITS + 1);
+
+  /** `codes`: each of 2^shift page frames. As fine as it is with at most so many bytes. */
+  store(to: PackedRuns, index: number, codes: Uint8Array, shift: number, mostBytes: number): void {
+    let coarser = 0;
+    let packed = this.pack(codes);
+    while (packed.length > mostBytes && codes.length > 2 ** coarser) {
+      // A cell of twice the size: half of the runs at best, unless one kind swallows the others.
+      coarser += Math.max(1, Math.floor(Math.log2(packed.length / Math.max(1, mostBytes))));
+      packed = this.pack(this.coarser(codes, 2 ** coarser));
+    }
+    to.shifts[index] = shift + coarser;
+    to.lengths[index] = Math.min(packed.length, to.slotBytes);
+    to.slots.set(packed.subarray(0, to.slotBytes), index * to.slotBytes);
   }
 
   /**
-   * What most of them are, and how many; flags as most of those have them, but that something is shared is told of a single one.
+   * What most of them are; flags as most of those have them, but that something is shared is told of a single one. `alike` says how
+   * many.
    */
-  private mostly(codes: Uint8Array, from: number, to: number): [code: number, pages: number] {
+  mostly(codes: Uint8Array, from: number, to: number): number {
+    const first = codes[from]!;
+    let same = from + 1;
+    while (same < to && codes[same] === first) same++;
+    if (same === to) {
+      this.alike = to - from;
+      return first;
+    }
     const { kinds } = this;
     kinds.fill(0);
     let absent = 0;
@@ -123,9 +158,10 @@ export class WindowTiles {
     for (let i = from; i < to; i++) {
       const code = codes[i]!;
       kinds[code & KIND_BITS]!++;
-      absent += (code / FrameFlag.absent) & 1;
-      encrypted += (code / FrameFlag.encrypted) & 1;
-      shared += (code / FrameFlag.shared) & 1;
+      if (code <= KIND_BITS) continue;
+      if ((code & FrameFlag.absent) !== 0) absent++;
+      if ((code & FrameFlag.encrypted) !== 0) encrypted++;
+      if ((code & FrameFlag.shared) !== 0) shared++;
     }
     // Memory is seen before there is none.
     let best: number = KindIndex.none;
@@ -136,31 +172,38 @@ export class WindowTiles {
       (absent * 2 > memory ? FrameFlag.absent : 0) |
       (encrypted * 2 > memory ? FrameFlag.encrypted : 0) |
       (shared > 0 ? FrameFlag.shared : 0);
-    return [best | flags, kinds[best]!];
+    this.alike = kinds[best]!;
+    return best | flags;
   }
-}
 
-/**
- * The shift of each window with which all of them fit: each as fine as it can be without taking more than what all may take at
- * most. `sizes`: SHIFTS for each window.
- */
-export function coarsen(sizes: Uint32Array, mostBytes: number): Uint8Array {
-  const windows = sizes.length / SHIFTS;
-  const shiftsFor = (most: number) =>
-    Uint8Array.from({ length: windows }, (_, index) => {
-      const own = sizes.subarray(index * SHIFTS, (index + 1) * SHIFTS);
-      const first = own.findIndex((size) => size <= most);
-      return first < 0 ? SHIFTS - 1 : first;
-    });
-  const takes = (shifts: Uint8Array) =>
-    shifts.reduce((sum, shift, index) => sum + sizes[index * SHIFTS + shift]!, 0);
-  // The most that a window may take, halved between what fits and what does not.
-  let fits = 0;
-  let tooMuch = mostBytes + 1;
-  while (tooMuch - fits > 1) {
-    const middle = Math.floor((fits + tooMuch) / 2);
-    if (takes(shiftsFor(middle)) <= mostBytes) fits = middle;
-    else tooMuch = middle;
+  private coarser(codes: Uint8Array, each: number): Uint8Array {
+    const count = Math.ceil(codes.length / each);
+    if (this.cells.length < count) this.cells = new Uint8Array(count);
+    const { cells } = this;
+    for (let cell = 0, i = 0; cell < count; cell++, i += each)
+      cells[cell] = this.mostly(codes, i, Math.min(codes.length, i + each));
+    return cells.subarray(0, count);
   }
-  return shiftsFor(fits);
+
+  private pack(codes: Uint8Array): Uint8Array {
+    return deflateRawSync(this.runLengths(codes), { level: PACKING });
+  }
+
+  private runLengths(codes: Uint8Array): Uint8Array {
+    const most = codes.length * (1 + MOST_RUN_BYTES);
+    if (this.runs.length < most) this.runs = new Uint8Array(most);
+    const { runs } = this;
+    let length = 0;
+    for (let i = 0; i < codes.length; ) {
+      const code = codes[i]!;
+      const start = i;
+      do i++;
+      while (i < codes.length && codes[i] === code);
+      runs[length++] = code;
+      let run = i - start;
+      for (; run >= 0x80; run = run >>> 7) runs[length++] = (run & 0x7f) | 0x80;
+      runs[length++] = run;
+    }
+    return runs.subarray(0, length);
+  }
 }

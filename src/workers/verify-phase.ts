@@ -149,6 +149,7 @@ class StoredCheck {
   private readonly seen = new Float64Array(REMEMBERED).fill(-1);
   private readonly seenAs: Storage[] = new Array<Storage>(REMEMBERED).fill('raw');
   private readonly seenSizes = new Uint32Array(REMEMBERED);
+  private readonly seenFlags = new Uint32Array(REMEMBERED);
 
   constructor(stored: StoredPages, places: readonly PartPlaces[], pageSize: number, tally: Tally) {
     this.stored = stored;
@@ -170,7 +171,7 @@ class StoredCheck {
       tally.addBad(REASONS[state], pfn, hasPlace ? stored.place : undefined, Math.max(0, stored.partNumber));
       return;
     }
-    const { place, size, partNumber } = stored;
+    const { place, size, flags, partNumber } = stored;
     const { descriptorsEnd, reserved } = this.places[partNumber]!;
     if (place === descriptorsEnd) tally.atEnd[partNumber]!++;
     if (reserved.some(({ from, end }) => place < end && place + size > from)) {
@@ -178,7 +179,9 @@ class StoredCheck {
       return;
     }
     const slot = (place + partNumber) % REMEMBERED;
-    if (this.seen[slot] === place && this.seenSizes[slot] === size && this.places.length === 1) {
+    const isSeen =
+      this.seen[slot] === place && this.seenSizes[slot] === size && this.seenFlags[slot] === flags;
+    if (isSeen && this.places.length === 1) {
       tally.addWhole(this.seenAs[slot]!);
       return;
     }
@@ -191,6 +194,7 @@ class StoredCheck {
     tally.addWhole(storage);
     this.seen[slot] = place;
     this.seenSizes[slot] = size;
+    this.seenFlags[slot] = flags;
     this.seenAs[slot] = storage;
   }
 }

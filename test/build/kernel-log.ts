@@ -36,8 +36,8 @@ const nsecOf = (index: number): bigint => BigInt(index) * 1_234_567_000n;
 /** All levels and some facilities, in turn. */
 export const priorityOf = (index: number) => ({ level: index % 8, facility: index % 12 });
 /** Facility and level as two bytes of a record, the level above five bits of flags. */
-const priorityBytes = (index: number): number => {
-  const { level, facility } = priorityOf(index);
+const priorityBytes = (index: number, facility = priorityOf(index).facility): number => {
+  const { level } = priorityOf(index);
   return facility | (((level << 5) | 0x6) << 8);
 };
 
@@ -65,6 +65,8 @@ interface RingOptions {
   readonly perfectFit?: boolean;
   /** IDs begin with the largest of 62 bits, not of 32. */
   readonly wideIds?: boolean;
+  /** Of all messages; without it some of all, in turn. */
+  readonly facility?: number | undefined;
 }
 
 /**
@@ -75,7 +77,7 @@ export function writeRingBuffer(
   pages: PhysicalPages,
   image: KernelImage,
   messages: readonly string[],
-  { clearedBefore = 0, latched = true, perfectFit = false, wideIds = false }: RingOptions = {},
+  { clearedBefore = 0, latched = true, perfectFit = false, wideIds = false, facility }: RingOptions = {},
 ): void {
   const start = mod64(-RING);
   const state: RingState = { text: Buffer.alloc(textBytes), live: [], headLpos: start, tailLpos: start };
@@ -110,7 +112,7 @@ export function writeRingBuffer(
     const info = image.at('_printk_rb_static_infos') + Number(id % COUNT) * 88;
     pages.writeU64(info, BigInt(index));
     pages.writeU64(info + 8, nsecOf(index));
-    pages.writeU32(info + 16, (messages[index].length | (priorityBytes(index) << 16)) >>> 0);
+    pages.writeU32(info + 16, (messages[index].length | (priorityBytes(index, facility) << 16)) >>> 0);
     pages.writeU32(info + 20, callerOf(index));
   }
 }

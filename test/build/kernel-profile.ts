@@ -189,6 +189,8 @@ const bits612: PageFlagBits = {
 
 // 4.18-6.10: a type is a cleared bit of an otherwise negative _mapcount; 6.11: other bits. 6.12+: the top byte.
 const negativeBits: PageTypeValues = { buddy: ~0x80, offline: ~0x100, table: ~0x200, guard: ~0x400 };
+/** Before v5.11 there was a type between them. */
+const negativeBits510: PageTypeValues = { ...negativeBits, table: ~0x400, guard: ~0x800 };
 const topByte = (type: number): number => type << 24;
 const types612: PageTypeValues = {
   buddy: topByte(0xf0),
@@ -263,7 +265,7 @@ const kallsyms73 = ['names', 'num_syms', 'token_table', 'token_index', 'offsets'
 
 const base510: Omit<KernelProfile, 'name'> = {
   bits: bits510,
-  types: negativeBits,
+  types: negativeBits510,
   page: page418,
   compound: fields('page', 1, 16, 17),
   tail: 'pointer',
@@ -279,6 +281,7 @@ const base510: Omit<KernelProfile, 'name'> = {
 };
 const base61: Omit<KernelProfile, 'name'> = {
   ...base510,
+  types: negativeBits,
   node: node61,
   memSectionSize: 32,
   utsNameOffset: 0,
@@ -308,7 +311,7 @@ const profiles: { readonly [K in KernelName]: Omit<KernelProfile, 'name'> } = {
   '4.19': {
     ...base510,
     bits: bits414,
-    types: { buddy: ~0x80, table: ~0x200 },
+    types: { buddy: ~0x80, table: ~0x400 },
     sectionFlags: 0x7n,
     printk: 'log_buf',
   },

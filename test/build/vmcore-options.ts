@@ -71,6 +71,8 @@ export interface VmcoreOptions {
   readonly dmesg?: readonly string[];
   /** The message behind the last `dmesg --clear`, or how many there are. */
   readonly clearedBefore?: number;
+  /** Of all messages, in kernels since 5.10: 0 is the kernel, 1 what programs wrote; without it some of all, in turn. */
+  readonly logFacility?: number;
   /** The log of kernels before 3.5, whatever the kernel. */
   readonly plainLog?: boolean;
   /** NT_PRSTATUS notes, one a CPU; default 1. */

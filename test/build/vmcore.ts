@@ -178,7 +178,12 @@ export function buildVmcore(options: VmcoreOptions): BuiltVmcore {
   const { clearedBefore = 0 } = options;
   if (kernel.printk === 'ringbuffer') {
     const isNew = kernel.name === '7.3';
-    const forms = { latched: kernel.exportsLatchedSeq, perfectFit: isNew, wideIds: isNew };
+    const forms = {
+      latched: kernel.exportsLatchedSeq,
+      perfectFit: isNew,
+      wideIds: isNew,
+      facility: options.logFacility,
+    };
     writeRingBuffer(pages, image, dmesg, { clearedBefore, ...forms });
   } else if (kernel.printk === 'log_buf') writeLogBuf(pages, image, dmesg, clearedBefore);
   else writePlainLog(pages, image, dmesg, clearedBefore);

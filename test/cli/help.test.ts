@@ -3,6 +3,7 @@ import { parseDump } from '../../src/cli/args.ts';
 import { parseBench } from '../../src/cli/bench-args.ts';
 import { COMMANDS, DEFAULT_COMMAND } from '../../src/cli/commands.ts';
 import { commandHelp, shortHelp } from '../../src/cli/help.ts';
+import { LOOK_NAMES } from '../../src/cli/option.ts';
 import { docOf, optionsOf } from '../../src/cli/options.ts';
 import { parseSme } from '../../src/cli/sme-args.ts';
 import { tokenise } from '../../src/cli/tokens.ts';
@@ -51,6 +52,16 @@ describe('smelt --help', () => {
     const examples = [...shortHelp('0.1.0').matchAll(/^ {2}smelt (.*?) {2,}/gm)].map((match) => match[1]);
     expect(examples.length).toBe(2);
     for (const example of examples) expect(parseDump(tokenise(example.split(' '))).output).not.toBe('');
+  });
+});
+
+describe('the help of what looks into a dump', () => {
+  test.each(LOOK_NAMES)('smelt %s --help fits a screen of 80 columns and 24 lines', (name) => {
+    const help = commandHelp(COMMANDS.find((command) => command.name === name)!);
+    expect(widest(help)).toBeLessThanOrEqual(80);
+    expect(help.trimEnd().split('\n').length).toBeLessThanOrEqual(24);
+    expect(help).toMatch(new RegExp(`^Examples\\n  smelt ${name} `, 'm'));
+    expect(help).toMatch(/Of (a split dump|split dumps) all parts/);
   });
 });
 

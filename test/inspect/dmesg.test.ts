@@ -22,9 +22,9 @@ const ask = async (input: string, wanted: Partial<LogWanted> = {}, more: Partial
 };
 
 /** Message n is at n × 1.234567 s, with level n modulo 8. */
-const built = (dmesg: readonly string[], kernel: '4.19' | '6.1' = '6.1') => {
+const built = (dmesg: readonly string[], kernel: '4.19' | '6.1' = '6.1', logFacility?: number) => {
   const path = files.path('vmcore');
-  buildVmcore({ path, kernel, dmesg });
+  buildVmcore({ path, kernel, dmesg, ...(logFacility === undefined ? {} : { logFacility }) });
   return path;
 };
 const NUMBERED = Array.from({ length: 20 }, (_, index) => `message ${index}`);
@@ -54,7 +54,9 @@ describe('the records of a log', () => {
 
   it('are shown from the first trouble on, and in doubt said not to have any', async () => {
     const trouble = ['calm', 'BUG: unable to handle it', 'Call Trace:', 'Kernel panic - not syncing: that'];
-    expect((await ask(built(trouble), { fromTrouble: true })).texts).toEqual(trouble.slice(1));
+    expect((await ask(built(trouble, '6.1', 0), { fromTrouble: true })).texts).toEqual(trouble.slice(1));
+    // A program wrote that.
+    expect((await ask(built(trouble, '6.1', 1), { fromTrouble: true })).texts).toEqual([]);
     const { report, texts } = await ask(built(NUMBERED), { fromTrouble: true });
     expect(texts).toEqual([]);
     expect(report.warnings).toEqual(['the kernel log has no Oops, BUG or panic']);

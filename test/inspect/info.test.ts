@@ -4,7 +4,10 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
+import { withTask } from '../../src/inspect/info/crash.ts';
 import { info } from '../../src/inspect/info/info.ts';
+import type { LogTold } from '../../src/inspect/info/log.ts';
+import type { CrashReport } from '../../src/inspect/info/report.ts';
 import { buildVmcore } from '../build/vmcore.ts';
 import type { VmcoreOptions } from '../build/vmcore-options.ts';
 import { tempFiles } from '../read/temp-files.ts';
@@ -36,7 +39,7 @@ describe('a crash', () => {
   ];
 
   it('is told by the time that VMCOREINFO has, its CPU and task by the log', async () => {
-    const path = built({ dmesg: oops, cpus: 2, overrides: { CRASHTIME: '1795208171' } });
+    const path = built({ dmesg: oops, logFacility: 0, cpus: 2, overrides: { CRASHTIME: '1795208171' } });
     const { crash, kernel, cpus } = await ask(path);
     expect(crash).toMatchObject({
       crashed: true,
@@ -61,13 +64,29 @@ describe('a crash', () => {
   });
 
   it('is told by its panic, whatever came before it', async () => {
-    const { crash } = await ask(built({ dmesg: [...oops, 'Kernel panic - not syncing: Fatal exception'] }));
+    const { crash } = await ask(
+      built({ dmesg: [...oops, 'Kernel panic - not syncing: Fatal exception'], logFacility: 0 }),
+    );
     expect(crash).toMatchObject({
       crashed: true,
       timeMs: undefined,
       message: 'Kernel panic - not syncing: Fatal exception',
       firstTrouble: { text: oops[4] },
     });
+  });
+
+  it('is not claimed by what a program wrote into the log', async () => {
+    const dmesg = [...oops, 'Kernel panic - not syncing: I wish'];
+    const { crash } = await ask(built({ dmesg, logFacility: 1 }));
+    expect(crash).toMatchObject({ crashed: undefined, message: undefined, firstTrouble: undefined });
+  });
+
+  it('has no task that the log names on another CPU', () => {
+    const crash = { crashed: true, cpu: 1 } as CrashReport;
+    const log = (cpu: number) =>
+      ({ culprit: { cpu, pid: 77, comm: 'smith', taint: '' } }) as unknown as LogTold;
+    expect(withTask(crash, [], log(1))).toMatchObject({ pid: 77, comm: 'smith' });
+    expect(withTask(crash, [], log(0))).toMatchObject({ pid: undefined, comm: undefined });
   });
 
   it('is not claimed where nothing says so', async () => {

@@ -16,8 +16,9 @@ import {
   type Picture,
   type PictureFormat,
 } from '../../src/inspect/map.ts';
+import { drain } from '../../src/read/drain.ts';
 import type { DumpObserver } from '../../src/workers/report.ts';
-import { coarsen, SHIFTS, type TileRequest, WindowTiles } from '../../src/workers/tiles.ts';
+import { fitRuns, packedRuns, runsOfWindow, type TileRequest, WindowTiles } from '../../src/workers/tiles.ts';
 import { buildEveryKind } from '../workers/every-kind.ts';
 import { runDump, scratch } from '../workers/run-dump.ts';
 
@@ -49,7 +50,11 @@ async function draw(asked: Partial<MapRequest> = {}, signal = new AbortControlle
 }
 
 /** Page frames by their code, out of the runs of all windows. */
-function countRuns({ packed, shifts, windowPages }: Picture): Float64Array {
+function countRuns({
+  packed,
+  shifts,
+  windowPages,
+}: Pick<Picture, 'packed' | 'shifts' | 'windowPages'>): Float64Array {
   const counts = new Float64Array(FRAME_CODES);
   for (const [index, bytes] of packed.entries()) {
     const runs = inflateRawSync(bytes);
@@ -192,10 +197,7 @@ describe('where memory is too motley for a page', () => {
     tileShift: 4,
     tilesPerWindow: windowPages / 16,
     tiles: new Uint8Array((windows * windowPages * 2) / 16),
-    shifts: new Uint8Array(windows),
-    sizes: new Uint32Array(windows * SHIFTS),
-    used: new BigInt64Array(new SharedArrayBuffer(8)),
-    mostBytes,
+    runs: packedRuns(windows, mostBytes),
   });
   /** Any kind after any other. */
   let seed = 1;
@@ -204,20 +206,39 @@ describe('where memory is too motley for a page', () => {
     return 1 + ((seed >>> 24) % 9);
   });
 
-  test('the windows that take the most get coarser, until all fit', () => {
-    const mostBytes = 8000;
+  test('the windows that take the most get coarser, until all fit, and have each page frame still', () => {
+    const mostBytes = 5000;
     const request = requestOf(8, mostBytes);
+    const runs = request.runs!;
     const tiles = new WindowTiles(request);
     const plain = new Uint8Array(windowPages).fill(KindIndex.free);
-    const handedOver = Array.from({ length: 8 }, (_, index) => tiles.draw(index, index < 6 ? noise : plain));
-    const bytes = handedOver.reduce((sum, each) => sum + (each?.packed.length ?? 0), 0);
-    expect(bytes).toBeLessThanOrEqual(mostBytes);
-    expect(handedOver).toContain(undefined);
-    const shifts = coarsen(request.sizes, mostBytes);
-    expect([...shifts.subarray(6)]).toEqual([0, 0]);
-    expect(Math.min(...shifts.subarray(0, 6))).toBeGreaterThan(0);
-    const all = shifts.reduce((sum, shift, index) => sum + request.sizes[index * SHIFTS + shift]!, 0);
-    expect(all).toBeLessThanOrEqual(mostBytes);
+    for (let index = 0; index < 8; index++) tiles.draw(index, index < 6 ? noise : plain);
+    const all = () => runs.lengths.reduce((sum, length) => sum + length, 0);
+    expect(Math.max(...runs.lengths)).toBeLessThanOrEqual((2 * mostBytes) / 8);
+    expect(all()).toBeGreaterThan(mostBytes);
+    expect(drain(fitRuns(runs, windowPages, mostBytes))).toBeUndefined();
+    expect(all()).toBeLessThanOrEqual(mostBytes);
+    expect(all()).toBeGreaterThan(mostBytes / 4);
+    expect([...runs.shifts.subarray(6)]).toEqual([0, 0]);
+    expect(Math.min(...runs.shifts.subarray(0, 6))).toBeGreaterThan(0);
+    for (let index = 0; index < 8; index++) {
+      const packed = [runsOfWindow(runs, index)];
+      const counts = countRuns({ packed, shifts: runs.shifts.subarray(index), windowPages });
+      expect(counts.reduce((sum, some) => sum + some, 0)).toBe(windowPages);
+    }
+  });
+
+  test('a window is coarsened to what most of it is', () => {
+    const request = requestOf(1, 100);
+    const mostly = new Uint8Array(windowPages).fill(KindIndex.user);
+    for (let i = 0; i < windowPages; i += 5) mostly[i] = noise[i]!;
+    new WindowTiles(request).draw(0, mostly);
+    const counts = countRuns({
+      packed: [runsOfWindow(request.runs!, 0)],
+      shifts: request.runs!.shifts,
+      windowPages,
+    });
+    expect(counts[KindIndex.user]).toBe(windowPages);
   });
 
   test('a tile is what most of it is, and something shared in it is told', () => {

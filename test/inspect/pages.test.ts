@@ -6,9 +6,9 @@ import { describe, expect, test } from 'vitest';
 import { KERNEL_KINDS, MEMORY_KINDS } from '../../src/filter/frame-kind.ts';
 import { OwnerTally, pointerKey, pointerOf } from '../../src/filter/owner-tally.ts';
 import { type ByKind, type PagesReport, type PagesRequest, pages } from '../../src/inspect/pages.ts';
-import { stretches } from '../../src/workers/frames-phase.ts';
 import type { DumpObserver } from '../../src/workers/report.ts';
 import { memUsage } from '../../src/workers/usage.ts';
+import { stretches } from '../../src/workers/zone-counts.ts';
 import { buildEveryKind } from '../workers/every-kind.ts';
 import { runDump, scratch } from '../workers/run-dump.ts';
 
@@ -171,16 +171,22 @@ describe('owners', () => {
   });
 });
 
-test('page frames of two zones belong to the smaller one, those of none to what is behind the last', () => {
+test("page frames that two zones reach over are the smaller one's, if their struct pages do not say otherwise", () => {
   const spans = [
     { pfn: 10, end: 100 },
     { pfn: 40, end: 60 },
   ];
-  expect([...stretches(spans, 0, 120)]).toEqual([
-    [0, 10, 2],
-    [10, 40, 0],
-    [40, 60, 1],
-    [60, 100, 0],
-    [100, 120, 2],
+  const told = [...stretches(spans, 0, 120)].map(({ from, to, zone, isShared }) => [
+    from,
+    to,
+    zone,
+    isShared,
+  ]);
+  expect(told).toEqual([
+    [0, 10, 2, false],
+    [10, 40, 0, false],
+    [40, 60, 1, true],
+    [60, 100, 0, false],
+    [100, 120, 2, false],
   ]);
 });

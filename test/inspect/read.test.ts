@@ -36,9 +36,14 @@ beforeAll(async () => {
 async function bytesAt(paths: readonly string[], where: Where, length: number) {
   const pieces: Piece[] = [];
   const [input, ...more] = paths as [string, ...string[]];
-  const report = await read({ ...requestOf(input, more), where, length }, QUIET, NEVER, async (piece) => {
-    pieces.push(piece);
-  });
+  const report = await read(
+    { ...requestOf(input, more), where, length, withBytes: true },
+    QUIET,
+    NEVER,
+    async (piece) => {
+      pieces.push(piece);
+    },
+  );
   const bytes = Buffer.concat(pieces.map((piece) => piece.bytes ?? Buffer.alloc(piece.length)));
   return { report, pieces, bytes };
 }
@@ -136,7 +141,7 @@ describe('read', () => {
   test('stops when it is told to', async () => {
     const stopped = new AbortController();
     const work = read(
-      { ...requestOf(SAMPLE), where: address(0xffff_8000_0000_0000n), length: 2 ** 46 },
+      { ...requestOf(SAMPLE), where: address(0xffff_8000_0000_0000n), length: 2 ** 46, withBytes: false },
       QUIET,
       stopped.signal,
       async () => {},

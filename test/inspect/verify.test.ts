@@ -1,6 +1,6 @@
 /** A dump that is whole has nothing wrong; what is damaged is found, named, and said where. */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { inflateSync } from 'node:zlib';
+import { constants, deflateRawSync, deflateSync, inflateSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { SmeltError } from '../../src/errors.ts';
@@ -8,12 +8,14 @@ import { verify } from '../../src/inspect/verify.ts';
 import { writeElfCore } from '../build/elf.ts';
 import { encodeFlattened, recordsOf } from '../build/flattened.ts';
 import { encodeKdump, type KdumpLayout, KdumpSubHeader } from '../build/kdump.ts';
+import { pageContent } from '../build/page-content.ts';
 import { buildParts } from '../build/split.ts';
 import {
   at,
   build,
   CODECS,
   descriptorsOf,
+  END_PFN,
   isZero,
   MANY,
   PAGES,
@@ -178,6 +180,38 @@ describe('a descriptor', () => {
     expect(kindsOf(await check(copy))).toContain('overlapping 1');
   });
 
+  test('that says another codec of bytes that many pages share is told', async () => {
+    const { file, layout } = build('zlib');
+    const shared = [...descriptorsOf(file, layout)].filter(([pfn]) => isZero(PAGES.get(pfn)!));
+    const copy = Buffer.from(file);
+    copy.writeUInt32LE(0x3f000000, shared[5]![1].where + 12);
+    expect(kindsOf(await check(copy))).toEqual(['badDescriptor 1']);
+  });
+
+  test('that has flags of the page too is told', async () => {
+    const report = await check(change('zlib', (file, where) => file.writeUInt8(1, where + 20)));
+    expect(report.findings).toMatchObject([{ kind: 'descriptors', pages: 1, runs: [{ count: 1 }] }]);
+  });
+
+  test('of a packed page that lies within another packed one is told, though both unpack', async () => {
+    const inner = deflateSync(pageContent('text', 9));
+    const outer = Buffer.alloc(4096);
+    inner.copy(outer);
+    const stored = deflateRawSync(inner, { level: 0, finishFlush: constants.Z_SYNC_FLUSH });
+    const rest = deflateRawSync(outer.subarray(inner.length));
+    const stream = Buffer.concat([Buffer.of(0x78, 0x9c), stored, rest, deflateSync(outer).subarray(-4)]);
+    const { file, layout } = build('zlib', {
+      pages: new Map([...PAGES, [65, outer], [66, pageContent('text', 9)]]),
+      compress: (page) => (outer.equals(page) ? stream : deflateSync(page)),
+    });
+    expect(await check(file)).toMatchObject({ whole: true });
+    const { offset } = descriptorsOf(file, layout).get(65)!;
+    file.writeBigUInt64LE(BigInt(file.indexOf(inner, offset)), layout.descriptorOf.get(66)!);
+    expect((await check(file)).findings).toMatchObject([
+      { kind: 'overlapping', pages: 1, runs: [{ pfn: 65, count: 1 }], byteOffset: offset },
+    ]);
+  });
+
   test('of a raw page that leads into another one is told, with the page frames of both', async () => {
     const { file, layout } = build('raw');
     const all = descriptorsOf(file, layout);
@@ -228,6 +262,56 @@ describe('bitmaps and headers', () => {
     const report = await check(build('zlib', change).file);
     expect(report.whole).toBe(false);
     expect(report.findings.map((found) => found.kind)).toContain(kind);
+  });
+
+  test('a second bitmap without a page is told, where there are pages', async () => {
+    const spoilt = damaged('zlib', (file, { bitmap2, descriptors }) => file.fill(0, bitmap2, descriptors));
+    expect(kindsOf(await check(spoilt))).toEqual(['descriptors']);
+  });
+
+  test.each(['bitmap1', 'bitmap2'] as const)(
+    'a bit behind the last page frame is told (%s)',
+    async (which) => {
+      const spoilt = damaged('zlib', (file, layout) => {
+        file[layout[which] + 4000] = 0x10;
+      });
+      expect((await check(spoilt)).findings).toMatchObject([
+        {
+          kind: 'bitmaps',
+          what: `a bitmap has page frames behind the last one, ${(END_PFN + 49).toLocaleString('en-US')}`,
+        },
+      ]);
+    },
+  );
+
+  test.each([
+    ['release', 65 * 2, 'another', /kernel is "another/],
+    ['nodename', 65 + 60, 'x', /nodename does not end/],
+  ])('%s that is not what it was is told', async (_, inUtsname, text, what) => {
+    const copy = Buffer.from(build('zlib').file);
+    copy.write(text, 12 + inUtsname);
+    const { findings } = await check(copy);
+    expect(findings).toMatchObject([{ kind: 'header', what: expect.stringMatching(what) }]);
+  });
+
+  test('phys_base is remarked where it is not that of VMCOREINFO: QEMU does not always know it', async () => {
+    const remarksOf = async (base: bigint) => {
+      const vmcoreinfo = `${VMCOREINFO}NUMBER(phys_base)=16777216\n`;
+      const { whole, remarks } = await check(
+        build('zlib', { vmcoreinfo, subHeader: { phys_base: base } }).file,
+      );
+      expect(whole).toBe(true);
+      return remarks;
+    };
+    expect(await remarksOf(0x1000000n)).toEqual([]);
+    expect(await remarksOf(0x78n)).toEqual(['phys_base is 0x78, and VMCOREINFO says 0x1000000']);
+  });
+
+  test('bytes behind the end mark of a flattened dump are remarked', async () => {
+    const flat = encodeFlattened(recordsOf(build('zlib').file, 5000));
+    const report = await check(Buffer.concat([flat, Buffer.alloc(1234, 7)]));
+    expect(report.whole).toBe(true);
+    expect(report.remarks.join()).toMatch(/1,234 bytes behind the end mark/);
   });
 
   test('notes that do not end where they should are told', async () => {

@@ -2,6 +2,9 @@
 import { describe, expect, it } from 'vitest';
 import { culpritOf, isPanic, isTrouble } from '../../src/kernel/trouble.ts';
 
+/** As the kernel logs it. */
+const logged = (text: string) => ({ text, facility: 'kern' });
+
 describe('a report of a crash', () => {
   it.each([
     'Kernel panic - not syncing: Fatal exception',
@@ -22,7 +25,7 @@ describe('a report of a crash', () => {
     'sysrq: Trigger a crash',
     'SysRq : Trigger a crash',
   ])('begins with %j', (text) => {
-    expect(isTrouble(text)).toBe(true);
+    expect(isTrouble(logged(text))).toBe(true);
   });
 
   it.each([
@@ -35,19 +38,19 @@ describe('a report of a crash', () => {
     'WARNING: CPU: 0 PID: 1 at kernel/module.c:10',
     '',
   ])('does not begin with %j', (text) => {
-    expect(isTrouble(text)).toBe(false);
+    expect(isTrouble(logged(text))).toBe(false);
   });
 
   it('is told from a panic, which is the end', () => {
-    expect(isPanic('Kernel panic - not syncing: sysrq triggered crash')).toBe(true);
-    expect(isPanic('BUG: kernel NULL pointer dereference')).toBe(false);
+    expect(isPanic(logged('Kernel panic - not syncing: sysrq triggered crash'))).toBe(true);
+    expect(isPanic(logged('BUG: kernel NULL pointer dereference'))).toBe(false);
   });
 
   it('is looked for in no time in a text that tries to be slow', () => {
     const began = performance.now();
     for (const piece of ['a ', ': ', 'CPU: 1 PID: 1 Comm: ', '[#1', 'INFO: task ']) {
-      isTrouble(piece.repeat(32_768));
-      culpritOf(`CPU: 1 PID: 1 Comm: ${piece.repeat(32_768)}`);
+      isTrouble(logged(piece.repeat(32_768)));
+      culpritOf(logged(`CPU: 1 PID: 1 Comm: ${piece.repeat(32_768)}`));
     }
     expect(performance.now() - began).toBeLessThan(1000);
   });
@@ -76,11 +79,22 @@ describe('who ran', () => {
       { cpu: 0, pid: 9, comm: 'sh', taint: 'G      D W' },
     ],
   ])('is read from %j', (text, culprit) => {
-    expect(culpritOf(text)).toEqual(culprit);
+    expect(culpritOf(logged(text))).toEqual(culprit);
   });
 
   it('is not read from other lines', () => {
-    expect(culpritOf('CPU: Physical Processor ID: 0')).toBeUndefined();
-    expect(culpritOf('WARNING: CPU: 0 PID: 1 Comm: x Not tainted')).toBeUndefined();
+    expect(culpritOf(logged('CPU: Physical Processor ID: 0'))).toBeUndefined();
+    expect(culpritOf(logged('WARNING: CPU: 0 PID: 1 Comm: x Not tainted'))).toBeUndefined();
+  });
+});
+
+describe('what a program wrote to /dev/kmsg', () => {
+  it.each(['user', 'daemon', '17'])('is no trouble, no panic and names nobody: %s', (facility) => {
+    expect(isTrouble({ text: 'BUG: unable to handle page fault', facility })).toBe(false);
+    expect(isPanic({ text: 'Kernel panic - not syncing: I wish', facility })).toBe(false);
+    const text = 'CPU: 1 PID: 1 Comm: init Not tainted 6.1.0 #1';
+    expect(culpritOf({ text, facility })).toBeUndefined();
+    // Of old logs it is not known who wrote a line.
+    expect(culpritOf({ text, facility: undefined })).toMatchObject({ pid: 1 });
   });
 });

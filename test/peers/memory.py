@@ -2,8 +2,9 @@
 """memory.py [--only NAME ...]: holds what `smelt pages` counts and `smelt map` draws against makedumpfile and crash.
 
 Of each dump: the classes against makedumpfile's report at level 31; of smelt's own level 31 dump of it the same once more,
-though most of the memory is gone from it; the frames of the map, one by one, against makedumpfile's second bitmap. Where
-crash.sh's vmlinux is there, zones, free blocks, the page cache and every slab cache against crash.
+though most of the memory is gone from it; the frames of the map, one by one, against makedumpfile's second bitmap. Page tables
+against the kernel's own count of them, and processes against what crash's ps says (stored answers, NAME.crash.txt). Where crash.sh's
+vmlinux is there, zones, free blocks, the page cache, the kernel's counters and every slab cache against crash.
 """
 
 import base64
@@ -16,16 +17,30 @@ import sys
 import tempfile
 import zlib
 
-from checks import CACHE, SMELT, Checks, arguments, as_number, dumps
+from checks import CACHE, FIXTURES, SMELT, Checks, arguments, as_number, dumps
+from tasks import crash_tasks
 from truth import explained, told
 
 CLASSES = ('cache', 'cachePrivate', 'user', 'free', 'hwpoison', 'offline')
-KERNEL = ('kernel', 'slab', 'reserved', 'undecided')
+KERNEL = ('kernel', 'slab', 'table', 'reserved', 'undecided')
 #: Firmware that makedumpfile does not look at, and a page that is not whole (truth.py, KNOWN).
 MOST_UNLIKE = 65
 RELEASE = '6.1.0-56-amd64'
 VMLINUX = os.environ.get('SMELT_VMLINUX', str(CACHE / 'dbg' / RELEASE / f'vmlinux-{RELEASE}'))
 MOST_OWNERS = 1000
+#: What CPUs had counted and not told when the machine stopped.
+MOST_UNTOLD = 16
+#: Counters by their name in crash's kmem -V.
+NODE_COUNTERS = {
+    'slabReclaimable': 'NR_SLAB_RECLAIMABLE_B',
+    'slabUnreclaimable': 'NR_SLAB_UNRECLAIMABLE_B',
+    'anon': 'NR_ANON_MAPPED',
+    'file': 'NR_FILE_PAGES',
+    'shmem': 'NR_SHMEM',
+    'dirty': 'NR_FILE_DIRTY',
+    'writeback': 'NR_WRITEBACK',
+    'pageTables': 'NR_PAGETABLE',
+}
 
 
 def smelt(*command):
@@ -106,8 +121,8 @@ def map_frames(page):
             pfn += count
 
 
-#: FRAME_KINDS: kernel, slab, reserved, undecided, zero.
-KEPT_KINDS = range(1, 6)
+#: FRAME_KINDS: kernel, slab, table, reserved, undecided, zero.
+KEPT_KINDS = range(1, 7)
 
 
 def map_against_bitmap(dump, folder):
@@ -129,7 +144,7 @@ def map_against_bitmap(dump, folder):
 
 
 def ask_crash(path):
-    commands = 'kmem -i\nkmem -f\nkmem -s\nexit\n'
+    commands = 'kmem -i\nkmem -f\nkmem -s\nkmem -V\nexit\n'
     with tempfile.NamedTemporaryFile('w', suffix='.crash') as script:
         script.write(commands)
         script.flush()
@@ -153,6 +168,13 @@ def against_crash(dump, report):
     same('free pages', kinds['free'], number('FREE'))
     same('memory', report['counters']['total'], number('TOTAL MEM'))
     same('file pages', report['counters']['file'], number('CACHED') + number('BUFFERS'))
+    # All counters of the kernel, by their names; and what the same dump's page frames are.
+    counter = lambda name: int(re.search(rf'^ *{name}: (\d+)$', said[said.index('VM_NODE_STAT:') :], re.M)[1])  # noqa: E731
+    for field, name in NODE_COUNTERS.items():
+        same(field, report['counters'][field], counter(name))
+    same('kernel stacks', report['counters']['kernelStacks'] * 4, counter('NR_KERNEL_STACK_KB'))
+    said_of_zones = said[said.index('VM_ZONE_STAT:') : said.index('VM_NODE_STAT:')]
+    same('mlocked', report['counters']['mlocked'], int(re.search(r'NR_MLOCK: (\d+)', said_of_zones)[1]))
     # Of each zone: "NODE", its name, and behind it the areas.
     blocks = re.findall(r'^ *(\d+) +\d+k +[0-9a-f]+ +(\d+) +(\d+)', said, re.M)
     for order in report['orders']:
@@ -172,6 +194,36 @@ def against_crash(dump, report):
     return wrong, f'{len(ours)} slab caches, {sum(ours.values()):,} pages of them'
 
 
+def page_tables(path):
+    """By their type, against NR_PAGETABLE; empty ones are pages of zeros, so none are looked for."""
+    report = json.loads(smelt('pages', '--json', '--quick', path))['report']
+    ours, kernels = report['kinds']['table']['pages'], report['counters']['pageTables']
+    wrong = [] if kernels and abs(ours - kernels) <= MOST_UNTOLD else [f'{ours:,}, the kernel {kernels:,}']
+    return wrong, f'{ours} of {kernels}'
+
+
+def processes_of_crash(report, text):
+    """RSS and names of all processes that have memory, by crash's ps."""
+    theirs = {pid: (rss, comm) for _, pid, _, _, _, _, _, _, rss, comm in crash_tasks(text) if rss}
+    ours = {each['pid']: each for each in report['processes']['top']}
+    wrong = []
+    for pid in ours.keys() | theirs.keys():
+        own = ours.get(pid)
+        # Threads are rows of crash's.
+        if own is None:
+            continue
+        if pid not in theirs or (own['residentBytes'] // 1024, own['comm']) != theirs[pid]:
+            wrong.append(f'PID {pid}: {own["comm"]} {own["residentBytes"] // 1024} KiB, crash {theirs.get(pid)}')
+        if own['anonBytes'] + own['fileBytes'] + own['shmemBytes'] != own['residentBytes']:
+            wrong.append(f'PID {pid}: its parts do not add up to {own["residentBytes"]:,} bytes')
+    missing = {theirs[pid] for pid in theirs.keys() - ours.keys()} - {theirs[pid] for pid in theirs.keys() & ours.keys()}
+    # A thread has the RSS of its process, and perhaps a name of its own.
+    unknown = [each for each in missing if each[0] not in {theirs[pid][0] for pid in theirs.keys() & ours.keys()}]
+    if unknown or not theirs or len(ours) != report['processes']['processes']:
+        wrong.append(f'{len(ours)} processes; crash has others: {unknown}')
+    return wrong, f'{len(ours)} processes'
+
+
 def main():
     checks = Checks()
     args = arguments(__doc__).parse_args()
@@ -188,6 +240,10 @@ def main():
                         f'pages {dump.name} the same when filtered', same_when_filtered(dump, report, folder)
                     )
                 checks.verdict(f'map {dump.name} frame by frame as makedumpfile', map_against_bitmap(dump, folder))
+                checks.verdict(f'pages {dump.name} page tables', *page_tables(dump.path))
+                stored = FIXTURES / f'{dump.name}.crash.txt'
+                if stored.exists():
+                    checks.verdict(f'pages {dump.name} processes as crash', *processes_of_crash(report, stored.read_text()))
                 if has_crash and dump.truth['vmcoreinfo']['OSRELEASE'] == RELEASE:
                     wrong, note = against_crash(dump, report)
                     checks.verdict(f'pages {dump.name} as crash', wrong[:8], note)

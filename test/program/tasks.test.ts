@@ -37,9 +37,27 @@ describe('ps', () => {
     expect(new Set(tasks.map(({ vaddr }) => vaddr)).size).toBe(tasks.length);
   });
 
+  test('--top has those processes that had most memory, each once', () => {
+    const all = answer('ps', SAMPLE);
+    const { tasks, taskCount } = answer('ps', SAMPLE, '--top', '3');
+    expect(taskCount).toBe(all.tasks.length);
+    const resident = all.tasks
+      .filter(({ pid, tgid, memory }) => pid === tgid && memory)
+      .map(({ memory }) => memory!.residentBytes)
+      .toSorted((a, b) => b - a);
+    expect(tasks.map(({ memory }) => memory!.residentBytes)).toEqual(resident.slice(0, 3));
+    expect(tasks[0]!.comm).toBe('hog-alpha');
+    expect(new Set(tasks.map(({ tgid }) => tgid)).size).toBe(3);
+  });
+
   test('shows them in columns of at most 80 characters', () => {
     const { stdout, status } = smelt('ps', SAMPLE);
-    const [first, legend, blank, head, ...rows] = stdout.trimEnd().split('\n');
+    // The first line is two where the path is long.
+    const lines = stdout
+      .trimEnd()
+      .replace(/\n {4}/, ' ')
+      .split('\n');
+    const [first, legend, blank, head, ...rows] = lines;
     expect(status).toBe(0);
     expect(first).toMatch(/small\.kdump {2}Linux 6\.1\.0-56-cloud-amd64 x86_64, \d+ tasks, 2 CPUs$/);
     expect(legend).toContain('a CPU ran it');

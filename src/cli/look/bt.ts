@@ -8,7 +8,7 @@ import { printable } from '../text.ts';
 import type { Token } from '../tokens.ts';
 import { quoted } from '../values.ts';
 import { lookCommand } from './commands.ts';
-import { type Look, type LookArgs, runLook } from './look.ts';
+import { type Look, type LookArgs, runLook, type Screen } from './look.ts';
 import { inputLine, readCpu } from './where.ts';
 
 export const runBt = (tokens: readonly Token[], display: DisplayOptions, host: Host) =>
@@ -38,13 +38,13 @@ function parse({ values, operands, request }: LookArgs): BtRequest {
   if (cpu !== null) return { ...request, which: { kind: 'cpu', cpu: readCpu(cpu[1]!) } };
   if (/^\d{1,10}$/.test(which)) return { ...request, which: { kind: 'pid', pid: Number(which) } };
   throw new SmeltError('USAGE', `${quoted(which)}: is no PID, and no CPU`, {
-    hint: 'A PID is a number (118), a CPU is cpu and its number (cpu2).',
+    hint: 'A PID is a number (118), a CPU is cpu and its number (cpu2), and a further part of a split dump a file.',
   });
 }
 
-function text({ input, stacks, panicCpu }: BtReport): string[] {
+function text({ input, stacks, panicCpu }: BtReport, { width }: Screen): string[] {
   const crashed = panicCpu === undefined ? 'it did not panic' : `CPU ${panicCpu} panicked`;
-  return [inputLine(input, crashed), ...stacks.flatMap((stack) => ['', ...stackText(stack)])];
+  return [inputLine(input, crashed, width), ...stacks.flatMap((stack) => ['', ...stackText(stack)])];
 }
 
 function stackText({ task, frames, noted, problem }: StackReport): string[] {

@@ -2,7 +2,8 @@
 
 import type { Command } from '../commands.ts';
 
-const EXIT_CODES = ['Exit codes: 0 it was shown; 1 not, or interrupted.'];
+const PARTS = 'Of a split dump all parts stand in the place of VMCORE, in any order.';
+const END = [PARTS, 'Exit codes: 0 it was shown; 1 not, or interrupted.'];
 
 export const LOOK_COMMANDS: readonly Command[] = [
   {
@@ -13,15 +14,14 @@ export const LOOK_COMMANDS: readonly Command[] = [
     help: {
       usage: 'smelt info [OPTIONS] VMCORE',
       about: [
-        'Says what VMCORE (all PARTs of a split one) is of: what crashed, when and why,',
-        'kernel, machine and CPUs, memory, what is in the file and what is missing, and',
-        'the last lines of the kernel log.',
+        'Says what VMCORE is of: what crashed, when and why; kernel, machine and CPUs;',
+        'memory, what is in the file and what is missing; the last lines of the log.',
       ],
       examples: [
         ['smelt info vmcore', 'on one screen'],
         ['smelt info --json vmcore | jq .report.crash', 'all of it, for programs'],
       ],
-      end: EXIT_CODES,
+      end: END,
     },
     run: async (tokens, display, host) => (await import('./info.ts')).runInfo(tokens, display, host),
   },
@@ -33,15 +33,15 @@ export const LOOK_COMMANDS: readonly Command[] = [
     help: {
       usage: 'smelt dmesg [OPTIONS] VMCORE',
       about: [
-        'Shows the log of the kernel in VMCORE: time, who logged it (T a thread, C a CPU)',
-        'and message; in a pipe what --dump-dmesg writes, with colours on a terminal.',
+        'Shows the kernel log in VMCORE: time, who logged it (T a thread, C a CPU) and',
+        'message; in a pipe what --dump-dmesg writes, with colours on a terminal.',
       ],
       examples: [
         ['smelt dmesg vmcore', 'all of it'],
         ['smelt dmesg vmcore --level warn+ --since -30', 'how it ended'],
         ['smelt dmesg vmcore --follow-panic', 'the report of the crash'],
       ],
-      end: ['Exit codes: 0 it was shown; 1 not, or there is no such message.'],
+      end: [PARTS, 'Exit codes: 0 it was shown; 1 not, or there is no such message.'],
     },
     run: async (tokens, display, host) => (await import('./dmesg.ts')).runDmesg(tokens, display, host),
   },
@@ -57,8 +57,11 @@ export const LOOK_COMMANDS: readonly Command[] = [
         'States: RU running, IN and UN sleeping (interruptible or not), ID idle kernel',
         'thread, ST stopped, TR traced, ZO zombie, DE dead, PA parked, WA waking, NE new.',
       ],
-      examples: [['smelt ps vmcore', 'what was there?']],
-      end: EXIT_CODES,
+      examples: [
+        ['smelt ps vmcore', 'what was there?'],
+        ['smelt ps --top 10 vmcore', 'which processes had most of the memory?'],
+      ],
+      end: END,
     },
     run: async (tokens, display, host) => (await import('./ps.ts')).runPs(tokens, display, host),
   },
@@ -71,9 +74,8 @@ export const LOOK_COMMANDS: readonly Command[] = [
       usage: 'smelt bt [OPTIONS] VMCORE [PID or cpuN]',
       about: [
         'Shows which functions a task was in: that of the CPU that panicked, that of a',
-        'PID, or the one that a CPU ran. The way from frame to frame is told by the',
-        "kernel's own unwind tables (ORC); where they do not tell it, what looks like a",
-        'return address is shown with a ? before it.',
+        "PID, or the one that a CPU ran, by the kernel's own unwind tables (ORC). Where",
+        'they do not tell, what looks like a return address is shown with a ? before it.',
       ],
       examples: [
         ['smelt bt vmcore', 'what crashed?'],
@@ -81,7 +83,7 @@ export const LOOK_COMMANDS: readonly Command[] = [
         ['smelt bt vmcore cpu2', 'what CPU 2 ran'],
         ['smelt bt vmcore --all', 'what each CPU ran'],
       ],
-      end: EXIT_CODES,
+      end: END,
     },
     run: async (tokens, display, host) => (await import('./bt.ts')).runBt(tokens, display, host),
   },
@@ -92,11 +94,11 @@ export const LOOK_COMMANDS: readonly Command[] = [
     help: {
       usage: 'smelt mods [OPTIONS] VMCORE',
       about: [
-        'Lists the loaded modules of the crashed kernel: where each lies, how large it is,',
-        'its state where that is not "live", what it taints, and which others use it.',
+        'Lists the loaded modules of the crashed kernel: where each lies, its size, its',
+        'state where that is not "live", what it taints, and which others use it.',
       ],
       examples: [['smelt mods vmcore', 'what was loaded?']],
-      end: EXIT_CODES,
+      end: END,
     },
     run: async (tokens, display, host) => (await import('./mods.ts')).runMods(tokens, display, host),
   },
@@ -115,7 +117,7 @@ export const LOOK_COMMANDS: readonly Command[] = [
         ['smelt pages vmcore', 'what fills the memory'],
         ['smelt pages --quick --top 10 vmcore', 'at once, and who has most of it'],
       ],
-      end: EXIT_CODES,
+      end: END,
     },
     run: async (tokens, display, host) => (await import('./pages.ts')).runPages(tokens, display, host),
   },
@@ -127,16 +129,14 @@ export const LOOK_COMMANDS: readonly Command[] = [
     help: {
       usage: 'smelt map [OPTIONS] VMCORE [-o map.html]',
       about: [
-        'Draws memory in physical order, a colour a class: as a page to look around in, as',
-        'a picture, or in the terminal (letters where there are no colours). Shared and',
-        'encrypted memory is hatched, and what the dump does not have is dotted.',
+        'Draws memory in physical order, a colour a class. Shared and encrypted memory is',
+        'hatched, and what the dump does not have is dotted.',
       ],
       examples: [
-        ['smelt map vmcore', 'in the terminal'],
+        ['smelt map vmcore', 'in the terminal; without colours in letters'],
         ['smelt map vmcore -o map.html', 'down to the single page frame'],
-        ['smelt map --quick vmcore --svg map.svg', 'for a report'],
       ],
-      end: EXIT_CODES,
+      end: END,
     },
     run: async (tokens, display, host) => (await import('./map.ts')).runMap(tokens, display, host),
   },
@@ -155,7 +155,7 @@ export const LOOK_COMMANDS: readonly Command[] = [
         ['smelt read vmcore 0x1000 4K', 'a page frame'],
         ['smelt read vmcore init_task 8K --raw > task', 'the bytes themselves'],
       ],
-      end: EXIT_CODES,
+      end: END,
     },
     run: async (tokens, display, host) => (await import('./read.ts')).runRead(tokens, display, host),
   },
@@ -170,7 +170,7 @@ export const LOOK_COMMANDS: readonly Command[] = [
         'physical one, level by level, with flags and the encryption bit.',
       ],
       examples: [['smelt vtop vmcore init_task', 'where it lies']],
-      end: EXIT_CODES,
+      end: END,
     },
     run: async (tokens, display, host) => (await import('./vtop.ts')).runVtop(tokens, display, host),
   },
@@ -181,15 +181,15 @@ export const LOOK_COMMANDS: readonly Command[] = [
     help: {
       usage: 'smelt symbols [OPTIONS] VMCORE [NAME or ADDR]',
       about: [
-        "Shows symbols of the kernel's own table: all, those that NAME fits (* and ? stand",
-        'for any text and character), or the one that ADDR lies in.',
+        "Shows symbols of the kernel's own table: all, those that NAME fits (* stands for",
+        'any text, ? for a character), or the one that ADDR lies in.',
       ],
       examples: [
         ['smelt symbols vmcore init_task', 'where is it?'],
         ["smelt symbols vmcore 'kexec_*'", 'a pattern'],
         ['smelt symbols vmcore ffffffff81000123', 'what is there?'],
       ],
-      end: EXIT_CODES,
+      end: END,
     },
     run: async (tokens, display, host) => (await import('./symbols.ts')).runSymbols(tokens, display, host),
   },
@@ -200,15 +200,14 @@ export const LOOK_COMMANDS: readonly Command[] = [
     help: {
       usage: 'smelt verify [OPTIONS] VMCORE',
       about: [
-        'Reads all of VMCORE (of a split dump all PARTs): headers, notes, bitmaps, page',
-        'descriptors, and every page, which is unpacked. Lists what is wrong, and says',
-        'how much the bytes of the pages prove.',
+        'Reads all of VMCORE: headers, notes, bitmaps, page descriptors, and every page,',
+        'which is unpacked. Lists what is wrong, and says how much the bytes prove.',
       ],
       examples: [
         ['smelt verify vmcore && rm original', 'before the other copy goes'],
         ['smelt verify --json vmcore | jq .report.findings', 'for programs'],
       ],
-      end: ['Exit codes: 0 nothing is wrong; 1 something is, or it could not be looked at.'],
+      end: [PARTS, 'Exit codes: 0 nothing is wrong; 1 something is, or it could not be looked at.'],
     },
     run: async (tokens, display, host) => (await import('./verify.ts')).runVerify(tokens, display, host),
   },
@@ -220,7 +219,7 @@ export const LOOK_COMMANDS: readonly Command[] = [
       usage: 'smelt diff [OPTIONS] A B',
       about: [
         'Compares two dumps of any format page by page: pages that differ, and pages that',
-        'only one has, by class. Of split dumps all PARTs are given, those of A first.',
+        'only one has, by class. Of split dumps all parts are given, those of A first.',
       ],
       examples: [
         ['smelt diff vmcore small', 'was it filtered as it should be?'],

@@ -14,13 +14,16 @@ const SCREEN_LINES = 23;
 const LEAST_LOG_LINES = 4;
 const MOST_GROUPS = 5;
 
+/** A number and its unit stay together. */
+const WORD_END = / (?!(?:[KMGT]i?)?B\b)/;
+
 type Row = readonly [label: string, text: string];
 
 export function infoText(report: InfoReport, screen: Screen): string[] {
   const { input, missing, log } = report;
   const label = (name: string) => `  ${name.padEnd(LABEL_WIDTH - 2)}`;
   const lines = (rows: readonly Row[]) =>
-    rows.flatMap(([name, text]) => hang(label(name), printable(text).split(' '), screen.width));
+    rows.flatMap(([name, text]) => hang(label(name), printable(text).split(WORD_END), screen.width));
   const head = [
     ...inputLine(input, screen.width).split('\n'),
     '',
@@ -30,11 +33,24 @@ export function infoText(report: InfoReport, screen: Screen): string[] {
   ];
   if (log === undefined || log.last.length === 0) return head;
   const room = Math.max(LEAST_LOG_LINES, SCREEN_LINES - head.length - 1);
-  const last = log.last.slice(-room).map((entry, index) => {
+  const last = howItEnded(log.last, report.crash.crashed === true, room).map((entry, index) => {
     const line = `${label(index === 0 ? 'log' : '')}${printable(oneLine(entry))}`;
     return line.length <= screen.width ? line : `${line.slice(0, screen.width - 1)}…`;
   });
   return [...head, '', ...last];
+}
+
+const CALL_TRACE = /^\s*Call Trace:/;
+const MARKS_OF_TRACE = /^\s*(?:<\/?[A-Z_]+>|\? )/;
+
+/** The last records; of a crash, where they have room, from its call trace on: what comes last of all are registers. */
+function howItEnded(last: readonly LogEntry[], crashed: boolean, room: number): readonly LogEntry[] {
+  const trace = crashed ? last.findLastIndex(({ text }) => CALL_TRACE.test(text)) : -1;
+  if (trace < 0 || trace >= last.length - room) return last.slice(-room);
+  return last
+    .slice(trace)
+    .filter(({ text }) => !MARKS_OF_TRACE.test(text))
+    .slice(0, room);
 }
 
 function crashRows({ crash, cpus }: InfoReport): Row[] {
@@ -135,7 +151,9 @@ function memoryRows({ memory: ram, file }: InfoReport): Row[] {
     ...(headerVersion === undefined ? [] : [`version ${headerVersion}`, codec ?? 'not compressed']),
     storedPages >= ram.pages && !file.incomplete && file.cutPages === 0
       ? 'all pages are in it'
-      : `${pages(storedPages)} are in it`,
+      : file.cutPages > 0
+        ? `not all of its ${pages(storedPages)} are in it`
+        : `${pages(storedPages)} are in it`,
   ];
   rows.push(['file', facts.join(', ')]);
   if (eraseInfo.length > 0) rows.push(['erased', `${pieces(eraseInfo.length)} (--json lists them)`]);

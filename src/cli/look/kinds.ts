@@ -19,6 +19,7 @@ export interface KindLook {
 export const KIND_LOOKS: Readonly<Record<MemoryKind, KindLook>> = {
   kernel: { name: 'kernel', what: 'other memory of the kernel', letter: 'K', colour: '#b53b0a' },
   slab: { name: 'slab', what: 'objects of slab caches', letter: 'S', colour: '#e8862d' },
+  table: { name: 'page table', what: 'page tables', letter: 'T', colour: '#4b0ac8' },
   reserved: {
     name: 'reserved',
     what: 'kernel image, firmware, what boot took',

@@ -1,6 +1,7 @@
 /** One way to look into a dump: its command line, its engine, and how its answer is shown. One file each beside this one. */
 
 import { ExitCode, errnoName, SmeltError } from '../../errors.ts';
+import { beginsAsPart } from '../../read/open.ts';
 import type { DumpObserver, InputRequest, RunReport } from '../../workers/report.ts';
 import { accessOf, inputsOf, parseRaw, type RawArgs, readValues } from '../args.ts';
 import type { Command } from '../commands.ts';
@@ -16,6 +17,7 @@ import { NO_PROGRESS, progressView } from '../progress.ts';
 import { failureAfter, interruptible } from '../signals.ts';
 import { hasColours, widthOf } from '../text.ts';
 import type { Token } from '../tokens.ts';
+import { quoted } from '../values.ts';
 
 /** What every look has in common. */
 export interface LookArgs {
@@ -64,18 +66,28 @@ export function lookArgs(
   const hint = `\`smelt ${name} ${wanted.join(' ')}\`; \`smelt ${name} --help\` has examples.`;
   if (first === undefined) throw new SmeltError('USAGE', 'VMCORE is missing', { hint });
   if (first === '') throw new SmeltError('USAGE', 'the name of VMCORE is empty', { hint });
-  // Who asks for no more than a file may give all parts of one.
-  const isAlone = wanted.length === 1;
-  const operands = isAlone ? [] : raw.operands.slice(1);
-  if (operands.length >= wanted.length && !isAlone && wanted.at(-1) !== '…') {
+  const files = filesAmong(raw.operands, wanted);
+  const operands = raw.operands.slice(files);
+  if (operands.length >= wanted.length && wanted.at(-1) !== MORE_FILES) {
     const extra = operands[wanted.length - 1]!;
-    throw new SmeltError('USAGE', `${extra} is one operand too many`, { hint });
+    throw new SmeltError('USAGE', `${quoted(extra)} is one operand too many`, { hint });
   }
   return {
     values,
     operands,
-    request: { ...inputsOf(isAlone ? raw.operands : [first]), ...accessOf(values) },
+    request: { ...inputsOf(raw.operands.slice(0, files)), ...accessOf(values) },
   };
+}
+
+/** What stands last where all operands are files, and the engine finds out which belong together. */
+const MORE_FILES = '…';
+
+/** How many operands are VMCORE: all that there are, or, where more is asked for, those that are files which may be parts of one split dump. */
+function filesAmong(operands: readonly string[], wanted: readonly string[]): number {
+  if (wanted.length === 1) return operands.length;
+  if (wanted.at(-1) === MORE_FILES) return 1;
+  const other = operands.findIndex((operand, index) => index > 0 && !beginsAsPart(operand));
+  return other < 0 ? operands.length : other;
 }
 
 /** @throws SmeltError USAGE; what fails later is reported here, with the warnings that came before. */

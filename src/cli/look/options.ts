@@ -60,7 +60,7 @@ export const LOOK_OPTIONS = [
     valueName: 'N',
     category: 'look',
     of: ['bt'],
-    doc: 'what CPU N ran; cpuN in place of a PID says the same',
+    doc: 'what CPU N ran; cpuN in place of a PID is the same',
     longDoc: 'The stack of the task that CPU N ran when the dump was made.',
     read: readCpu,
   },
@@ -86,10 +86,11 @@ export const LOOK_OPTIONS = [
     long: 'top',
     valueName: 'N',
     category: 'look',
-    of: ['pages'],
+    of: ['pages', 'ps'],
     doc: 'name the N largest slab caches and cached files',
+    docs: { ps: 'the N processes that had most memory (RSS)' },
     longDoc:
-      'By the structures of the kernel, which its BTF describes. A file has a name where a directory entry is in memory; the path is that within its file system.',
+      'By the structures of the kernel, which its BTF describes. A file has a name where a directory entry is in memory; the path is that within its file system. Of ps: by RSS, the largest first.',
     read: wholeNumber('--top', 'the number of owners', 1, MOST_OWNERS, 'pages'),
   },
   {

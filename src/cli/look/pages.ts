@@ -1,7 +1,9 @@
 /** `smelt pages` */
 
 import { KERNEL_KINDS, MEMORY_KINDS, type MemoryKind } from '../../filter/frame-kind.ts';
+import type { ProcessesReport, ProcessMemory } from '../../inspect/pages/processes.ts';
 import type { ByKind, OwnerReport, PagesReport, PagesRequest } from '../../inspect/pages.ts';
+import type { MemoryCounters } from '../../kernel/memory/counters.ts';
 import type { CachedFile, SlabCache } from '../../kernel/memory/owners.ts';
 import { count, memory } from '../../units.ts';
 import { type Align, columns } from '../columns.ts';
@@ -9,7 +11,7 @@ import type { DisplayOptions } from '../display.ts';
 import { duration, percent } from '../format.ts';
 import type { Host } from '../host.ts';
 import { inputLine } from '../summary.ts';
-import { printable } from '../text.ts';
+import { hang, printable } from '../text.ts';
 import type { Token } from '../tokens.ts';
 import { lookCommand } from './commands.ts';
 import { KIND_LOOKS } from './kinds.ts';
@@ -38,11 +40,13 @@ function text(report: PagesReport, { width }: Screen): string[] {
     ...zoneLines(report),
     '',
     ...orderLines(report),
+    ...(report.counters === undefined ? [] : counterLines(report.counters, report)),
     ...(report.slabCaches === undefined ? [] : ['', ...slabLines(report.slabCaches, report)]),
     ...(report.files === undefined ? [] : ['', ...fileLines(report.files, report)]),
+    ...(report.processes === undefined ? [] : ['', ...processLines(report.processes)]),
     ...(report.noOwners === undefined ? [] : ['', `  owners cannot be told: ${report.noOwners}`]),
     '',
-    `  ${runText(report)}`,
+    ...hang('  ', runText(report).split(' '), width),
   ];
 }
 
@@ -65,12 +69,12 @@ function kindLines({
     return [...cells, ...(isFiltered ? [absent === 0 ? '' : count(absent)] : []), note];
   };
   const ifAny = (kind: MemoryKind) => (kinds[kind].pages > 0 ? [row(KIND_LOOKS[kind].name, [kind])] : []);
-  const own = (pages: number | undefined) =>
-    pages === undefined ? '' : `kernel's own count: ${count(pages)}`;
+  const own = (pages: number | undefined) => (pages === undefined ? '' : `kernel counts ${count(pages)}`);
   const table = [
     ['what', 'pages', 'size', 'share', ...(isFiltered ? ['not in dump'] : [])],
     row('kernel', KERNEL_KINDS),
     row('  slab', ['slab']),
+    row('  page tables', ['table'], own(counters?.pageTables)),
     row('  reserved', ['reserved']),
     ...(kinds.undecided.pages > 0 ? [row('  undecided', ['undecided'])] : []),
     row('  other', ['kernel']),
@@ -91,12 +95,33 @@ function kindLines({
     ...(isFiltered ? ['right' as const] : []),
     'left',
   ];
-  return [
-    ...columns(align, table),
-    ...(counters?.slab === undefined
+  return columns(align, table);
+}
+
+/** What is not counted page by page here, or otherwise: the kernel has large kmalloc among its slab, and knows no pages of zeros. */
+const COUNTERS: readonly (readonly [name: string, field: keyof MemoryCounters])[] = [
+  ['slab, reclaimable', 'slabReclaimable'],
+  ['slab, unreclaimable', 'slabUnreclaimable'],
+  ['page tables', 'pageTables'],
+  ['kernel stacks', 'kernelStacks'],
+  ['vmalloc', 'vmalloc'],
+  ['per-CPU', 'perCpu'],
+  ['anonymous, mapped', 'anon'],
+  ['shared memory, tmpfs', 'shmem'],
+  ['locked', 'mlocked'],
+  ['dirty', 'dirty'],
+  ['in writeback', 'writeback'],
+];
+
+function counterLines(counters: MemoryCounters, { input }: PagesReport): string[] {
+  const rows = COUNTERS.flatMap(([name, field]) => {
+    const pages = counters[field];
+    return pages === undefined || pages === 0
       ? []
-      : [`  (the kernel counts ${count(counters.slab)} pages as slab, large kmalloc and zeros among them)`]),
-  ];
+      : [[name, count(pages), memory(pages * input.pageSizeBytes)]];
+  });
+  const head = ["kernel's own counts", 'pages', 'size'];
+  return rows.length === 0 ? [] : ['', ...columns(['left', 'right', 'right'], [head, ...rows])];
 }
 
 /** The kinds of a zone in few columns. */
@@ -186,6 +211,34 @@ function fileLines({ top, ...rest }: OwnerReport<CachedFile>, { input }: PagesRe
       ...restRow(top, rest, input.pageSizeBytes, []).map(([what, ...cells]) => [...cells, '', what!]),
     ],
   );
+}
+
+/** Not counted page by page: the heading says so. */
+function processLines({ top, processes, ...sums }: ProcessesReport): string[] {
+  const fields = ['anonBytes', 'fileBytes', 'shmemBytes', 'swapBytes'] as const;
+  const sizes = (of: Pick<ProcessMemory, (typeof fields)[number]>) =>
+    fields.map((field) => (of[field] === 0 ? '' : memory(of[field])));
+  const others = processes - top.length;
+  return columns(
+    [...fields.map(() => 'right' as const), 'right', 'left'],
+    [
+      ['anonymous', 'file', 'shared', 'swapped', 'PID', 'process, by its own counters'],
+      ...top.map((process) => [...sizes(process), `${process.pid}`, printable(process.comm)]),
+      ...(others === 0 ? [] : [[...sizes(restOf(sums, top)), '', `${count(others)} others`]]),
+    ],
+  );
+}
+
+type Sums = Omit<ProcessesReport, 'top' | 'processes'>;
+
+function restOf(sums: Sums, top: readonly ProcessMemory[]): Sums {
+  const rest = (field: keyof Sums) => sums[field] - top.reduce((total, process) => total + process[field], 0);
+  return {
+    anonBytes: rest('anonBytes'),
+    fileBytes: rest('fileBytes'),
+    shmemBytes: rest('shmemBytes'),
+    swapBytes: rest('swapBytes'),
+  };
 }
 
 function restRow(

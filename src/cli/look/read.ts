@@ -12,6 +12,7 @@ import { readLength, readWhere } from './where.ts';
 
 const DEFAULT_BYTES = 256;
 const BYTES_A_LINE = 16;
+const PAIRS = BYTES_A_LINE / 2;
 const ZEROS = new Uint8Array(64 * 1024);
 
 export const runRead = (tokens: readonly Token[], display: DisplayOptions, host: Host) =>
@@ -43,6 +44,7 @@ function parse({ values, operands, request }: LookArgs): Request {
     ...request,
     where: readWhere(where),
     length: length === undefined ? DEFAULT_BYTES : readLength(length),
+    withBytes: values.json ?? false,
     raw: values.raw ?? false,
   };
 }
@@ -53,7 +55,7 @@ function* rawOf({ bytes, length }: Piece): Generator<Uint8Array> {
   else for (let done = 0; done < length; done += ZEROS.length) yield ZEROS.subarray(0, length - done);
 }
 
-/** "ffffffff81000000  00 11 …  |..|", as `hexdump -C` has it; what is not there is one line. */
+/** "ffffffff81000000  0011 2233 …  |..|", bytes in pairs as they lie there, in 78 columns; what is not there is one line. */
 function hexdump({ address, bytes, length, paddr }: Piece): string {
   const at = (byteOffset: number) => (address + BigInt(byteOffset)).toString(16).padStart(16, '0');
   if (bytes === undefined) {
@@ -63,12 +65,10 @@ function hexdump({ address, bytes, length, paddr }: Piece): string {
   let text = '';
   for (let from = 0; from < length; from += BYTES_A_LINE) {
     const line = bytes.subarray(from, from + BYTES_A_LINE);
-    const hex = Array.from(line, (byte) => byte.toString(16).padStart(2, '0'));
-    const halves = [hex.slice(0, BYTES_A_LINE / 2), hex.slice(BYTES_A_LINE / 2)].map((half) =>
-      half.join(' '),
-    );
+    const pairs = line.toString('hex').match(/.{1,4}/g) ?? [];
+    const halves = [pairs.slice(0, PAIRS / 2), pairs.slice(PAIRS / 2)].map((half) => half.join(' '));
     const plain = Array.from(line, (byte) => (byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : '.'));
-    text += `${at(from)}  ${halves.join('  ').padEnd(BYTES_A_LINE * 3 + 1)} |${plain.join('')}|\n`;
+    text += `${at(from)}  ${halves.join('  ').padEnd(PAIRS * 5)}  |${plain.join('')}|\n`;
   }
   return text;
 }

@@ -17,7 +17,7 @@ const look: Look<VtopRequest, 'vtop'> = {
   name: 'vtop',
   parse,
   run: (looks, request, observer, signal) => looks.vtop(request, observer, signal),
-  text: ({ walk }) => walkText(walk).slice(0, -1),
+  text: ({ walk }, { width }) => walkText(walk, width).slice(0, -1),
 };
 
 function parse({ operands, request }: LookArgs): VtopRequest {

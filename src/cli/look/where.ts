@@ -3,7 +3,7 @@
 import { SmeltError } from '../../errors.ts';
 import type { Where } from '../../inspect/address.ts';
 import type { InputReport } from '../../workers/report.ts';
-import { printable } from '../text.ts';
+import { hang, printable } from '../text.ts';
 import { bytesOf, quoted } from '../values.ts';
 
 /** `text`: "0x1000", "ffffffff81000000", "init_task", "init_task+0x10". Numbers are hexadecimal, as crash has them. @throws SmeltError USAGE */
@@ -38,11 +38,18 @@ export function readLength(text: string): number {
 /** "2" @throws SmeltError USAGE */
 export function readCpu(text: string): number {
   if (/^\d{1,5}$/.test(text)) return Number(text);
-  throw new SmeltError('USAGE', `${quoted(text)}: is no number of a CPU`);
+  throw new SmeltError('USAGE', `${quoted(text)}: is no number of a CPU`, {
+    hint: '`smelt bt VMCORE --cpu 2`, or cpu2; `smelt info VMCORE` says which CPUs there are.',
+  });
 }
 
-/** What a screen begins with: "vmcore  Linux 6.1.0-56-amd64 x86_64, 61 tasks". */
-export function inputLine({ path, release, architecture }: InputReport, more: string): string {
-  const kernel = `Linux ${release === undefined ? 'of an unknown release' : printable(release)} ${architecture}`;
-  return `${printable(path)}  ${kernel}, ${more}`;
+/** What a screen begins with: "vmcore  Linux 6.1.0-56-amd64 x86_64, 61 tasks", in two lines where the name is long. */
+export function inputLine(
+  { path, moreParts, release, architecture }: InputReport,
+  more: string,
+  width: number,
+): string {
+  const kernel = `Linux ${release === undefined ? 'of an unknown release' : printable(release)} ${architecture},`;
+  const parts = moreParts.length === 0 ? [] : [`in ${moreParts.length + 1} parts,`];
+  return hang(`${printable(path)}  `, [...parts, kernel, more], width, 4).join('\n');
 }

@@ -114,8 +114,8 @@ export function withTask(
   log: LogTold | undefined,
 ): CrashReport {
   if (crash.cpu === undefined) return crash;
-  const pid = cpus.find(({ crashed }) => crashed)?.pid ?? log?.culprit?.pid;
-  const { culprit } = log ?? {};
-  const isSame = culprit !== undefined && culprit.cpu === crash.cpu && culprit.pid === pid;
-  return { ...crash, pid, comm: isSame ? culprit.comm : undefined };
+  // What the log says of another CPU is no answer.
+  const culprit = log?.culprit?.cpu === crash.cpu ? log.culprit : undefined;
+  const pid = cpus.find(({ crashed }) => crashed)?.pid ?? culprit?.pid;
+  return { ...crash, pid, comm: culprit?.pid === pid ? culprit?.comm : undefined };
 }

@@ -43,11 +43,11 @@ export async function readLog(described: Described, signal: AbortSignal): Promis
       last.push(entry);
       if (last.length > LAST_RECORDS) last.shift();
       if (timeUs !== undefined) endUs = Math.max(endUs ?? 0, timeUs);
-      if (isTrouble(text)) {
+      if (isTrouble(entry)) {
         firstTrouble ??= entry;
-        if (isPanic(text)) panic = entry;
+        if (isPanic(entry)) panic = entry;
       }
-      if (firstTrouble !== undefined) culprit = culpritOf(text) ?? culprit;
+      if (firstTrouble !== undefined) culprit = culpritOf(entry) ?? culprit;
       const head = text.slice(0, HEAD_CHARS);
       hardware ??= /^(?:Hardware name: |DMI: (?!SMBIOS|Memory slots))(.*)/.exec(head)?.[1];
       commandLine ??= /^(?:Kernel c|C)ommand line: ([\s\S]*)/.exec(text)?.[1]?.trim();

@@ -1,5 +1,6 @@
 /** Whether what the headers of a kdump-compressed file say fits together, and with the file. */
 
+import { textOf, type Vmcoreinfo } from '../../kernel/vmcoreinfo.ts';
 import type { KdumpDumpFile, KdumpPart } from '../../read/dump-file.ts';
 import { comma } from '../../read/file.ts';
 import {
@@ -10,6 +11,8 @@ import {
   PageDescriptor,
   STATUS_EXCLUDED_VMEMMAP,
   STATUS_INCOMPLETE,
+  UTS_FIELDS,
+  UTS_LENGTH,
 } from '../../read/kdump-layout.ts';
 import { partOf } from '../../read/source.ts';
 import type { PartPlaces } from '../../workers/verify-phase.ts';
@@ -80,6 +83,33 @@ export function checkKdump(file: KdumpDumpFile, part: KdumpPart, asStated: boole
     bitmap1Offset,
     places: { descriptorsEnd, reserved: erase.end > erase.from ? [erase] : [] },
   };
+}
+
+/** Whether the texts of the header are texts, and what VMCOREINFO says as well is the same. */
+export function checkAgainstInfo(
+  { utsname, physBase }: KdumpDumpFile,
+  info: Vmcoreinfo | undefined,
+): { findings: Finding[]; remarks: string[] } {
+  const at = UTS_LENGTH * UTS_FIELDS.indexOf('release');
+  const release = textOf(utsname.subarray(at, at + UTS_LENGTH));
+  const findings: Finding[] = [];
+  for (const [i, field] of UTS_FIELDS.entries()) {
+    const text = utsname.subarray(i * UTS_LENGTH, (i + 1) * UTS_LENGTH);
+    const end = text.indexOf(0);
+    if (end < 0 || text.subarray(end).some((byte) => byte !== 0))
+      findings.push(finding('header', `${field} does not end where a text ends`));
+  }
+  // QEMU says nothing.
+  if (release !== '' && info?.release !== undefined && info.release !== release)
+    findings.push(
+      finding('header', `the header says that the kernel is "${release}", and VMCOREINFO "${info.release}"`),
+    );
+  const base = info?.number('phys_base');
+  const hex = (value: bigint) => `0x${BigInt.asUintN(64, value).toString(16)}`;
+  // QEMU writes anything at all where it does not know it.
+  const differs = base !== undefined && hex(base) !== hex(physBase);
+  const remarks = differs ? [`phys_base is ${hex(physBase)}, and VMCOREINFO says ${hex(base)}`] : [];
+  return { findings, remarks };
 }
 
 /** The text that the sub header points at. */

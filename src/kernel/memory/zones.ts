@@ -5,6 +5,8 @@ import type { KernelView } from '../view/view.ts';
 
 export interface Zone {
   readonly node: number;
+  /** Its place among the node's zones. */
+  readonly index: number;
   /** "DMA32"; undefined where it cannot be read. */
   readonly name: string | undefined;
   readonly startPfn: number;
@@ -42,7 +44,7 @@ export function listZones(view: KernelView): Zone[] | undefined {
     const id = info.offset('pglist_data.node_id');
     const nid = id === undefined ? undefined : view.i32(node + BigInt(id));
     for (let i = 0; i < count; i++) {
-      const zone = readZone(view, node + BigInt(nodeZones + i * zoneBytes), nid ?? 0);
+      const zone = readZone(view, node + BigInt(nodeZones + i * zoneBytes), nid ?? 0, i);
       if (zone === undefined) return undefined;
       if (zone.spannedPages > 0) zones.push(zone);
       if (zones.length > MAX_ALL_ZONES) return undefined;
@@ -52,7 +54,7 @@ export function listZones(view: KernelView): Zone[] | undefined {
 }
 
 /** Undefined where it makes no sense. */
-function readZone(view: KernelView, zone: bigint, node: number): Zone | undefined {
+function readZone(view: KernelView, zone: bigint, node: number, index: number): Zone | undefined {
   const { info } = view;
   const spanned = info.offset('zone.spanned_pages') ?? view.field('zone', 'spanned_pages')?.byteOffset;
   if (spanned === undefined) return undefined;
@@ -68,6 +70,7 @@ function readZone(view: KernelView, zone: bigint, node: number): Zone | undefine
   if (startPfn === undefined || spannedPages === undefined) return undefined;
   return {
     node,
+    index,
     name: nameOf(view, zone, spanned),
     startPfn,
     spannedPages,
@@ -122,4 +125,27 @@ function freeBlocksOf(view: KernelView, zone: bigint): number[] | undefined {
     counts.push(Number(count));
   }
   return counts;
+}
+
+/** Node and zone of a struct page, as its flags have them in their highest bits. */
+export interface ZoneBits {
+  /** In the high one of the two words. */
+  readonly shift: number;
+  keyOf(zone: Zone): number;
+}
+
+const FLAGS_BITS = 64;
+
+/**
+ * NODES_WIDTH bits of the node above ZONES_SHIFT bits of the zone; no section, where struct pages lie in one array. Source:
+ * include/linux/page-flags-layout.h, the same from 4.19 to 7.3. Undefined where the kernel does not say how many they are.
+ */
+export function zoneBits(view: KernelView): ZoneBits | undefined {
+  const nodes = view.info.length('node_data');
+  const zones = view.field('pglist_data', 'node_zones')?.length;
+  if (nodes === undefined || zones === undefined || zones < 1 || zones > MAX_ZONES || nodes < 1)
+    return undefined;
+  const zoneWidth = Math.ceil(Math.log2(zones));
+  const shift = FLAGS_BITS - Math.ceil(Math.log2(nodes)) - zoneWidth - FLAGS_BITS / 2;
+  return shift < 0 ? undefined : { shift, keyOf: ({ node, index }) => node * 2 ** zoneWidth + index };
 }

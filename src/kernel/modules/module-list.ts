@@ -39,43 +39,61 @@ const STATES = ['live', 'loading', 'unloading', 'unformed'] as const;
 const TAINTS = 'PFSRMBUDAWCIOELKXTNJ';
 /** MODULE_REF_BASE: what a module holds of itself while it is loaded. Source: kernel/module/main.c. */
 const OWN_REFERENCES = 1;
-const MAX_MODULES = 16_384;
+const MAX_MODULES = 4096;
 /** Names in all lists of users. */
 const MAX_USERS = 65_536;
 const MAX_PARTS = 16;
+/** MODULE_NAME_LEN */
+const MAX_NAME_BYTES = 64;
+const MAX_GAPS = 20;
 const MAX_PART_BYTES = 2 ** 31;
 
 /** Undefined where there is no list or layout to begin with; a kernel without modules has an empty list. */
 export function listModules(view: KernelView): ModuleList | undefined {
   const head = listHead(view);
   const listField = view.field('module', 'list');
-  if (head === undefined || listField === undefined || view.field('module', 'name') === undefined)
-    return undefined;
+  if (listField === undefined || view.field('module', 'name') === undefined) return undefined;
+  if (view.symbols !== undefined && head === undefined)
+    return { modules: [], gaps: ['the kernel has no list of modules, or its head is damaged'] };
+  if (head === undefined) return undefined;
   const { entries, torn } = walkList(view, head, MAX_MODULES);
   const gaps = torn === undefined ? [] : [`the list of modules is torn: ${torn}`];
   const modules: Module[] = [];
+  const missing: bigint[] = [];
   let users = 0;
   for (const at of entries) {
     const vaddr = at - BigInt(listField.byteOffset);
-    const module = readModule(view, vaddr, MAX_USERS - users);
-    users += module?.usedBy.length ?? 0;
-    if (module === undefined) gaps.push(`the module at 0x${vaddr.toString(16)} is not in the dump`);
-    else modules.push(module);
+    const module = readModule(view, vaddr);
+    if (module === undefined) {
+      missing.push(vaddr);
+      continue;
+    }
+    const { usedBy, torn } = usersOf(view, vaddr, MAX_USERS - users);
+    users += usedBy.length;
+    if (torn !== undefined && gaps.length < MAX_GAPS)
+      gaps.push(`the list of the users of ${module.name} is torn: ${torn}`);
+    modules.push({ ...module, usedBy });
   }
-  modules.sort((a, b) => (a.base < b.base ? -1 : 1));
-  return { modules, gaps: gaps.slice(0, 20) };
+  if (missing.length > 0)
+    gaps.push(
+      `${missing.length === 1 ? '1 module is' : `${missing.length} modules are`} not in the dump, the first at 0x${missing[0]!.toString(16)}`,
+    );
+  modules.sort((a, b) => (a.base < b.base ? -1 : a.base > b.base ? 1 : 0));
+  return { modules, gaps };
 }
 
 /** Other symbols are called `modules` too: of several the one whose neighbours name it. */
 function listHead(view: KernelView): bigint | undefined {
   const all = view.symbols?.find('modules') ?? [];
-  return all.find((head) => {
-    const next = view.u64(head);
-    return next !== undefined && view.u64(next + 8n) === head;
-  });
+  const isNamed = (head: bigint, there: bigint, back: bigint) => {
+    const neighbour = view.u64(head + there);
+    return neighbour !== undefined && view.u64(neighbour + back) === head;
+  };
+  // One of its neighbours may not be in the dump.
+  return all.find((head) => isNamed(head, 0n, 8n)) ?? all.find((head) => isNamed(head, 8n, 0n));
 }
 
-function readModule(view: KernelView, vaddr: bigint, mostUsers: number): Module | undefined {
+function readModule(view: KernelView, vaddr: bigint): Omit<Module, 'usedBy'> | undefined {
   const module = view.struct(vaddr, 'module');
   const name = module?.text('name');
   if (module === undefined || name === undefined) return undefined;
@@ -90,7 +108,6 @@ function readModule(view: KernelView, vaddr: bigint, mostUsers: number): Module 
     memory,
     state: STATES[module.number('state') ?? -1],
     useCount: references === undefined ? undefined : Math.max(0, references - OWN_REFERENCES),
-    usedBy: usersOf(view, module, mostUsers),
     taints: [...TAINTS].filter((_, bit) => (taints >> BigInt(bit)) & 1n).join(''),
   };
 }
@@ -117,18 +134,23 @@ function partsOf(view: KernelView, module: StructView): ModuleMemory[] {
 }
 
 /** Source: include/linux/module.h, struct module_use: `source` uses the module whose source_list it is in. */
-function usersOf(view: KernelView, module: StructView, most: number): string[] {
-  const head = module.addressOf('source_list');
+function usersOf(
+  view: KernelView,
+  module: bigint,
+  most: number,
+): { usedBy: string[]; torn: string | undefined } {
+  const head = view.field('module', 'source_list');
   const link = view.field('module_use', 'source_list');
   const source = view.field('module_use', 'source');
   const nameField = view.field('module', 'name');
-  if (head === undefined || link === undefined || source === undefined || nameField === undefined) return [];
-  return walkList(view, head, most).entries.flatMap((at) => {
+  if (head === undefined || link === undefined || source === undefined || nameField === undefined)
+    return { usedBy: [], torn: undefined };
+  const { entries, torn } = walkList(view, module + BigInt(head.byteOffset), most);
+  const usedBy = entries.flatMap((at) => {
     const user = view.u64(at + BigInt(source.byteOffset - link.byteOffset));
     const name =
-      user === undefined
-        ? undefined
-        : view.text(user + BigInt(nameField.byteOffset), nameField.sizeBytes ?? 56);
+      user === undefined ? undefined : view.text(user + BigInt(nameField.byteOffset), MAX_NAME_BYTES);
     return name === undefined ? [] : [name];
   });
+  return { usedBy, torn };
 }

@@ -16,6 +16,13 @@ const MAX_SYMBOLS_OF_ALL = 2_000_000;
 const MAX_NAME_BYTES = 512;
 const SHN_UNDEF = 0;
 
+/** One of the parts of memory that a module has. */
+interface Part {
+  readonly module: Module;
+  readonly vaddr: bigint;
+  readonly end: bigint;
+}
+
 interface Entry {
   readonly nameAt: number;
   readonly vaddr: bigint;
@@ -25,6 +32,8 @@ interface Entry {
 export class ModuleSymbols {
   private readonly view: KernelView;
   private readonly modules: readonly Module[];
+  /** By their addresses. */
+  private parts: readonly Part[] | undefined;
   private left = MAX_SYMBOLS_OF_ALL;
   private readonly tables = new Map<Module, { strings: bigint; entries: readonly Entry[] } | undefined>();
 
@@ -35,45 +44,54 @@ export class ModuleSymbols {
 
   /** The module that an address lies in. */
   moduleAt(vaddr: bigint): Module | undefined {
-    return this.modules.find(({ memory }) =>
-      memory.some((part) => vaddr >= part.vaddr && vaddr < part.vaddr + BigInt(part.sizeBytes)),
-    );
+    return this.partAt(vaddr)?.module;
   }
 
-  /** The last symbol of a module at or below an address in it. */
+  /** The last symbol at or below an address, in the same part of the module. */
   at(vaddr: bigint): (Place & { readonly module: string }) | undefined {
-    const module = this.moduleAt(vaddr);
-    const table = module && this.table(module);
-    if (module === undefined || table === undefined) return undefined;
-    let best: Entry | undefined;
-    let next: bigint | undefined;
-    for (const entry of table.entries) {
-      if (entry.vaddr <= vaddr) {
-        if (best === undefined || entry.vaddr > best.vaddr) best = entry;
-      } else if (next === undefined || entry.vaddr < next) next = entry.vaddr;
-    }
-    if (best === undefined || this.moduleAt(best.vaddr) !== module) return undefined;
+    const part = this.partAt(vaddr);
+    const table = part && this.table(part.module);
+    if (part === undefined || table === undefined) return undefined;
+    const { entries } = table;
+    const behind = lastAtOrBelow(entries, vaddr) + 1;
+    const last = entries[behind - 1];
+    if (last === undefined || last.vaddr < part.vaddr) return undefined;
+    const best = entries[lastAtOrBelow(entries, last.vaddr - 1n) + 1]!;
+    const next = entries[behind]?.vaddr;
+    const end = next !== undefined && next < part.end ? next : part.end;
     return {
       name: this.name(table.strings, best),
       vaddr: best.vaddr,
       offset: Number(vaddr - best.vaddr),
-      sizeBytes: next === undefined ? undefined : Number(next - best.vaddr),
-      module: module.name,
+      sizeBytes: Number(end - best.vaddr),
+      module: part.module.name,
     };
+  }
+
+  private partAt(vaddr: bigint): Part | undefined {
+    this.parts ??= this.modules
+      .flatMap((module) =>
+        module.memory.map(({ vaddr: start, sizeBytes }) => ({
+          module,
+          vaddr: start,
+          end: start + BigInt(sizeBytes),
+        })),
+      )
+      .sort(byAddress);
+    const part = this.parts[lastAtOrBelow(this.parts, vaddr)];
+    return part !== undefined && vaddr < part.end ? part : undefined;
   }
 
   /** All of a module, in the order of their addresses. */
   of(module: Module): ModuleSymbol[] {
     const table = this.table(module);
     if (table === undefined) return [];
-    return table.entries
-      .map((entry) => ({
-        name: this.name(table.strings, entry),
-        vaddr: entry.vaddr,
-        type: entry.type,
-        module: module.name,
-      }))
-      .sort((a, b) => (a.vaddr < b.vaddr ? -1 : a.vaddr > b.vaddr ? 1 : 0));
+    return table.entries.map((entry) => ({
+      name: this.name(table.strings, entry),
+      vaddr: entry.vaddr,
+      type: entry.type,
+      module: module.name,
+    }));
   }
 
   private name(strings: bigint, { nameAt }: Entry): string {
@@ -110,10 +128,27 @@ export class ModuleSymbols {
       const type = types === undefined ? bytes.readUInt8(from + 4) : types[i]!;
       entries.push({ nameAt, vaddr: bytes.readBigUInt64LE(from + 8), type: letter(type) });
     }
-    return { strings, entries };
+    return { strings, entries: entries.sort(byAddress) };
   }
 }
 
+function byAddress(a: { readonly vaddr: bigint }, b: { readonly vaddr: bigint }): number {
+  return a.vaddr < b.vaddr ? -1 : a.vaddr > b.vaddr ? 1 : 0;
+}
+
+/** Index of the last of those that are sorted by their addresses; -1: all are above. */
+function lastAtOrBelow(sorted: readonly { readonly vaddr: bigint }[], vaddr: bigint): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (sorted[middle]!.vaddr <= vaddr) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+}
+
 function letter(code: number): string {
-  return code > 0x20 && code < 0x7f ? String.fromCharCode(code) : '?';
+  const text = String.fromCharCode(code);
+  return /[A-Za-z]/.test(text) ? text : '?';
 }

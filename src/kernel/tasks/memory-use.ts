@@ -7,11 +7,17 @@ import type { KernelView } from '../view/view.ts';
 /** In bytes. */
 export interface MemoryUse {
   readonly virtualBytes: number;
+  /** The sum of the next three. */
   readonly residentBytes: number;
+  readonly anonBytes: number;
+  readonly fileBytes: number;
+  readonly shmemBytes: number;
+  /** Not in memory. */
+  readonly swapBytes: number;
 }
 
-/** MM_FILEPAGES, MM_ANONPAGES and MM_SHMEMPAGES count what is in memory; 2 is MM_SWAPENTS. Source: include/linux/mm_types_task.h. */
-const RESIDENT = [0, 1, 3];
+/** What is counted, in this order. Source: include/linux/mm_types_task.h. */
+const [MM_FILEPAGES, MM_ANONPAGES, MM_SWAPENTS, MM_SHMEMPAGES] = [0, 1, 2, 3];
 
 /** `threadDeltas`: what the threads of the process had counted and not yet told it (up to v6.1). */
 export function memoryUse(
@@ -24,9 +30,21 @@ export function memoryUse(
   const total = process?.number('total_vm');
   const pages = process && residentPages(view, cpus, mm);
   if (total === undefined || pages === undefined) return undefined;
-  const resident = RESIDENT.reduce((sum, kind) => sum + pages[kind]! + (threadDeltas[kind] ?? 0), 0);
   const { pageSize } = view.memory;
-  return { virtualBytes: total * pageSize, residentBytes: Math.max(0, resident) * pageSize };
+  const of = (...kinds: number[]) => {
+    const sum = kinds.reduce((all, kind) => all + pages[kind]! + (threadDeltas[kind] ?? 0), 0);
+    return Math.max(0, sum) * pageSize;
+  };
+  const use = {
+    virtualBytes: total * pageSize,
+    residentBytes: of(MM_FILEPAGES, MM_ANONPAGES, MM_SHMEMPAGES),
+    anonBytes: of(MM_ANONPAGES),
+    fileBytes: of(MM_FILEPAGES),
+    shmemBytes: of(MM_SHMEMPAGES),
+    swapBytes: of(MM_SWAPENTS),
+  };
+  // No address space is larger.
+  return Object.values(use).every(Number.isSafeInteger) ? use : undefined;
 }
 
 /** What a thread had counted and not yet told. Linux commit f1a7941243c1 ("mm: convert mm's rss stats into percpu_counter"), v6.2, ended that. */

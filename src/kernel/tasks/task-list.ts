@@ -43,6 +43,8 @@ const MAX_PROCESSES = 2 ** 18;
 /** Of one process, where it is asked for alone. */
 const MAX_THREADS = 65_536;
 const TASKS_A_BREATH = 500;
+/** Sentences about lists of threads. */
+const MAX_GAPS = 20;
 
 /** `breathe` is called again and again, and may throw to end it. Undefined where there is no init_task or layout to begin with. */
 export async function listTasks(
@@ -54,17 +56,21 @@ export async function listTasks(
   const fields = ['tasks', 'pid', 'comm'].map((name) => view.field('task_struct', name));
   if (init === undefined || fields.includes(undefined)) return undefined;
   const cpus = new Cpus(view);
-  const running = new Set(cpus.numbers.map((cpu) => taskOn(view, cpus, cpu, 'curr')));
+  /** Which CPU ran it. */
+  const running = new Map(cpus.numbers.map((cpu) => [taskOn(view, cpus, cpu, 'curr'), cpu]));
   const gaps: string[] = [];
+  if (cpus.numbers.length === 0)
+    gaps.push('the CPUs cannot be told: what they ran, and their idle tasks, may be missing');
   const idle = new Set(cpus.numbers.map((cpu) => taskOn(view, cpus, cpu, 'idle') ?? (cpu === 0 ? init : 0n)));
   idle.delete(0n);
-  const found = new Set<bigint>([...idle, ...running].filter((task) => task !== undefined));
+  const found = new Set<bigint>([...idle, ...running.keys()].filter((task) => task !== undefined));
   const tasksAt = BigInt(fields[0]!.byteOffset);
   const leaders = walkList(view, init + tasksAt, MAX_PROCESSES);
   if (leaders.torn !== undefined) gaps.push(`the list of tasks is torn: ${leaders.torn}`);
   /** Each task's threads, itself among them. */
   const groups = new Map<bigint, ThreadGroup>();
   let [left, done] = [MAX_TASKS, 0];
+  const torn: string[] = [];
   const count = async (steps: number) => {
     const before = done;
     done += steps;
@@ -73,7 +79,7 @@ export async function listTasks(
   for (const at of leaders.entries) {
     const leader = at - tasksAt;
     found.add(leader);
-    const threads = threadsOf(view, leader, left, gaps);
+    const threads = threadsOf(view, leader, left, torn);
     left -= threads.length;
     const group = new ThreadGroup(view, threads);
     for (const thread of threads) {
@@ -82,6 +88,9 @@ export async function listTasks(
     }
     await count(1 + threads.length);
   }
+  if (torn.length > 0) gaps.push(...torn.slice(0, MAX_GAPS));
+  if (torn.length > MAX_GAPS)
+    gaps.push(`the threads of ${torn.length - MAX_GAPS} more tasks are not all known`);
   const tasks: Task[] = [];
   const missing: bigint[] = [];
   const uses = new Map<bigint, MemoryUse | undefined>();
@@ -95,11 +104,13 @@ export async function listTasks(
       uses,
     );
     if (task === undefined) missing.push(vaddr);
-    else tasks.push(task);
+    else tasks.push({ ...task, cpu: running.get(vaddr) ?? task.cpu });
     await count(1);
   }
   if (missing.length > 0)
-    gaps.push(`${missing.length} tasks are not in the dump, the first at 0x${missing[0]!.toString(16)}`);
+    gaps.push(
+      `${missing.length === 1 ? '1 task is' : `${missing.length} tasks are`} not in the dump, the first at 0x${missing[0]!.toString(16)}`,
+    );
   const rank = ({ vaddr, pid, cpu }: Task) => (idle.has(vaddr) ? cpu - cpus.numbers.length : pid);
   return { tasks: tasks.sort((a, b) => rank(a) - rank(b)), cpus, gaps };
 }
@@ -170,9 +181,14 @@ function threadsOf(view: KernelView, task: bigint, most: number, gaps: string[])
   const nodeField = view.field('task_struct', 'thread_node');
   if (signalField === undefined || headField === undefined || nodeField === undefined) return [];
   const signal = view.u64(task + BigInt(signalField.byteOffset));
-  if (signal === undefined || signal === 0n) return [];
+  // A task that is about to go has none.
+  if (signal === 0n) return [];
+  if (signal === undefined) {
+    gaps.push(`the threads of the task at 0x${task.toString(16)} are not known: it is not in the dump`);
+    return [];
+  }
   const { entries, torn } = walkList(view, signal + BigInt(headField.byteOffset), most);
-  if (torn !== undefined && gaps.length < 20)
+  if (torn !== undefined)
     gaps.push(`the list of threads of the task at 0x${task.toString(16)} is torn: ${torn}`);
   return entries.map((at) => at - BigInt(nodeField.byteOffset));
 }

@@ -26,7 +26,7 @@ export function fromLastFunction(
     return place === undefined ? [] : [place];
   });
   // Of the frame that was noted the caller is what both ways must have in common.
-  const after = unwind(view, tables, noted).frames[1];
+  const after = unwind(view, tables, stacks, noted).frames[1];
   let attempts = 0;
   for (const { start, end } of searched(stacks, noted)) {
     const bytes = view.read(start, Number(end - start));
@@ -38,7 +38,7 @@ export function fromLastFunction(
       const slot = start + BigInt(at);
       const { bp } = noted;
       const from = { ip, slot, isInterrupted: false, sp: slot + 8n, bp, registers: undefined };
-      const whole = unwind(view, tables, from);
+      const whole = unwind(view, tables, stacks, from);
       const leadsThere = whole.frames.some(({ slot: stands, ip: leads, registers }) => {
         if (registers?.rip === noted.ip && registers.rsp === noted.sp) return true;
         return after?.slot !== undefined && stands === after.slot && leads === after.ip;

@@ -1,6 +1,7 @@
 /** The kernel's own unwind tables (ORC): how the caller's frame is found from an address in a function. docs/notes/orc.md has the sources. */
 
 import type { KernelView } from '../view/view.ts';
+import { isKernelCode } from './code.ts';
 
 /** What a frame's stack pointer, or its caller's RBP, is reckoned from: ORC_REG_* of arch/x86/include/asm/orc_types.h. */
 export type OrcRegister =
@@ -109,7 +110,8 @@ export class OrcTables {
 
   private tableFor(ip: bigint): Table | undefined {
     const module = this.view.moduleSymbols.moduleAt(ip);
-    if (module === undefined) return this.kernel;
+    // Its last entry is not for all that lies behind it.
+    if (module === undefined) return isKernelCode(this.view, ip) ? this.kernel : undefined;
     const { vaddr } = module;
     if (!this.modules.has(vaddr)) this.modules.set(vaddr, this.ofModule(vaddr));
     return this.modules.get(vaddr);

@@ -21,7 +21,9 @@ export function stacksOf(view: KernelView, cpus: Cpus, cpu: number, task: bigint
   const stacks: Stack[] = [];
   const field = view.field('task_struct', 'stack');
   const start = field === undefined ? undefined : view.u64(task + BigInt(field.byteOffset));
-  if (start !== undefined) stacks.push({ name: 'task', start, end: start + threadBytes(view) });
+  // A task that ended has none.
+  if (start !== undefined && start !== 0n)
+    stacks.push({ name: 'task', start, end: start + threadBytes(view) });
   const top = hardirqStack(view, cpus, cpu);
   // It may point to the last word of the stack, or behind it.
   if (top !== undefined && top !== 0n) {

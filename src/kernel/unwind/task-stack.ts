@@ -40,10 +40,14 @@ export function stackOfTask(
   const start = noted === undefined ? startOfSleeper(view, task.vaddr) : startAt(noted);
   if (start === undefined) return nothing('its stack is not in the dump');
   const { frames, ended } =
-    (noted && fromLastFunction(view, tables, stacks, start)) ?? unwind(view, tables, start);
-  if (typeof ended === 'string') return { frames: placed(frames, stacks, noted), noted, problem: undefined };
+    (noted && fromLastFunction(view, tables, stacks, start)) ?? unwind(view, tables, stacks, start);
+  if (typeof ended === 'string') {
+    const unsure = frames.findIndex(({ isGuess }) => isGuess);
+    const problem = unsure < 0 ? undefined : whyUnsure(unsure, stacks);
+    return { frames: placed(frames, stacks, noted), noted, problem };
+  }
   const last = stackAt(stacks, ended.sp);
-  const rest = last === undefined ? undefined : guess(view, tables, last, ended.sp);
+  const rest = last === undefined ? undefined : guess(view, tables, stacks, last, ended.sp);
   return {
     frames: placed([...frames, ...(rest?.frames ?? [])], stacks, noted),
     noted,
@@ -52,6 +56,12 @@ export function stackOfTask(
         ? ended.why
         : `${ended.why}: from there on it is guessed`,
   };
+}
+
+function whyUnsure(first: number, stacks: readonly Stack[]): string {
+  if (!stacks.some(({ name }) => name === 'task'))
+    return 'it ended and gave its stack back: what is left of it is guessed';
+  return `from #${first} on it is guessed: no stack that is known is there, or no code of the kernel`;
 }
 
 /** A frame is on the stack that its address was found on; what registers say is on that of its stack pointer. */

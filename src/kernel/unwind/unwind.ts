@@ -1,6 +1,7 @@
 /** From frame to frame up a stack, by the kernel's unwind tables. */
 
 import type { KernelView } from '../view/view.ts';
+import { isBehindCall, isCode } from './code.ts';
 import type { OrcEntry, OrcTables } from './orc.ts';
 import { frameByPrologue } from './prologue.ts';
 import {
@@ -10,6 +11,7 @@ import {
   readInterruptFrame,
   readRegisters,
 } from './registers.ts';
+import { type Stack, stackAt } from './stacks.ts';
 
 export interface Frame {
   readonly ip: bigint;
@@ -57,19 +59,31 @@ interface State {
   registers: Registers | undefined;
 }
 
-/** Never throws for what it reads. */
-export function unwind(view: KernelView, tables: OrcTables, start: Start): Unwound {
+/**
+ * What is found off the `stacks`, or is no code of the kernel, is a guess, and so is all that follows: the tables hold for
+ * stacks that are whole. Never throws for what it reads.
+ */
+export function unwind(view: KernelView, tables: OrcTables, stacks: readonly Stack[], start: Start): Unwound {
   const state: State = { ...start };
   const frames: Frame[] = [];
   const seen = new Set<string>();
-  const lost = (why: string): Unwound => ({ frames, ended: { why, sp: state.sp } });
+  let isGuess = false;
+  const lost = (why: string, sp = state.sp): Unwound => ({ frames, ended: { why, sp } });
   while (frames.length < MAX_FRAMES) {
     const { ip, slot, sp, isInterrupted } = state;
-    const frame: Frame = { ip, slot, isInterrupted, isGuess: false };
-    frames.push(frame);
     const key = `${ip} ${sp}`;
     if (seen.has(key)) return lost('the stack leads back to itself');
     seen.add(key);
+    if (slot !== undefined) {
+      const isOnStack = stackAt(stacks, slot) !== undefined;
+      const isInCode = isCode(view, ip - 1n);
+      // Programs that the kernel compiles itself (BPF) are in no table.
+      if (!isInCode && (ip < FIRST_KERNEL_ADDRESS || !isBehindCall(view, ip)))
+        return lost(`what stands at ${hex(slot)} is no address of code`);
+      if (!isOnStack || !isInCode) isGuess = true;
+    }
+    const frame: Frame = { ip, slot, isInterrupted, isGuess };
+    frames.push(frame);
     // A call may be the last instruction of its function: what it returns to is the next one's.
     const entry = ip === 0n ? CALLED_NULL : tables.find(isInterrupted ? ip : ip - 1n);
     if (entry === undefined || isSilent(entry)) {
@@ -85,8 +99,14 @@ export function unwind(view: KernelView, tables: OrcTables, start: Start): Unwou
     const step =
       entry.type === 'call' ? returned(view, state, entry, next) : interrupted(view, state, entry, next);
     if (step === undefined) return lost('the stack is not in the dump');
-    if (step.saved !== undefined) frame.registers = step.saved;
+    if (step.saved !== undefined) {
+      frame.registers = step.saved;
+      isGuess ||= stackAt(stacks, next) === undefined;
+    }
     if (step.ended !== undefined) return { frames, ended: step.ended };
+    const stack = stackAt(stacks, sp);
+    if (stack !== undefined && state.sp <= sp && stackAt(stacks, state.sp) === stack)
+      return lost('the stack leads back to itself', sp);
   }
   return lost(`there are more than ${MAX_FRAMES} frames`);
 }

@@ -71,13 +71,14 @@ const WRAPPERS: ReadonlySet<number> = new Set([
 
 /** A distribution kernel has 0.1 to 0.2 million types in 5 to 7 MB. */
 const MAX_TYPES = 4_000_000;
-export const MAX_BTF_BYTES = 256 * 1024 * 1024;
+export const MAX_BTF_BYTES = 64 * 1024 * 1024;
 /** Typedefs and qualifiers around a type, structures within structures. */
 const MAX_DEPTH = 32;
+/** Of a name; longer ones are taken for none. */
+const MAX_NAME_BYTES = 512;
 const POINTER_BYTES = 8;
 
 interface Member {
-  readonly name: string;
   readonly type: number;
   readonly bitOffset: number;
   readonly bits: number;
@@ -109,8 +110,12 @@ export class Btf implements Layouts {
     const stringsAt = hdr_len + str_off;
     if (typesAt + type_len > bytes.length || stringsAt + str_len > bytes.length) return undefined;
     if (type_len % 4 !== 0 || str_len === 0 || bytes[stringsAt + str_len - 1] !== 0) return undefined;
-    // A copy: words have to begin at a multiple of four.
-    const words = new Uint32Array(Uint8Array.from(bytes.subarray(typesAt, typesAt + type_len)).buffer);
+    // A copy, where words do not begin at a multiple of four.
+    const types =
+      (bytes.byteOffset + typesAt) % 4 === 0
+        ? bytes.subarray(typesAt, typesAt + type_len)
+        : Uint8Array.prototype.slice.call(bytes, typesAt, typesAt + type_len);
+    const words = new Uint32Array(types.buffer, types.byteOffset, type_len / 4);
     const places = placesIn(words);
     if (places === undefined) return undefined;
     return new Btf(words, Buffer.from(bytes.buffer, bytes.byteOffset + stringsAt, str_len), places, from);
@@ -127,13 +132,15 @@ export class Btf implements Layouts {
     return this.fields.get(key);
   }
 
-  constant(name: string): number | undefined {
+  constant(name: string, enumeration?: string): number | undefined {
     const nameAt = this.stringAt(name);
-    if (nameAt === undefined) return undefined;
+    const ownerAt = enumeration === undefined ? undefined : this.stringAt(enumeration);
+    if (nameAt === undefined || (enumeration !== undefined && ownerAt === undefined)) return undefined;
     const { words, places } = this;
     for (let type = 1; type < places.length; type++) {
       const kind = this.kindOf(type);
       if (kind !== Kind.ENUM && kind !== Kind.ENUM64) continue;
+      if (ownerAt !== undefined && words[places[type]!] !== ownerAt) continue;
       const each = kind === Kind.ENUM ? 2 : 3;
       const first = places[type]! + TYPE_WORDS;
       for (let i = first, end = first + this.vlen(type) * each; i < end; i += each)
@@ -149,13 +156,15 @@ export class Btf implements Layouts {
     let base = 0;
     for (const part of path.split('.')) {
       if (type === undefined) return undefined;
-      const member = this.member(type, part, 0, 0);
+      const member = part === '' ? undefined : this.member(type, Buffer.from(`${part}\0`, 'latin1'), 0, 0);
       if (member === undefined) return undefined;
       const byteOffset = base + Math.floor(member.bitOffset / 8);
       const { element, length } = this.elementOf(member.type);
       const kind = this.kindOf(element);
       const isStruct = kind === Kind.STRUCT || kind === Kind.UNION;
-      const size = this.bytesOf(element, 0);
+      const size = this.bytesOf(element);
+      // Arrays of arrays of arrays: no memory has as many.
+      if (!Number.isSafeInteger((size ?? 1) * (length ?? 1))) return undefined;
       field = {
         byteOffset,
         sizeBytes: size === undefined || length === 0 ? undefined : size * (length ?? 1),
@@ -169,23 +178,34 @@ export class Btf implements Layouts {
     return field;
   }
 
-  /** `base`: bits before the structure that is looked through. */
-  private member(type: number, name: string, base: number, depth: number): Member | undefined {
-    if (depth > MAX_DEPTH) return undefined;
-    const { words, places } = this;
+  /** `base`: bits before the structure that is looked through. `seen`: structures that do not have it. */
+  private member(
+    type: number,
+    name: Buffer,
+    base: number,
+    depth: number,
+    seen = new Set<number>(),
+  ): Member | undefined {
+    if (depth > MAX_DEPTH || seen.has(type)) return undefined;
+    seen.add(type);
+    const { words, places, strings } = this;
     const place = places[type]!;
     const hasBitFields = words[place + 1]! >>> 31 === 1;
-    for (let i = 0, at = place + TYPE_WORDS; i < this.vlen(type); i++, at += 3) {
+    const count = this.vlen(type);
+    for (let i = 0, at = place + TYPE_WORDS; i < count; i++, at += 3) {
       const stored = words[at + 2]!;
       const bitOffset = base + (hasBitFields ? stored & 0xffffff : stored);
       const bits = hasBitFields ? stored >>> 24 : 0;
       const inner = words[at + 1]!;
-      const own = this.string(words[at]!);
-      if (own === name) return { name, type: inner, bitOffset, bits };
-      if (own !== '') continue;
+      const nameAt = words[at]!;
+      const isNamed = (strings[nameAt] ?? 0) !== 0;
+      // Its bytes are compared: no text is made of what a hostile dump may have megabytes of.
+      if (isNamed && name.equals(strings.subarray(nameAt, nameAt + name.length)))
+        return { type: inner, bitOffset, bits };
+      if (isNamed) continue;
       const target = this.unwrap(inner);
       if (this.kindOf(target) !== Kind.STRUCT && this.kindOf(target) !== Kind.UNION) continue;
-      const found = this.member(target, name, bitOffset, depth + 1);
+      const found = this.member(target, name, bitOffset, depth + 1, seen);
       if (found !== undefined) return found;
     }
     return undefined;
@@ -203,14 +223,10 @@ export class Btf implements Layouts {
     return { element, length };
   }
 
-  private bytesOf(type: number, depth: number): number | undefined {
+  /** Of what is no array. */
+  private bytesOf(type: number): number | undefined {
     const kind = this.kindOf(type);
     if (kind === Kind.PTR) return POINTER_BYTES;
-    if (kind === Kind.ARRAY && depth < MAX_DEPTH) {
-      const { element, length } = this.elementOf(type);
-      const size = this.bytesOf(element, depth + 1);
-      return size === undefined ? undefined : size * length!;
-    }
     const isSized = kind === Kind.INT || kind === Kind.STRUCT || kind === Kind.UNION || kind === Kind.ENUM;
     return isSized || kind === Kind.ENUM64 || kind === Kind.FLOAT
       ? this.words[this.places[type]! + 2]
@@ -258,8 +274,9 @@ export class Btf implements Layouts {
   }
 
   private string(at: number): string {
-    const end = this.strings.indexOf(0, at);
-    return end < 0 ? '' : this.strings.toString('latin1', at, end);
+    const bytes = this.strings.subarray(at, at + MAX_NAME_BYTES);
+    const end = bytes.indexOf(0);
+    return end < 0 ? '' : bytes.toString('latin1', 0, end);
   }
 }
 

@@ -19,6 +19,6 @@ export interface Layouts {
   sizeOf(struct: string): number | undefined;
   /** `path`: "pid", or "se.sum_exec_runtime"; members of structures without a name are their parent's. Undefined where there is none. */
   field(struct: string, path: string): Field | undefined;
-  /** Value of a constant of any enumeration. */
-  constant(name: string): number | undefined;
+  /** Value of a constant of that enumeration, or of any. */
+  constant(name: string, enumeration?: string): number | undefined;
 }

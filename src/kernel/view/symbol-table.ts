@@ -6,6 +6,7 @@ import {
   fitsKnown,
   type KallsymsLocation,
   type KnownSymbol,
+  MAX_NAME_LENGTH,
   MAX_NAMES_BYTES,
   MAX_SYMBOLS,
   Memory,
@@ -20,7 +21,7 @@ export interface Place {
   readonly name: string;
   readonly vaddr: bigint;
   readonly offset: number;
-  /** To the next symbol; undefined behind the last. */
+  /** To the next symbol; undefined behind the last one, and behind the last of the lower half of all addresses (per-CPU variables). */
   readonly sizeBytes: number | undefined;
 }
 
@@ -35,6 +36,8 @@ const CHUNK_BYTES = 256 * 1024;
 const PAGE_BYTES = 4096;
 /** That two bytes can say. */
 const MAX_LENGTH = 0x3fff;
+/** Names of one address that are looked at. */
+const MAX_ALIASES = 1024;
 
 /** Symbols in the order of their addresses. */
 export class SymbolTable {
@@ -121,7 +124,8 @@ export class SymbolTable {
 
   symbol(index: number): KernelSymbol {
     const text = this.text(index);
-    return { name: text.slice(1), vaddr: this.vaddrs[index]!, type: text.slice(0, 1) };
+    const type = text.slice(0, 1);
+    return { name: text.slice(1), vaddr: this.vaddrs[index]!, type: /[A-Za-z]/.test(type) ? type : '?' };
   }
 
   /** Addresses of all symbols of the name, ascending; a static function may be there many times. */
@@ -150,38 +154,46 @@ export class SymbolTable {
   /** The last symbol at or below an address: of several at one address the first that is global, else the first. */
   at(vaddr: bigint): Place | undefined {
     const { vaddrs, count } = this;
-    let low = 0;
-    let high = count;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (vaddrs[middle]! <= vaddr) low = middle + 1;
-      else high = middle;
-    }
+    const low = this.below(vaddr + 1n);
     if (low === 0) return undefined;
     const start = vaddrs[low - 1]!;
-    let first = low - 1;
-    while (first > 0 && vaddrs[first - 1] === start) first--;
+    const first = this.below(start);
     let best = first;
-    for (let i = first; i < low; i++) {
+    for (let i = first; i < Math.min(low, first + MAX_ALIASES); i++) {
       const text = this.text(i);
       if (!/^[A-Z]/.test(text)) continue;
       // Of the two names of a system call the one of 64-bit programs.
       best = i;
       if (!text.includes('__ia32_')) break;
     }
-    const sizeBytes = low < count ? Number(vaddrs[low]! - start) : undefined;
+    const next = low < count ? vaddrs[low]! : undefined;
+    const isLast = next === undefined || next >> 63n !== start >> 63n;
+    const sizeBytes = isLast ? undefined : Number(next - start);
     return { name: this.symbol(best).name, vaddr: start, offset: Number(vaddr - start), sizeBytes };
   }
 
-  /** Type and name. */
+  /** How many symbols are at lower addresses. */
+  private below(vaddr: bigint): number {
+    let low = 0;
+    let high = this.count;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.vaddrs[middle]! < vaddr) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** Type and name, which is no longer than the kernel's may be. */
   private text(index: number): string {
     const { names } = this;
     let at = this.places[index]!;
     let length = names[at++]!;
     if (length & 0x80) length = (length & 0x7f) | (names[at++]! << 7);
     let text = '';
-    for (let i = 0; i < length; i++) text += this.tokens.texts[names[at + i]!];
-    return text;
+    for (let i = 0; i < length && text.length <= MAX_NAME_LENGTH; i++)
+      text += this.tokens.texts[names[at + i]!];
+    return text.slice(0, 1 + MAX_NAME_LENGTH);
   }
 }
 

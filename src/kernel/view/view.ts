@@ -19,7 +19,9 @@ const CACHED_PAGES = 2048;
 /** Of one value or string here; what is larger is asked for in pieces. */
 const MAX_STRING_BYTES = 4096;
 /** Of one structure; BTF that is damaged may claim anything. */
-const MAX_STRUCT_BYTES = 1024 * 1024;
+const MAX_STRUCT_BYTES = 64 * 1024;
+/** Of a name in one. */
+const MAX_TEXT_BYTES = 256;
 
 export interface Kernel {
   readonly arch: Arch;
@@ -41,6 +43,7 @@ export class KernelView {
   readonly tables: PageTables;
   readonly walker: PageTableWalker;
   readonly memory: CachedMemory;
+  private readonly lacksZeros: boolean;
   private table: SymbolTable | undefined | null = null;
   private readonly aids: KernelAids;
   private wereSearched = false;
@@ -54,6 +57,7 @@ export class KernelView {
     this.info = info;
     this.tables = tables;
     this.memory = new CachedMemory(reader, CACHED_PAGES);
+    this.lacksZeros = reader.stored === undefined;
     this.walker = new PageTableWalker(this.memory, arch.tableFormat, tables);
     this.aids = aids;
   }
@@ -154,12 +158,36 @@ export class KernelView {
     return pieces.length === 0 ? undefined : Buffer.concat(pieces).toString('latin1');
   }
 
-  /** A structure's bytes, all at once; undefined where its size is not known or its memory is not there. */
+  /** A structure's bytes, all at once; undefined where its size is not known or the page that it begins in is not there. */
   struct(vaddr: bigint, name: string): StructView | undefined {
     const sizeBytes = this.sizeOf(name);
     if (sizeBytes === undefined || sizeBytes > MAX_STRUCT_BYTES) return undefined;
-    const bytes = this.walker.read(vaddr, sizeBytes);
+    const bytes = this.walker.read(vaddr, sizeBytes) ?? this.readWithZeros(vaddr, sizeBytes);
     return bytes === undefined ? undefined : new StructView(this, name, vaddr, bytes);
+  }
+
+  /** An ELF file has no pages of zeros where its level left them out, and of the kernel's own pages only those. */
+  private readWithZeros(vaddr: bigint, length: number): Buffer | undefined {
+    if (!this.lacksZeros) return undefined;
+    const into = Buffer.alloc(length);
+    for (const { paddr, sizeBytes, at } of this.pagesOf(vaddr, length)) {
+      if (paddr === undefined) return undefined;
+      const part = this.memory.read(paddr, sizeBytes);
+      if (part === undefined && at === 0) return undefined;
+      part?.copy(into, at);
+    }
+    return into;
+  }
+
+  /** The stretches of an address range that lie in one page each. */
+  private *pagesOf(vaddr: bigint, length: number) {
+    const { pageSize } = this.memory;
+    for (let at = 0; at < length; ) {
+      const from = vaddr + BigInt(at);
+      const sizeBytes = Math.min(length - at, pageSize - (Number(BigInt.asUintN(32, from)) % pageSize));
+      yield { paddr: this.walker.translate(from)?.paddr, sizeBytes, at };
+      at += sizeBytes;
+    }
   }
 
   private readSymbols(): SymbolTable | undefined {
@@ -228,7 +256,8 @@ export class StructView {
   text(path: string): string | undefined {
     const field = this.field(path);
     if (field?.sizeBytes === undefined) return undefined;
-    const bytes = this.bytes.subarray(field.byteOffset, field.byteOffset + field.sizeBytes);
+    const length = Math.min(field.sizeBytes, MAX_TEXT_BYTES);
+    const bytes = this.bytes.subarray(field.byteOffset, field.byteOffset + length);
     const end = bytes.indexOf(0);
     return bytes.toString('latin1', 0, end < 0 ? bytes.length : end);
   }

@@ -58,7 +58,7 @@ async function dwarfOf(vmlinux: Vmlinux, look: Look): Promise<Layouts> {
     {
       structures: STRUCTURES,
       typedefs: STRUCTURES,
-      enumerations: ENUMERATORS.map(([enumeration]) => enumeration),
+      enumerations: [...ENUMERATORS.map(([enumeration]) => enumeration), 'node_stat_item'],
     },
     look,
   );

@@ -36,8 +36,9 @@ export class DwarfLayouts implements Layouts {
     return this.fields.get(key);
   }
 
-  constant(name: string): number | undefined {
-    for (const entry of this.found.enumerations.values()) {
+  constant(name: string, enumeration?: string): number | undefined {
+    for (const [its, entry] of this.found.enumerations) {
+      if (enumeration !== undefined && its !== enumeration) continue;
       const value = this.types.enumerators(entry).get(name);
       if (value !== undefined) return value;
     }

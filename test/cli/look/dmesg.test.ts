@@ -45,7 +45,11 @@ describe('smelt dmesg', () => {
   });
 
   test('ends with 1 where there is no such message, and says so of a crash', async () => {
-    expect(await say([path, '--since', '100'])).toEqual({ code: 1, out: '', err: '' });
+    expect(await say([path, '--since', '100'])).toEqual({
+      code: 1,
+      out: '',
+      err: "warning: none of the log's 8 records is what --since and --level ask for\n",
+    });
     const { code, err } = await say([path, '--follow-panic']);
     expect(code).toBe(1);
     expect(err).toBe('warning: the kernel log has no Oops, BUG or panic\n');

@@ -93,6 +93,33 @@ const report: InfoReport = {
   warnings: [],
 };
 
+const trace = [
+  entry(1_000_000, 'BUG: unable to handle page fault'),
+  entry(1_000_001, 'Call Trace:'),
+  entry(1_000_002, ' <TASK>'),
+  entry(1_000_003, ' panic+0x118/0x2f4'),
+  entry(1_000_004, ' ? _printk+0x68/0x83'),
+  entry(1_000_005, ' sysrq_handle_crash+0x16/0x20'),
+  ...Array.from({ length: 20 }, (_, i) => entry(2_000_000 + i, `R${i}: 0000000000000000`)),
+];
+
+describe('the log in `smelt info`', () => {
+  const logOf = (crashed: boolean) => {
+    const log = { records: trace.length, lostRecords: 0, last: trace };
+    return infoText({ ...report, crash: { ...report.crash, crashed }, log }, screen).join('\n');
+  };
+
+  test('of a crash begins at its call trace, where that is not among the last lines anyway', () => {
+    expect(logOf(true)).toMatch(/log +\[ +1\.000001\] Call Trace:\n.*panic\+0x118.*\n.*sysrq_handle_crash/);
+    expect(logOf(true)).not.toMatch(/_printk|<TASK>/);
+  });
+
+  test('has the last lines of what did not crash', () => {
+    expect(logOf(false)).not.toContain('Call Trace');
+    expect(logOf(false)).toMatch(/R19: 0+$/);
+  });
+});
+
 describe('the screen of smelt info', () => {
   test('says what crashed, when and why, then what ran, then what is in the file', () => {
     const lines = infoText(report, screen);

@@ -11,6 +11,11 @@ const IPS = 0xffffffff82000000n;
 const ENTRIES = 0xffffffff82100000n;
 const STACK = 0xffffc90000010000n;
 const STACK_END = STACK + 0x4000n;
+const IRQ_STACK = 0xffffc90000080000n;
+const STACKS = [
+  { name: 'task', start: STACK, end: STACK_END },
+  { name: 'IRQ', start: IRQ_STACK, end: IRQ_STACK + 0x4000n },
+];
 
 /** ORC_REG_* and ORC_TYPE_* of a kernel, by its time. */
 const ERAS = {
@@ -79,7 +84,7 @@ function symbols() {
 
 function follow(built: ViewBuilder, era: Era, from: { ip: bigint; sp: bigint; bp?: bigint }) {
   const view = built.view(symbols(), undefined, `OSRELEASE=${era}.0`);
-  const { frames, ended } = unwind(view, OrcTables.of(view), {
+  const { frames, ended } = unwind(view, OrcTables.of(view), STACKS, {
     slot: undefined,
     isInterrupted: true,
     registers: undefined,
@@ -130,11 +135,10 @@ describe.each(['5.10', '6.12', '7.3'] as const)('a stack of Linux %s', (era) => 
 
   it('goes on at what an interrupt broke into, on another stack, at the very instruction', () => {
     const built = machine(era);
-    const irq = 0xffffc90000080000n;
     const regs = ptRegs(start('inner'), STACK, 0x10n, 0x1234n);
-    built.u64(irq + 0x20n, inside('interrupt_entry'), ...regs);
+    built.u64(IRQ_STACK + 0x20n, inside('interrupt_entry'), ...regs);
     built.u64(STACK + 0x20n, inside('thread_start'));
-    const { names, frames, ended } = follow(built, era, { ip: inside('inner'), sp: irq });
+    const { names, frames, ended } = follow(built, era, { ip: inside('inner'), sp: IRQ_STACK });
     expect(names).toEqual(['inner', 'interrupt_entry', 'inner', 'thread_start']);
     expect(frames[2]).toMatchObject({ ip: start('inner'), slot: undefined, isInterrupted: true });
     expect(ended).toBe('end');
@@ -183,8 +187,7 @@ describe('what looks like return addresses', () => {
     built.write(inside('inner') - 5n, Buffer.from([0xe8, 0, 0, 0, 0]));
     built.u64(STACK + 0x100n, inside('framed'), inside('inner'), TEXT - 0x1000n, 0x401000n);
     const { view } = follow(built, '6.12', { ip: inside('left_out'), sp: STACK });
-    const stack = { name: 'task', start: STACK, end: STACK_END };
-    const { frames } = guess(view, OrcTables.of(view), stack, STACK);
+    const { frames } = guess(view, OrcTables.of(view), STACKS, STACKS[0]!, STACK);
     expect(frames.map(({ ip, isGuess }) => [ip, isGuess])).toEqual([[inside('inner'), true]]);
   });
 });
@@ -197,6 +200,63 @@ describe('a hostile stack', () => {
     const { ended, frames } = follow(built, '6.12', { ip: inside('interrupt_entry'), sp: STACK });
     expect(ended).toMatchObject({ why: 'the stack leads back to itself' });
     expect(frames.length).toBeLessThan(4);
+  });
+
+  it('that leads back down is left', () => {
+    const built = machine('6.12');
+    built.u64(STACK + 0x100n, STACK + 0x80n, inside('framed'));
+    built.u64(STACK + 0x80n, STACK + 0x200n, inside('framed'));
+    const { ended, names } = follow(built, '6.12', {
+      ip: inside('framed'),
+      sp: STACK + 0x90n,
+      bp: STACK + 0x100n,
+    });
+    expect(names).toEqual(['framed', 'framed']);
+    expect(ended).toMatchObject({ why: 'the stack leads back to itself' });
+  });
+
+  it('that leads to memory that is no stack has guesses there', () => {
+    const built = machine('6.12');
+    const elsewhere = 0xffff888000000000n;
+    built.u64(elsewhere, 0n, inside('inner'));
+    built.u64(elsewhere + 0x30n, inside('thread_start'));
+    const { frames, names } = follow(built, '6.12', { ip: inside('framed'), sp: STACK, bp: elsewhere });
+    expect(names).toEqual(['framed', 'inner', 'thread_start']);
+    expect(frames.map(({ isGuess }) => isGuess)).toEqual([false, true, true]);
+  });
+
+  it('that has registers where no stack is has guesses behind them', () => {
+    const built = machine('6.12');
+    const elsewhere = 0xffff888000000000n;
+    built.u64(elsewhere, ...ptRegs(inside('inner'), STACK + 0x100n, 0x10n));
+    built.u64(STACK + 0x120n, inside('thread_start'));
+    const { frames } = follow(built, '6.12', { ip: inside('interrupt_entry'), sp: elsewhere });
+    expect(frames.map(({ isGuess }) => isGuess)).toEqual([false, true, true]);
+  });
+
+  it.each([
+    ['zeros', 0n],
+    ['an address of user space', 0x401000n],
+    ['an address of data', STACK + 0x10n],
+  ])('has no frame of what is no address of code: %s', (_, word) => {
+    const built = machine('6.12');
+    built.u64(STACK + 0x20n, word, inside('inner'), inside('thread_start'));
+    const { names, ended } = follow(built, '6.12', { ip: inside('inner'), sp: STACK });
+    expect(names).toEqual(['inner']);
+    expect(ended).toMatchObject({ why: expect.stringContaining('no address of code') });
+  });
+
+  it('may lead through code that no table is of: that is a guess', () => {
+    const built = machine('6.12');
+    const compiled = 0xffffffffc0001000n;
+    built.write(compiled - 8n, Buffer.from('909090e800000000', 'hex'));
+    built.u64(STACK + 0x20n, compiled, inside('inner'));
+    const { frames, ended } = follow(built, '6.12', { ip: inside('inner'), sp: STACK });
+    expect(frames.map(({ ip, isGuess }) => [ip, isGuess])).toEqual([
+      [inside('inner'), false],
+      [compiled, true],
+    ]);
+    expect(ended).toMatchObject({ why: expect.stringContaining('say nothing of') });
   });
 
   it('may hold anything, and so may the tables: the walk ends', () => {
@@ -223,7 +283,7 @@ describe('a hostile stack', () => {
           bp: STACK,
         });
         expect(frames.length).toBeLessThanOrEqual(512);
-        guess(view, OrcTables.of(view), { name: 'task', start: STACK, end: STACK_END }, STACK);
+        guess(view, OrcTables.of(view), STACKS, STACKS[0]!, STACK);
       }),
       { numRuns: 100 },
     );

@@ -135,6 +135,24 @@ describe('hostile BTF', () => {
     expect(loops.field('arrays', 'c')).toMatchObject({ sizeBytes: undefined });
   });
 
+  it('may have structures without a name that have each other many times: each is looked through once', () => {
+    const built = new BtfBuilder();
+    const many = (type: number) => Array.from({ length: 40 }, () => ({ name: '', type, bitOffset: 0 }));
+    for (let type = 1; type < 30; type++) built.struct(type === 1 ? 'first' : '', 8, many(type + 1));
+    built.struct('', 8, [{ name: 'x', type: built.pointer(0), bitOffset: 0 }]);
+    const nested = Btf.parse(built.bytes())!;
+    expect(nested.field('first', 'y')).toBeUndefined();
+  });
+
+  it('may have arrays of more than any memory has: they are none', () => {
+    const built = new BtfBuilder();
+    const long = built.int('unsigned long', 8);
+    let type = long;
+    for (let i = 0; i < 40; i++) type = built.array(type, 0xffffffff);
+    built.struct('huge', 8, [{ name: 'all', type, bitOffset: 0 }]);
+    expect(Btf.parse(built.bytes())!.field('huge', 'all')).toBeUndefined();
+  });
+
   it('may hold anything: no answer is thrown, and none takes long', () => {
     const good = sample().bytes();
     const damage = fc.array(fc.tuple(fc.nat(good.length - 1), fc.nat(255)), { minLength: 1, maxLength: 12 });

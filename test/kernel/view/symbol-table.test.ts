@@ -5,6 +5,7 @@ import { findKallsyms } from '../../../src/kernel/find-kallsyms.ts';
 import type { ReadVirtual } from '../../../src/kernel/kallsyms.ts';
 import { type KernelSymbol, SymbolTable } from '../../../src/kernel/view/symbol-table.ts';
 import { buildKallsyms } from '../../build/kallsyms.ts';
+import { ViewBuilder } from '../../build/view.ts';
 
 const BASE = 0xffffffff81000000n;
 const IMAGE = { start: BASE, end: BASE + 0x400000n };
@@ -84,6 +85,38 @@ describe('a table of symbols', () => {
   it('prefers a global symbol, and of two names of a system call that of 64-bit programs', () => {
     expect(inMemory.at(BASE + 0x100n)?.name).toBe('Global');
     expect(inMemory.at(BASE + 0x504n)?.name).toBe('__x64_sys_pause');
+  });
+
+  it('gives an address behind the per-CPU variables, which begin at 0, to none of them', () => {
+    const table = SymbolTable.of([{ name: '__per_cpu_end', vaddr: 0x34000n, type: 'A' }, ...FEW]);
+    expect(table.at(0x34000n)).toMatchObject({ name: '__per_cpu_end', sizeBytes: undefined });
+    const view = new ViewBuilder().view([
+      { name: '__per_cpu_start', vaddr: 0n, type: 'A' },
+      { name: '__per_cpu_end', vaddr: 0x34000n, type: 'A' },
+      ...FEW,
+    ]);
+    expect(view.placeOf(0xffff8f14c3d43000n)).toBeUndefined();
+    expect(view.placeOf(0x33fffn)).toMatchObject({ name: '__per_cpu_start' });
+    expect(view.placeOf(BASE + 0x108n)).toMatchObject({ name: 'Global' });
+  });
+
+  it('has a letter for each type, whatever stands there, and names that are no longer than the kernel has them', () => {
+    const hostile = [
+      symbol('_stext', 0),
+      symbol('x'.repeat(3000), 16, '\x1b'),
+      symbol('init_uts_ns', 0x300000),
+    ];
+    const { bytes, location } = buildKallsyms(hostile, TABLES, BASE);
+    const table = SymbolTable.read(imageWith(bytes).read, location, KNOWN)!;
+    expect(table.symbol(1)).toMatchObject({ type: '?', name: 'x'.repeat(512) });
+    expect(table.at(BASE + 20n)?.name).toHaveLength(512);
+  });
+
+  it('is asked for an address that very many names have, again and again', () => {
+    const alike = Array.from({ length: 400_000 }, (_, i) => symbol(`s${i}`, 0x100, 't'));
+    const table = SymbolTable.of([symbol('_stext', 0), ...alike]);
+    // Looked at one by one they would be 80 million.
+    for (let i = 0; i < 200; i++) expect(table.at(BASE + 0x101n)?.name).toBe('s0');
   });
 
   it('is not believed where known symbols have other addresses', () => {

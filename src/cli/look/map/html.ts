@@ -21,7 +21,7 @@ export function drawHtml(picture: Picture): Uint8Array {
   const rows = legendRows(picture);
   const [name = '', facts = ''] = titleOf(picture);
   const scripts = [memoryScript, viewScript, paintScript, mainScript].join('\n');
-  return Buffer.from(`<!doctype html>
+  const head = `<!doctype html>
 <html lang="en" data-theme="auto">
 <head>
 <meta charset="utf-8">
@@ -57,12 +57,26 @@ A name in the table shows its kind alone.</p>
 <div id="tip" hidden></div>
 <script type="application/json" id="map">${dataOf(picture, rows)}</script>
 <script type="text/plain" id="tiles">${deflateRawSync(picture.tiles, { level: 9 }).toString('base64')}</script>
-<script type="text/plain" id="runs">${Buffer.concat(picture.packed).toString('base64')}</script>
+<script type="text/plain" id="runs">`;
+  const tail = `</script>
 <script>
 ${scripts}</script>
 </body>
 </html>
-`);
+`;
+  return Buffer.concat([Buffer.from(head), base64Of(picture.packed), Buffer.from(tail)]);
+}
+
+/** Bytes that are a whole number of letters. */
+const BASE64_PIECE = 3 * 2 ** 14;
+
+/** Piece by piece: as one string, and that as a part of another one, it would take its length many times. */
+function base64Of(parts: readonly Uint8Array[]): Buffer {
+  const bytes = Buffer.concat(parts);
+  const text = Buffer.allocUnsafe(Math.ceil(bytes.length / 3) * 4);
+  for (let from = 0, at = 0; from < bytes.length; from += BASE64_PIECE)
+    at += text.write(bytes.toString('base64', from, from + BASE64_PIECE), at, 'latin1');
+  return text;
 }
 
 /** The name of the dump, and what it is. */
