@@ -129,6 +129,7 @@ export class PageTableWalker {
    * is not needed. `visit` is told of each entry.
    */
   translate(vaddr: bigint, visit?: (entry: VisitedEntry) => void): Mapping | undefined {
+    if (!this.isCanonical(vaddr)) return undefined;
     const { pageShift, bitsPerLevel } = this.format;
     let table = this.tables.root;
     for (let level = this.tables.levels; level >= 1; level--) {
@@ -196,9 +197,22 @@ export class PageTableWalker {
     if (pending) yield pending;
   }
 
-  /** Bytes from an address that is not mapped to the end of what its last entry on the way stands for. */
-  private holeBytes(vaddr: bigint): number {
+  /** Whether the bits that the tables do not look at are those of an address in one of the two halves that they map. */
+  isCanonical(vaddr: bigint): boolean {
     const { pageShift, bitsPerLevel } = this.format;
+    const upper = BigInt.asUintN(64, vaddr) >> BigInt(pageShift + this.tables.levels * bitsPerLevel - 1);
+    return (
+      upper === 0n || upper === 2n ** BigInt(64 - pageShift - this.tables.levels * bitsPerLevel + 1) - 1n
+    );
+  }
+
+  /** Bytes from an address that is not mapped to the end of what its last entry on the way stands for. */
+  holeBytes(vaddr: bigint): number {
+    const { pageShift, bitsPerLevel } = this.format;
+    if (!this.isCanonical(vaddr)) {
+      const half = 1n << BigInt(pageShift + this.tables.levels * bitsPerLevel - 1);
+      return Number(half - (vaddr & (half - 1n)));
+    }
     // Without a root there is nothing at all.
     let last = this.tables.levels + 1;
     this.translate(vaddr, ({ level }) => {

@@ -32,6 +32,10 @@ export function walkTo(
   format: PageTableFormat,
   { levels, encryptionMask, root }: PageTables,
 ): Walk {
+  if (!walker.isCanonical(vaddr)) {
+    const why = `${levels} levels of tables do not reach so far: the address is not canonical`;
+    return { vaddr, steps: [], paddr: undefined, pageBytes: undefined, why };
+  }
   const steps: WalkStep[] = [];
   let next: number | undefined = root;
   const mapping = walker.translate(vaddr, ({ level, entryPaddr, rawEntry, paddr, present, isLeaf }) => {

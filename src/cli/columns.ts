@@ -6,7 +6,9 @@ const GAP = '  ';
 
 /** Each line begins with two blanks; cells that are missing at a row's end are left out. */
 export function columns(align: readonly Align[], rows: readonly (readonly string[])[]): string[] {
-  const widths = align.map((_, column) => Math.max(0, ...rows.map((row) => (row[column] ?? '').length)));
+  const widths = align.map((_, column) =>
+    rows.reduce((width, row) => Math.max(width, (row[column] ?? '').length), 0),
+  );
   return rows.map((row) =>
     `${GAP}${row
       .map((cell, column) =>

@@ -107,6 +107,7 @@ function line(value: JsonReport<keyof Reports> | JsonFailure): string {
     if (field === undefined) return null;
     if (typeof field === 'bigint') return `0x${field.toString(16)}`;
     // Milliseconds with more digits than anybody measured.
-    return typeof field === 'number' ? Math.round(field * 1000) / 1000 : field;
+    const isMeasured = typeof field === 'number' && !Number.isInteger(field);
+    return isMeasured ? Math.round(field * 1000) / 1000 : field;
   })}\n`;
 }

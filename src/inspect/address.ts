@@ -11,7 +11,7 @@ export type Where =
 export interface Found {
   /** Undefined: `paddr` was asked for. */
   readonly vaddr: bigint | undefined;
-  readonly paddr: number | undefined;
+  readonly paddr: bigint | undefined;
 }
 
 export const FIRST_VIRTUAL = 1n << 63n;
@@ -19,7 +19,7 @@ export const FIRST_VIRTUAL = 1n << 63n;
 /** @throws SmeltError NO_SYMBOLS, NO_SYMBOL, UNDECIDABLE */
 export function find(path: string, where: Where, view: KernelView | undefined): Found {
   if (where.kind === 'address' && where.value < FIRST_VIRTUAL)
-    return { vaddr: undefined, paddr: Number(where.value) };
+    return { vaddr: undefined, paddr: where.value };
   if (view === undefined) throw noTables(path);
   return {
     vaddr: where.kind === 'address' ? where.value : vaddrOf(path, where, view),

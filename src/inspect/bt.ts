@@ -10,11 +10,15 @@ import { type PlacedFrame, stackOfTask } from '../kernel/unwind/task-stack.ts';
 import { Cpus } from '../kernel/view/cpus.ts';
 import type { KernelView } from '../kernel/view/view.ts';
 import { parseNotes } from '../read/notes.ts';
+import { count } from '../units.ts';
 import { inputReport, stopIfAborted } from '../workers/input.ts';
 import type { DumpObserver, InputReport, InputRequest, RunReport } from '../workers/report.ts';
 import { peakRssBytes } from '../workers/resources.ts';
 import { noLayouts, noSymbols, noTables, searchedNote } from './address.ts';
 import { withKernel } from './looking.ts';
+
+/** Of all stacks together: a hostile dump has as many as it likes. */
+const MAX_FRAMES = 500_000;
 
 export interface BtRequest extends InputRequest {
   readonly which: /** The CPU that panicked, or where none did, the first. */
@@ -73,13 +77,16 @@ export function bt(request: BtRequest, observer: DumpObserver, signal: AbortSign
     };
     const cpus = new Cpus(view);
     const crashedOn = panicCpu(view, cpus);
-    const tasks = await wantedTasks(file.path, view, cpus, request.which, crashedOn, look);
+    const { tasks, gaps } = await wantedTasks(file.path, view, cpus, request.which, crashedOn, look);
     const noted = registersOfCpus(view, cpus, parseNotes(file.notes, file.littleEndian));
     const tables = OrcTables.of(view);
     const stacks: StackReport[] = [];
+    let shown = 0;
     for (const task of tasks) {
+      if (shown > MAX_FRAMES) break;
       const registers = task.isRunning ? noted.get(task.cpu) : undefined;
       const { frames, problem } = stackOfTask(view, tables, cpus, task, registers);
+      shown += frames.length;
       stacks.push({ task, frames: frames.map((frame) => named(view, frame)), noted: registers, problem });
       await look();
     }
@@ -91,6 +98,12 @@ export function bt(request: BtRequest, observer: DumpObserver, signal: AbortSign
       peakRssBytes: peakRssBytes(),
       warnings: [
         ...searchedNote(view),
+        ...gaps,
+        ...(stacks.length === tasks.length
+          ? []
+          : [
+              `the stacks of ${count(tasks.length - stacks.length)} tasks are left out: there are more than ${count(MAX_FRAMES)} frames; \`smelt bt ${file.path} PID\` shows one`,
+            ]),
         ...(tables.isThere ? [] : ["the kernel's unwind tables are not in the dump: all frames are guessed"]),
       ],
     };
@@ -105,26 +118,41 @@ async function wantedTasks(
   which: BtRequest['which'],
   crashedOn: number | undefined,
   look: () => Promise<void>,
-): Promise<Task[]> {
+): Promise<{ readonly tasks: readonly Task[]; readonly gaps: readonly string[] }> {
   const all = `\`smelt ps ${path}\` lists them.`;
   if (which.kind === 'pid' || which.kind === 'every task') {
     const list = await listTasks(view, look);
     if (list === undefined) throw noLayouts(path, 'tasks');
-    if (which.kind === 'every task') return [...list.tasks];
+    if (which.kind === 'every task') return list;
+    const torn = list.gaps.length === 0 ? '' : ', as far as the lists of tasks are whole';
     // PID 0 stands for the idle task of each CPU.
     const found = list.tasks.filter(({ pid }) => pid === which.pid);
-    if (found.length > 0) return found;
-    throw new SmeltError('NO_TASK', `${path}: there is no task of PID ${which.pid}`, { hint: all });
+    if (found.length > 0) return { tasks: found, gaps: [] };
+    throw new SmeltError('NO_TASK', `${path}: there is no task of PID ${which.pid}${torn}`, { hint: all });
   }
   const first = crashedOn ?? cpus.numbers[0] ?? 0;
   const wanted = which.kind === 'every CPU' ? cpus.numbers : which.kind === 'cpu' ? [which.cpu] : [first];
-  return wanted.map((cpu) => {
+  const tasks: Task[] = [];
+  const unknown: number[] = [];
+  for (const cpu of wanted) {
     const vaddr = cpus.numbers.includes(cpu) ? taskOn(view, cpus, cpu, 'curr') : undefined;
     const task = vaddr === undefined ? undefined : readTask(view, cpus, vaddr, true);
-    if (task !== undefined) return { ...task, cpu };
-    const hint = cpus.numbers.length > 0 ? `Its CPUs are ${cpus.numbers.join(', ')}.` : all;
-    throw new SmeltError('NO_TASK', `${path}: nothing says what CPU ${cpu} ran`, { hint });
-  });
+    if (task === undefined) unknown.push(cpu);
+    else tasks.push({ ...task, cpu });
+    await look();
+  }
+  if (tasks.length === 0) {
+    const what = unknown.length === 0 ? 'which CPUs there were' : `what CPU ${few(unknown)} ran`;
+    const hint = cpus.numbers.length > 0 ? `Its CPUs are ${few(cpus.numbers)}.` : all;
+    throw new SmeltError('NO_TASK', `${path}: nothing says ${what}`, { hint });
+  }
+  // One that was never brought up is there all the same.
+  return { tasks, gaps: unknown.length === 0 ? [] : [`nothing says what CPU ${few(unknown)} ran`] };
+}
+
+/** "0, 1, 2", and not thousands of them. */
+function few(numbers: readonly number[]): string {
+  return `${numbers.slice(0, 16).join(', ')}${numbers.length > 16 ? ' …' : ''}`;
 }
 
 function named(view: KernelView, frame: PlacedFrame): FrameReport {

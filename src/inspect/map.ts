@@ -43,8 +43,18 @@ export interface MapReport extends TeamReport {
     readonly path: string;
     readonly sizeBytes: number;
   }[];
+  /** The picture itself, as a terminal without colours would show it; undefined where files were written. */
+  readonly picture: PictureReport | undefined;
   /** Page frames of the smallest thing that the page of -o shows: 1, or more for parts of a large and motley machine. */
   readonly finestPages: number | undefined;
+}
+
+export interface PictureReport {
+  readonly cellBytes: number;
+  /** Ascending; rows without memory are left out. `cells`: a letter a cell, small where the dump does not have it, a blank where there is no memory. */
+  readonly rows: readonly { readonly paddr: number; readonly cells: string }[];
+  /** What each letter stands for. */
+  readonly letters: Readonly<Record<string, string>>;
 }
 
 /** Two bytes a tile: FRAME_CODES, and how much of it is of that kind in 255ths. */
@@ -65,8 +75,8 @@ export interface Picture
 
 export interface Artist {
   readonly draw: Readonly<Record<PictureFormat, (picture: Picture) => Uint8Array>>;
-  /** Where nothing is written. */
-  readonly show: (picture: Picture) => Promise<void>;
+  /** Where nothing is written; gives what it showed. */
+  readonly show: (picture: Picture) => Promise<PictureReport>;
 }
 
 /** Tiles of all memory together: more than a screen has room for. */
@@ -94,7 +104,7 @@ export async function map(
         dump,
         targets.some(({ format }) => format === 'html'),
       );
-      if (targets.length === 0) await artist.show(picture);
+      const shown = targets.length === 0 ? await artist.show(picture) : undefined;
       const outputs = targets.map(({ format, file }) => {
         const bytes = artist.draw[format](picture);
         writeFully(file.path, file.fd, bytes, 0);
@@ -106,7 +116,7 @@ export async function map(
         picture.packed.length === 0
           ? undefined
           : 2 ** shifts.reduce((most, shift) => Math.max(most, shift), 0);
-      return { input, totalPages, kinds, zerosLookedFor, census, outputs, finestPages };
+      return { input, totalPages, kinds, zerosLookedFor, census, outputs, picture: shown, finestPages };
     });
   } catch (error) {
     for (const { file } of targets) if (file.isOpen) file.discard();

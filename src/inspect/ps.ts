@@ -15,19 +15,12 @@ export interface PsReport extends RunReport {
   readonly cpus: readonly number[];
   /** Memory of the machine; undefined where it cannot be told. */
   readonly memoryBytes: number | undefined;
-  /** Of all, those that are not shown too. */
-  readonly taskCount: number;
-  /** Idle tasks first, then by PID; where the largest are asked for, by what they had in memory. */
+  /** Idle tasks first, then by PID. */
   readonly tasks: readonly Task[];
 }
 
-export interface PsRequest extends InputRequest {
-  /** So many processes that had most in memory, each told once; undefined: all tasks. */
-  readonly top: number | undefined;
-}
-
 /** @throws SmeltError NO_SYMBOLS, NO_LAYOUTS, UNDECIDABLE; INTERRUPTED when the signal was aborted */
-export function ps(request: PsRequest, observer: DumpObserver, signal: AbortSignal): Promise<PsReport> {
+export function ps(request: InputRequest, observer: DumpObserver, signal: AbortSignal): Promise<PsReport> {
   const began = performance.now();
   return withKernel(request, observer, signal, async ({ file, description, view }) => {
     if (view === undefined) throw noTables(file.path);
@@ -42,20 +35,10 @@ export function ps(request: PsRequest, observer: DumpObserver, signal: AbortSign
       input: inputReport(file, request, description),
       cpus: list.cpus.numbers,
       memoryBytes: pages === undefined ? undefined : pages * file.pageSize,
-      taskCount: list.tasks.length,
-      tasks: request.top === undefined ? list.tasks : largest(list.tasks, request.top),
+      tasks: list.tasks,
       totalMs: performance.now() - began,
       peakRssBytes: peakRssBytes(),
       warnings: [...searchedNote(view), ...list.gaps],
     };
   });
-}
-
-/** Threads share their memory with the process that they are of. */
-function largest(tasks: readonly Task[], most: number): Task[] {
-  const resident = ({ memory }: Task) => memory?.residentBytes ?? 0;
-  return tasks
-    .filter(({ pid, tgid, memory }) => pid === tgid && memory !== undefined)
-    .sort((a, b) => resident(b) - resident(a))
-    .slice(0, most);
 }

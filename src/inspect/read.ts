@@ -1,6 +1,8 @@
 /** `smelt read`: bytes of the dumped memory, by physical or virtual address or symbol. */
 
 import { setImmediate as breathe } from 'node:timers/promises';
+import { nextExtent } from '../read/extents.ts';
+import { comma } from '../read/file.ts';
 import { inputReport, stopIfAborted } from '../workers/input.ts';
 import type { DumpObserver, InputReport, InputRequest, RunReport } from '../workers/report.ts';
 import { peakRssBytes } from '../workers/resources.ts';
@@ -63,7 +65,9 @@ export function read(
   return withKernel(request, observer, signal, async (looking) => {
     const { file, description, view } = looking;
     const { vaddr, paddr } = find(file.path, request.where, view);
-    const length = Math.min(request.length, Number(END - (vaddr ?? BigInt(paddr!))));
+    // The address of a byte may have more bits than a number.
+    const begin = vaddr ?? paddr!;
+    const length = Number(least(BigInt(request.length), END - begin));
     const pieces: PieceReport[] | undefined = request.withBytes && length <= MOST_TOLD ? [] : undefined;
     const give = async (piece: Piece) => {
       pieces?.push({ address: piece.address, length: piece.length, hex: piece.bytes?.toString('hex') });
@@ -75,7 +79,7 @@ export function read(
     let missing: Piece | undefined;
     let looked = performance.now();
     for (let done = 0; done < length; ) {
-      const piece = pieceAt(looking, vaddr, paddr, done, length - done);
+      const piece = pieceAt(looking, vaddr !== undefined, begin + BigInt(done), length - done);
       if (done === 0) first = piece.paddr;
       if (piece.bytes === undefined) missingBytes += piece.length;
       const goesOn =
@@ -93,7 +97,8 @@ export function read(
       looked = performance.now();
     }
     if (missing !== undefined) await give(missing);
-    const ends = `memory addresses end at 0x${(END - 1n).toString(16)}: ${length} bytes were read`;
+    const were = length === 1 ? '1 byte was' : `${comma(length)} bytes were`;
+    const ends = `memory addresses end at 0x${(END - 1n).toString(16)}: ${were} read`;
     const warnings = length < request.length ? [ends] : [];
     for (const warning of warnings) observer.onWarning(warning);
     return {
@@ -114,19 +119,20 @@ function isMapped({ paddr }: Piece): boolean {
   return paddr !== undefined;
 }
 
-/** Up to the end of a page. */
-function pieceAt(
-  { reader, view }: Looking,
-  vaddr: bigint | undefined,
-  start: number | undefined,
-  done: number,
-  left: number,
-): Piece {
+const least = (a: bigint, b: bigint) => (a < b ? a : b);
+
+/** Up to the end of a page, or of what is not there: that may be most of the address space. */
+function pieceAt({ file, reader, view }: Looking, isVirtual: boolean, address: bigint, left: number): Piece {
   const { pageSize } = reader;
-  const address = (vaddr ?? BigInt(start!)) + BigInt(done);
-  const length = Math.min(left, pageSize - Number(address % BigInt(pageSize)));
-  const paddr = vaddr === undefined ? start! + done : view!.walker.translate(address)?.paddr;
-  const into = Buffer.alloc(length);
-  const isThere = paddr !== undefined && reader.read(paddr, into);
-  return { address, paddr, length, bytes: isThere ? into : undefined };
+  const mapping = isVirtual ? view!.walker.translate(address) : undefined;
+  const paddr = isVirtual ? mapping?.paddr : Number(address);
+  if (paddr === undefined) {
+    const length = Math.min(left, view!.walker.holeBytes(address));
+    return { address, paddr, length, bytes: undefined };
+  }
+  const inPage = Math.min(left, pageSize - Number(address % BigInt(pageSize)));
+  const into = Buffer.alloc(inPage);
+  if (reader.read(paddr, into)) return { address, paddr, length: inPage, bytes: into };
+  const toMemory = Math.min(nextExtent(file.memory, paddr) - paddr, mapping?.sizeBytes ?? Infinity);
+  return { address, paddr, length: Math.min(left, Math.max(inPage, toMemory)), bytes: undefined };
 }

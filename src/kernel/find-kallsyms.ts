@@ -21,13 +21,19 @@ const PAGE_BYTES = 4096;
 /** Of the kernel image: none has as much. */
 const MAX_IMAGE_BYTES = 512 * 1024 * 1024;
 const MAX_CANDIDATES = 64;
+/** Of these, those whose names are looked for: that may read and walk all of a table. */
+const MAX_TABLES = 4;
+/** Through all names, for each way to take what is before the markers. */
+const MAX_WALKS = 8;
 
 /** Undefined where it is not there, or not whole. What is found has still to be read, and checked against known symbols. */
 export function findKallsyms(read: ReadVirtual, image: VirtualRange): KallsymsLocation | undefined {
   let candidates = 0;
+  let tables = 0;
   for (const at of occurrences(read, image, DIGITS)) {
     if (++candidates > MAX_CANDIDATES) return undefined;
     const tokens = tokensAround(read, at);
+    if (tokens !== undefined && ++tables > MAX_TABLES) return undefined;
     const rest = tokens && tablesBefore(read, tokens.table, image.start);
     if (tokens !== undefined && rest !== undefined)
       return { ...rest, kallsyms_token_table: tokens.table, kallsyms_token_index: tokens.index };
@@ -154,6 +160,7 @@ function namesBefore(
 ): { vaddr: bigint; count: number } | undefined {
   const most = NAMES_A_MARKER * values.length;
   const last = values[values.length - 1]!;
+  let walks = 0;
   // Behind the last marker there are up to 256 names.
   const bytes = readBefore(read, end, last + NAMES_A_MARKER * 258 + 16);
   for (let at = bytes.length - last; at >= 8; at--) {
@@ -161,6 +168,10 @@ function namesBefore(
     if (vaddr % ALIGNMENT !== 0n || vaddr < imageStart) continue;
     const count = bytes.readUInt32LE(at - 8);
     if (count <= most - NAMES_A_MARKER || count > most || bytes.readUInt32LE(at - 4) !== 0) continue;
+    const behindLast = count - (most - NAMES_A_MARKER);
+    // The last few names are quick to look at; what they do not end with the table is none.
+    if (!namesFit(bytes.subarray(at + last), [0], behindLast)) continue;
+    if (++walks > MAX_WALKS) return undefined;
     if (namesFit(bytes.subarray(at), values, count)) return { vaddr, count };
   }
   return undefined;

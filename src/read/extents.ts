@@ -79,6 +79,13 @@ export function extentAt(extents: Extents, paddr: number): number {
   return index < extents.paddr.length && extents.paddr[index] === paddr ? index : index - 1;
 }
 
+/** Where from `paddr` on the first memory is that they have; Infinity where there is none. */
+export function nextExtent(extents: Extents, paddr: number): number {
+  const index = extentAt(extents, paddr);
+  if (index >= 0 && paddr < extents.paddr[index]! + extents.sizeBytes[index]!) return paddr;
+  return extents.paddr[index + 1] ?? Infinity;
+}
+
 /** Physical address behind the last byte. */
 export function endOf(extents: Extents): number {
   const last = extents.paddr.length - 1;

@@ -73,11 +73,12 @@ export function* fitRuns(runs: PackedRuns, windowPages: number, mostBytes: numbe
   const { shifts, lengths } = runs;
   const most = largestThatFits(lengths, mostBytes);
   const packer = new RunPacker();
+  const cells = new Uint8Array(windowPages);
   for (const [index, length] of lengths.entries()) {
     if (length <= most) continue;
     const shift = shifts[index]!;
-    const cells = cellsOf(inflateRawSync(runsOfWindow(runs, index)), Math.ceil(windowPages / 2 ** shift));
-    packer.store(runs, index, cells, shift, most);
+    const filled = readRuns(inflateRawSync(runsOfWindow(runs, index)), cells);
+    packer.store(runs, index, cells.subarray(0, filled), shift, most);
     yield;
   }
 }
@@ -95,9 +96,8 @@ function largestThatFits(lengths: Uint32Array, mostBytes: number): number {
   return fits;
 }
 
-/** The other way round. */
-function cellsOf(runs: Uint8Array, most: number): Uint8Array {
-  const cells = new Uint8Array(most);
+/** Into `cells`; returns how many they are. */
+function readRuns(runs: Uint8Array, cells: Uint8Array): number {
   let filled = 0;
   for (let i = 0; i < runs.length; ) {
     const code = runs[i++]!;
@@ -109,13 +109,13 @@ function cellsOf(runs: Uint8Array, most: number): Uint8Array {
     cells.fill(code, filled, filled + length);
     filled += length;
   }
-  return cells.subarray(0, filled);
+  return filled;
 }
 
 /** Higher levels take twice the time and hardly less room. */
 const PACKING = 6;
-/** A number below 2^28 in bytes of 7 bits. */
-const MOST_RUN_BYTES = 4;
+/** Of one page frame by itself; long runs have longer lengths, and fewer of them. */
+const MOST_RUN_BYTES = 2;
 
 class RunPacker {
   /** Of those that `mostly` was asked of last, how many are what most of them are. */
@@ -190,7 +190,7 @@ class RunPacker {
   }
 
   private runLengths(codes: Uint8Array): Uint8Array {
-    const most = codes.length * (1 + MOST_RUN_BYTES);
+    const most = codes.length * MOST_RUN_BYTES;
     if (this.runs.length < most) this.runs = new Uint8Array(most);
     const { runs } = this;
     let length = 0;

@@ -96,6 +96,16 @@ describe('the walk to an address', () => {
     expect(found.steps).toHaveLength(entries);
   });
 
+  it('leads nowhere from an address that the tables do not reach to, though its lower bits are those of one', () => {
+    const low = vaddr(2n, 3n) & 0xffff_ffff_ffffn;
+    for (const to of [low, low | (1n << 63n), low | (1n << 48n)])
+      expect(walk(to)).toMatchObject({
+        steps: [],
+        paddr: undefined,
+        why: expect.stringMatching(/canonical/),
+      });
+  });
+
   it('is by where the kernel image lies without its last table, and says so', () => {
     const { 4: _, ...without } = pages;
     const start = vaddr(0n, 0n);

@@ -36,9 +36,9 @@ export class BtfBuilder {
     return this.type(name, kind, members.length | (hasBits ? 0x80000000 : 0), bytes, words);
   }
 
-  enumeration(values: Readonly<Record<string, number>>): number {
-    const words = Object.entries(values).flatMap(([name, value]) => [this.string(name), value >>> 0]);
-    return this.type('', 6, words.length / 2, 4, words);
+  enumeration(values: Readonly<Record<string, number>>, name = ''): number {
+    const words = Object.entries(values).flatMap(([each, value]) => [this.string(each), value >>> 0]);
+    return this.type(name, 6, words.length / 2, 4, words);
   }
 
   typedef(name: string, of: number): number {

@@ -3,11 +3,13 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { inflateRawSync, inflateSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
+import { KIND_LOOKS } from '../../src/cli/look/kinds.ts';
 import { gridOf } from '../../src/cli/look/map/grid.ts';
 import { drawHtml } from '../../src/cli/look/map/html.ts';
+import { canDraw } from '../../src/cli/look/map/pixel-text.ts';
 import { drawPng } from '../../src/cli/look/map/png.ts';
 import { drawSvg } from '../../src/cli/look/map/svg.ts';
-import { terminalMap } from '../../src/cli/look/map/terminal.ts';
+import { pictureReport, terminalMap } from '../../src/cli/look/map/terminal.ts';
 import { FRAME_CODES, FrameFlag, KIND_BITS, KindIndex, MEMORY_KINDS } from '../../src/filter/frame-kind.ts';
 import {
   type MapReport,
@@ -43,6 +45,7 @@ async function draw(asked: Partial<MapRequest> = {}, signal = new AbortControlle
       draw: { html: keep('html'), svg: keep('svg'), png: keep('png') },
       show: async (picture) => {
         pictures.push(picture);
+        return pictureReport(picture);
       },
     },
   );
@@ -132,6 +135,45 @@ describe('a picture', () => {
     const pixels = inflateSync(png.subarray(at + 4, at + 4 + png.readUInt32BE(at - 4)));
     expect(pixels.length).toBe((width + 1) * height);
     expect(new Set(pixels)).toContain(KindIndex.reserved);
+  });
+
+  test('as PNG has a legend: a square of each kind that there is, with words beside it', async () => {
+    const { picture } = await draw({ input: SME });
+    const png = Buffer.from(drawPng(picture));
+    const width = png.readUInt32BE(16);
+    const at = png.indexOf('IDAT');
+    const pixels = inflateSync(png.subarray(at + 4, at + 4 + png.readUInt32BE(at - 4)));
+    const last = gridOf(picture, 256, 192).rows.length * 4;
+    const below = pixels.subarray((width + 1) * last);
+    const there = MEMORY_KINDS.filter((kind) => picture.kinds[kind].pages > 0);
+    for (const kind of there)
+      expect(below.filter((ink) => ink === KindIndex[kind]).length).toBeGreaterThanOrEqual(14 * 14);
+    const ink = pixels.reduce((most, each) => Math.max(most, each), 0);
+    expect(pixels.subarray(0, (width + 1) * last)).not.toContain(ink);
+    expect(below.filter((each) => each === ink).length).toBeGreaterThan(there.length * 200);
+  });
+
+  test('has letters for whatever its legend says', () => {
+    const words = [
+      ...Object.values(KIND_LOOKS).map(({ name }) => name),
+      'not in the dump',
+      'shared',
+      '<0.1 %',
+    ];
+    expect(words.filter((each) => !canDraw(each))).toEqual([]);
+    expect(canDraw('0123456789')).toBe(true);
+  });
+
+  test('for programs is rows of letters, which add up to the memory', async () => {
+    const { report } = await draw({ input: SME, outputs: [] });
+    const { rows, cellBytes, letters } = report.picture!;
+    const cells = rows.map(({ cells }) => cells).join('');
+    expect([...cells].filter((cell) => cell !== ' ').length * cellBytes).toBe(
+      report.totalPages * report.input.pageSizeBytes,
+    );
+    expect(letters).toMatchObject({ K: 'kernel', R: 'reserved', U: 'user' });
+    expect(rows.map(({ paddr }) => paddr)).toEqual(rows.map((_, i) => i * cellBytes * 128));
+    expect((await draw({ input: SME })).report.picture).toBeUndefined();
   });
 
   test('in a pipe is letters in lines of at most 80 columns, one for each kind that there is', async () => {

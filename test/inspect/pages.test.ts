@@ -60,6 +60,8 @@ describe('the kinds of page frames', () => {
           'undecided',
         ] as const)
           expect([kind, kinds[kind].pages]).toEqual([kind, classes[kind]]);
+        // Three of them; in all kernels their type is another number.
+        expect(kinds.table.pages).toBe(3);
         expect(kinds.free.pages).toBe(report.kernelFreePages);
         const blocks = report.orders.reduce(
           (total, { order, freeBlocks }) => total + freeBlocks * 2 ** order,
@@ -120,6 +122,35 @@ describe('the kernel of a sample', () => {
     expect(slabCaches!.pages).toBeGreaterThanOrEqual(kinds.slab.pages);
     expect(files!.pages).toBe(kinds.cache.pages + kinds.cachePrivate.pages);
     expect(files!.top.map(({ path }) => path)).toContain('/mapped.txt');
+  });
+});
+
+test('processes of a sample have what they count for themselves, threads counted once, the largest first', async () => {
+  const { processes, files, slabCaches, counters, kinds } = await count({
+    input: SAMPLE,
+    top: 4,
+    quick: true,
+  });
+  expect(files!.top).toHaveLength(4);
+  expect(slabCaches!.top).toHaveLength(4);
+  expect(processes!.top.map(({ pid, comm }) => [pid, comm])).toEqual([
+    [110, 'hog-alpha'],
+    [111, 'hog-huge'],
+    [112, 'hog-shared'],
+    [113, 'hog-locked'],
+  ]);
+  expect(processes!.processes).toBe(9);
+  for (const each of processes!.top)
+    expect(each.anonBytes + each.fileBytes + each.shmemBytes).toBe(each.residentBytes);
+  // A page that two of them share is counted by both.
+  expect(processes!.anonBytes / 4096).toBeGreaterThanOrEqual(counters!.anon!);
+  expect(kinds.table.pages).toBe(counters!.pageTables);
+  expect(counters).toMatchObject({
+    pageTables: 66,
+    kernelStacks: 256,
+    perCpu: 128,
+    mlocked: 256,
+    dirty: 256,
   });
 });
 

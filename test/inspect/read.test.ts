@@ -47,6 +47,14 @@ async function bytesAt(paths: readonly string[], where: Where, length: number) {
   const bytes = Buffer.concat(pieces.map((piece) => piece.bytes ?? Buffer.alloc(piece.length)));
   return { report, pieces, bytes };
 }
+/** Pieces of the sample: what is not there may be larger than any buffer. */
+async function bytesOf(where: Where, length: number): Promise<Piece[]> {
+  const pieces: Piece[] = [];
+  await read({ ...requestOf(SAMPLE), where, length, withBytes: false }, QUIET, NEVER, async (piece) => {
+    pieces.push(piece);
+  });
+  return pieces;
+}
 const symbol = (name: string, offset = 0): Where => ({ kind: 'symbol', name, offset });
 const address = (value: bigint | number): Where => ({ kind: 'address', value: BigInt(value) });
 
@@ -127,6 +135,22 @@ describe('read', () => {
     expect(report).toMatchObject({ missingBytes: 64 * 2 ** 20, paddr: undefined });
   });
 
+  test('tells what is not there at once, however large it is', async () => {
+    const beyond = 0x5400 * 4096;
+    const physical = await bytesOf(address(beyond - 100), 2 ** 52);
+    expect(physical.map(({ bytes, length }) => [bytes?.length, length])).toEqual([
+      [100, 100],
+      [undefined, 2 ** 52 - 100],
+    ]);
+    const virtual = await bytesOf(address(0xffff_8000_0000_0000n - 4096n), 2 ** 40);
+    expect(virtual).toMatchObject([{ length: 2 ** 40, paddr: undefined }]);
+  });
+
+  test('is of the address that was asked for, also where numbers end', async () => {
+    const [piece] = await bytesOf(address(2n ** 63n - 1n), 1);
+    expect(piece).toMatchObject({ address: 2n ** 63n - 1n, length: 1, bytes: undefined });
+  });
+
   test('ends where addresses end, and says so', async () => {
     const { report } = await bytesAt([SAMPLE], address(0xffff_ffff_ffff_f000n), 8192);
     expect(report.length).toBe(4096);
@@ -141,13 +165,14 @@ describe('read', () => {
   test('stops when it is told to', async () => {
     const stopped = new AbortController();
     const work = read(
-      { ...requestOf(SAMPLE), where: address(0xffff_8000_0000_0000n), length: 2 ** 46, withBytes: false },
+      { ...requestOf(SAMPLE), where: address(0), length: 2 ** 46, withBytes: false },
       QUIET,
       stopped.signal,
-      async () => {},
+      // Who reads it is slow.
+      () => new Promise((done) => setTimeout(done, 1)),
     );
     setTimeout(() => stopped.abort(new SmeltError('INTERRUPTED', 'stopped')), 300);
-    // To its end it would take days.
+    // To its end it would take half a minute.
     expect((await errorOf(work)).code).toBe('INTERRUPTED');
   });
 });

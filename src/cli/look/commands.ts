@@ -59,7 +59,7 @@ export const LOOK_COMMANDS: readonly Command[] = [
       ],
       examples: [
         ['smelt ps vmcore', 'what was there?'],
-        ['smelt ps --top 10 vmcore', 'which processes had most of the memory?'],
+        ["smelt ps vmcore | grep ' UN '", 'what was blocked?'],
       ],
       end: END,
     },

@@ -14,7 +14,7 @@ import { type Look, type LookArgs, runLook, type Screen, screenOf } from './look
 import { drawHtml } from './map/html.ts';
 import { drawPng } from './map/png.ts';
 import { drawSvg } from './map/svg.ts';
-import { terminalMap } from './map/terminal.ts';
+import { pictureReport, terminalMap } from './map/terminal.ts';
 
 export const runMap = (tokens: readonly Token[], display: DisplayOptions, host: Host) => {
   return runLook(lookOn(screenOf(host)), lookCommand('map'), tokens, display, host);
@@ -26,7 +26,10 @@ const lookOn = (screen: Screen): Look<MapRequest, 'map'> => ({
   run: (looks, request, observer, signal, pass) =>
     looks.map(request, observer, signal, {
       draw: { html: drawHtml, svg: drawSvg, png: drawPng },
-      show: (picture) => pass(`${terminalMap(picture, screen).join('\n')}\n`),
+      show: async (picture) => {
+        await pass(`${terminalMap(picture, screen).join('\n')}\n`);
+        return pictureReport(picture);
+      },
     }),
   text,
 });

@@ -86,11 +86,10 @@ export const LOOK_OPTIONS = [
     long: 'top',
     valueName: 'N',
     category: 'look',
-    of: ['pages', 'ps'],
+    of: ['pages'],
     doc: 'name the N largest slab caches and cached files',
-    docs: { ps: 'the N processes that had most memory (RSS)' },
     longDoc:
-      'By the structures of the kernel, which its BTF describes. A file has a name where a directory entry is in memory; the path is that within its file system. Of ps: by RSS, the largest first.',
+      'By the structures of the kernel, which its BTF describes. A file has a name where a directory entry is in memory; the path is that within its file system.',
     read: wholeNumber('--top', 'the number of owners', 1, MOST_OWNERS, 'pages'),
   },
   {
@@ -130,8 +129,8 @@ export const LOOK_OPTIONS = [
     valueName: 'FILE',
     category: 'write',
     of: ['map'],
-    doc: 'write the picture alone (PNG)',
-    longDoc: 'The tiles without a legend, for where SVG is not taken.',
+    doc: 'write a picture of pixels (PNG)',
+    longDoc: 'The tiles with a short legend, for where SVG is not taken.',
     read: readName('--png', 'FILE'),
   },
 ] as const satisfies readonly Option[];

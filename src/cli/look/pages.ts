@@ -1,10 +1,8 @@
 /** `smelt pages` */
 
 import { KERNEL_KINDS, MEMORY_KINDS, type MemoryKind } from '../../filter/frame-kind.ts';
-import type { ProcessesReport, ProcessMemory } from '../../inspect/pages/processes.ts';
-import type { ByKind, OwnerReport, PagesReport, PagesRequest } from '../../inspect/pages.ts';
+import type { ByKind, PagesReport, PagesRequest } from '../../inspect/pages.ts';
 import type { MemoryCounters } from '../../kernel/memory/counters.ts';
-import type { CachedFile, SlabCache } from '../../kernel/memory/owners.ts';
 import { count, memory } from '../../units.ts';
 import { type Align, columns } from '../columns.ts';
 import type { DisplayOptions } from '../display.ts';
@@ -16,6 +14,7 @@ import type { Token } from '../tokens.ts';
 import { lookCommand } from './commands.ts';
 import { KIND_LOOKS } from './kinds.ts';
 import { type Look, type LookArgs, runLook, type Screen } from './look.ts';
+import { fileLines, processLines, slabLines } from './pages-owners.ts';
 
 export const runPages = (tokens: readonly Token[], display: DisplayOptions, host: Host) =>
   runLook(look, lookCommand('pages'), tokens, display, host);
@@ -175,82 +174,6 @@ function orderLines({ orders, input }: PagesReport): string[] {
       ]),
     ],
   );
-}
-
-function slabLines({ top, ...rest }: OwnerReport<SlabCache>, { input }: PagesReport): string[] {
-  return columns(
-    ['left', 'right', 'right', 'right'],
-    [
-      ['slab cache', 'object', 'pages', 'size'],
-      ...top.map(({ name, objectBytes, vaddr, pages }) => [
-        name === undefined ? `0x${vaddr.toString(16)}` : printable(name),
-        objectBytes === undefined ? '' : `${count(objectBytes)} B`,
-        count(pages),
-        memory(pages * input.pageSizeBytes),
-      ]),
-      ...restRow(top, rest, input.pageSizeBytes, ['']),
-    ],
-  );
-}
-
-function fileLines({ top, ...rest }: OwnerReport<CachedFile>, { input }: PagesReport): string[] {
-  return columns(
-    ['right', 'right', 'left', 'left'],
-    [
-      ['pages', 'size', 'on', 'cached file'],
-      ...top.map((file) => [
-        count(file.pages),
-        memory(file.pages * input.pageSizeBytes),
-        printable(
-          [file.fileSystem, file.device].filter((part, i, all) => part && part !== all[i - 1]).join(' '),
-        ),
-        printable(
-          file.path ?? (file.inode === undefined ? `0x${file.vaddr.toString(16)}` : `inode ${file.inode}`),
-        ),
-      ]),
-      ...restRow(top, rest, input.pageSizeBytes, []).map(([what, ...cells]) => [...cells, '', what!]),
-    ],
-  );
-}
-
-/** Not counted page by page: the heading says so. */
-function processLines({ top, processes, ...sums }: ProcessesReport): string[] {
-  const fields = ['anonBytes', 'fileBytes', 'shmemBytes', 'swapBytes'] as const;
-  const sizes = (of: Pick<ProcessMemory, (typeof fields)[number]>) =>
-    fields.map((field) => (of[field] === 0 ? '' : memory(of[field])));
-  const others = processes - top.length;
-  return columns(
-    [...fields.map(() => 'right' as const), 'right', 'left'],
-    [
-      ['anonymous', 'file', 'shared', 'swapped', 'PID', 'process, by its own counters'],
-      ...top.map((process) => [...sizes(process), `${process.pid}`, printable(process.comm)]),
-      ...(others === 0 ? [] : [[...sizes(restOf(sums, top)), '', `${count(others)} others`]]),
-    ],
-  );
-}
-
-type Sums = Omit<ProcessesReport, 'top' | 'processes'>;
-
-function restOf(sums: Sums, top: readonly ProcessMemory[]): Sums {
-  const rest = (field: keyof Sums) => sums[field] - top.reduce((total, process) => total + process[field], 0);
-  return {
-    anonBytes: rest('anonBytes'),
-    fileBytes: rest('fileBytes'),
-    shmemBytes: rest('shmemBytes'),
-    swapBytes: rest('swapBytes'),
-  };
-}
-
-function restRow(
-  top: readonly { readonly pages: number }[],
-  { owners, pages, forgottenPages }: Omit<OwnerReport<unknown>, 'top'>,
-  pageSizeBytes: number,
-  empty: readonly string[],
-): string[][] {
-  const rest = pages + forgottenPages - top.reduce((sum, each) => sum + each.pages, 0);
-  if (rest === 0) return [];
-  const others = `${count(owners - top.length)}${forgottenPages > 0 ? ' or more' : ''} others`;
-  return [[others, ...empty, count(rest), memory(rest * pageSizeBytes)]];
 }
 
 function runText({ threads, totalMs, peakRssBytes, zerosLookedFor }: PagesReport): string {

@@ -1,7 +1,8 @@
 /** `smelt ps` */
 
-import type { PsReport, PsRequest } from '../../inspect/ps.ts';
+import type { PsReport } from '../../inspect/ps.ts';
 import { count } from '../../units.ts';
+import type { InputRequest } from '../../workers/report.ts';
 import { columns } from '../columns.ts';
 import type { DisplayOptions } from '../display.ts';
 import type { Host } from '../host.ts';
@@ -14,9 +15,9 @@ import { inputLine } from './where.ts';
 export const runPs = (tokens: readonly Token[], display: DisplayOptions, host: Host) =>
   runLook(look, lookCommand('ps'), tokens, display, host);
 
-const look: Look<PsRequest, 'ps'> = {
+const look: Look<InputRequest, 'ps'> = {
   name: 'ps',
-  parse: ({ values, request }) => ({ ...request, top: values.top }),
+  parse: ({ request }) => request,
   run: (looks, request, observer, signal) => looks.ps(request, observer, signal),
   text,
 };
@@ -24,7 +25,7 @@ const look: Look<PsRequest, 'ps'> = {
 const HEADS = ['PID', 'PPID', 'CPU', 'TASK', 'ST', '%MEM', 'VSZ', 'RSS', 'COMM'];
 const KIB = 1024;
 
-function text({ input, tasks, cpus, memoryBytes, taskCount }: PsReport, { width }: Screen): string[] {
+function text({ input, tasks, cpus, memoryBytes }: PsReport, { width }: Screen): string[] {
   const rows = tasks.map(({ pid, ppid, cpu, vaddr, state, memory, comm, isKernelThread }) => {
     const resident = memory?.residentBytes ?? 0;
     const share = memoryBytes === undefined ? undefined : (resident / memoryBytes) * 100;
@@ -46,7 +47,7 @@ function text({ input, tasks, cpus, memoryBytes, taskCount }: PsReport, { width 
     [HEADS, ...rows],
   );
   const [head, ...others] = lines;
-  const all = `${count(taskCount)} tasks, ${cpus.length === 1 ? '1 CPU' : `${cpus.length} CPUs`}`;
+  const all = `${count(tasks.length)} tasks, ${cpus.length === 1 ? '1 CPU' : `${cpus.length} CPUs`}`;
   return [
     inputLine(input, all, width),
     '> a CPU ran it when the dump was made; VSZ and RSS in KiB',

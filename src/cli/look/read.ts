@@ -60,7 +60,7 @@ function hexdump({ address, bytes, length, paddr }: Piece): string {
   const at = (byteOffset: number) => (address + BigInt(byteOffset)).toString(16).padStart(16, '0');
   if (bytes === undefined) {
     const why = paddr === undefined ? 'not mapped' : 'not in the dump';
-    return `${at(0)}  ${count(length)} bytes are ${why}\n`;
+    return `${at(0)}  ${length === 1 ? '1 byte is' : `${count(length)} bytes are`} ${why}\n`;
   }
   let text = '';
   for (let from = 0; from < length; from += BYTES_A_LINE) {

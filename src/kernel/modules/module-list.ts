@@ -40,7 +40,7 @@ const TAINTS = 'PFSRMBUDAWCIOELKXTNJ';
 /** MODULE_REF_BASE: what a module holds of itself while it is loaded. Source: kernel/module/main.c. */
 const OWN_REFERENCES = 1;
 const MAX_MODULES = 4096;
-/** Names in all lists of users. */
+/** Entries in all lists of users. */
 const MAX_USERS = 65_536;
 const MAX_PARTS = 16;
 /** MODULE_NAME_LEN */
@@ -68,8 +68,8 @@ export function listModules(view: KernelView): ModuleList | undefined {
       missing.push(vaddr);
       continue;
     }
-    const { usedBy, torn } = usersOf(view, vaddr, MAX_USERS - users);
-    users += usedBy.length;
+    const { usedBy, walked, torn } = usersOf(view, vaddr, MAX_USERS - users);
+    users += walked;
     if (torn !== undefined && gaps.length < MAX_GAPS)
       gaps.push(`the list of the users of ${module.name} is torn: ${torn}`);
     modules.push({ ...module, usedBy });
@@ -138,13 +138,13 @@ function usersOf(
   view: KernelView,
   module: bigint,
   most: number,
-): { usedBy: string[]; torn: string | undefined } {
+): { usedBy: string[]; walked: number; torn: string | undefined } {
   const head = view.field('module', 'source_list');
   const link = view.field('module_use', 'source_list');
   const source = view.field('module_use', 'source');
   const nameField = view.field('module', 'name');
   if (head === undefined || link === undefined || source === undefined || nameField === undefined)
-    return { usedBy: [], torn: undefined };
+    return { usedBy: [], walked: 0, torn: undefined };
   const { entries, torn } = walkList(view, module + BigInt(head.byteOffset), most);
   const usedBy = entries.flatMap((at) => {
     const user = view.u64(at + BigInt(source.byteOffset - link.byteOffset));
@@ -152,5 +152,5 @@ function usersOf(
       user === undefined ? undefined : view.text(user + BigInt(nameField.byteOffset), MAX_NAME_BYTES);
     return name === undefined ? [] : [name];
   });
-  return { usedBy, torn };
+  return { usedBy, walked: entries.length, torn };
 }

@@ -1,7 +1,7 @@
 /** All tasks of a kernel in a dump: processes, their threads, kernel threads, and the idle task of each CPU. */
 
 import { Cpus } from '../view/cpus.ts';
-import { walkList } from '../view/lists.ts';
+import { type ListWalk, walkList, walkLongList } from '../view/lists.ts';
 import type { KernelView, StructView } from '../view/view.ts';
 import { type MemoryUse, memoryUse, threadDeltas } from './memory-use.ts';
 import { stateLetters } from './state.ts';
@@ -37,11 +37,9 @@ export interface TaskList {
 const SYMBOLS = ['init_task', '__per_cpu_offset', '__cpu_present_mask', 'runqueues'];
 const PF_KTHREAD = 0x00200000;
 /** PIDs go up to 4 million (PID_MAX_LIMIT); no dump has had as many tasks. */
-const MAX_TASKS = 2 ** 20;
-/** Of these, processes: their list is walked in one go. */
-const MAX_PROCESSES = 2 ** 18;
+const MAX_TASKS = 2 ** 17;
 /** Of one process, where it is asked for alone. */
-const MAX_THREADS = 65_536;
+const MAX_THREADS = 16_384;
 const TASKS_A_BREATH = 500;
 /** Sentences about lists of threads. */
 const MAX_GAPS = 20;
@@ -65,7 +63,7 @@ export async function listTasks(
   idle.delete(0n);
   const found = new Set<bigint>([...idle, ...running.keys()].filter((task) => task !== undefined));
   const tasksAt = BigInt(fields[0]!.byteOffset);
-  const leaders = walkList(view, init + tasksAt, MAX_PROCESSES);
+  const leaders = await walkLongList(view, init + tasksAt, MAX_TASKS, breathe);
   if (leaders.torn !== undefined) gaps.push(`the list of tasks is torn: ${leaders.torn}`);
   /** Each task's threads, itself among them. */
   const groups = new Map<bigint, ThreadGroup>();
@@ -77,10 +75,17 @@ export async function listTasks(
     if (Math.floor(before / TASKS_A_BREATH) !== Math.floor(done / TASKS_A_BREATH)) await breathe();
   };
   for (const at of leaders.entries) {
+    if (left <= 0) {
+      gaps.push(`there are more than ${MAX_TASKS.toLocaleString('en')} tasks: the others are left out`);
+      break;
+    }
     const leader = at - tasksAt;
     found.add(leader);
-    const threads = threadsOf(view, leader, left, torn);
-    left -= threads.length;
+    const list = threadList(view, leader, torn);
+    const walk = list && (await walkLongList(view, list.head, left, breathe));
+    const threads = walk === undefined ? [] : threadsIn(leader, list!, walk, torn);
+    // A leader whose threads are not known counts too.
+    left -= Math.max(1, threads.length);
     const group = new ThreadGroup(view, threads);
     for (const thread of threads) {
       found.add(thread);
@@ -135,7 +140,7 @@ export function readTask(
   cpus: Cpus,
   vaddr: bigint,
   isRunning: boolean,
-  group = new ThreadGroup(view, threadsOf(view, vaddr, MAX_THREADS, [])),
+  group = new ThreadGroup(view, threadsOf(view, vaddr)),
   uses = new Map<bigint, MemoryUse | undefined>(),
 ): Task | undefined {
   const task = view.struct(vaddr, 'task_struct');
@@ -174,23 +179,41 @@ function i32At(view: KernelView, task: bigint, member: string): number | undefin
   return field === undefined ? undefined : view.i32(task + BigInt(field.byteOffset));
 }
 
-/** The other threads of a process, and itself. */
-function threadsOf(view: KernelView, task: bigint, most: number, gaps: string[]): bigint[] {
+/** Where the list of the threads of a process begins, itself among them, and where in a thread its entry is. */
+interface ThreadList {
+  readonly head: bigint;
+  readonly nodeAt: bigint;
+}
+
+function threadList(view: KernelView, task: bigint, gaps: string[]): ThreadList | undefined {
   const signalField = view.field('task_struct', 'signal');
   const headField = view.field('signal_struct', 'thread_head');
   const nodeField = view.field('task_struct', 'thread_node');
-  if (signalField === undefined || headField === undefined || nodeField === undefined) return [];
+  if (signalField === undefined || headField === undefined || nodeField === undefined) return undefined;
   const signal = view.u64(task + BigInt(signalField.byteOffset));
   // A task that is about to go has none.
-  if (signal === 0n) return [];
+  if (signal === 0n) return undefined;
   if (signal === undefined) {
     gaps.push(`the threads of the task at 0x${task.toString(16)} are not known: it is not in the dump`);
-    return [];
+    return undefined;
   }
-  const { entries, torn } = walkList(view, signal + BigInt(headField.byteOffset), most);
+  return { head: signal + BigInt(headField.byteOffset), nodeAt: BigInt(nodeField.byteOffset) };
+}
+
+function threadsIn(
+  task: bigint,
+  { nodeAt }: ThreadList,
+  { entries, torn }: ListWalk,
+  gaps: string[],
+): bigint[] {
   if (torn !== undefined)
     gaps.push(`the list of threads of the task at 0x${task.toString(16)} is torn: ${torn}`);
-  return entries.map((at) => at - BigInt(nodeField.byteOffset));
+  return entries.map((at) => at - nodeAt);
+}
+
+function threadsOf(view: KernelView, task: bigint): bigint[] {
+  const list = threadList(view, task, []);
+  return list === undefined ? [] : threadsIn(task, list, walkList(view, list.head, MAX_THREADS), []);
 }
 
 /** What all threads of a process had counted and not yet told: looked at once, when it is asked for. */

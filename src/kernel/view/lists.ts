@@ -2,6 +2,8 @@
 
 import type { KernelView } from './view.ts';
 
+const ENTRIES_A_BREATH = 8192;
+
 export interface ListWalk {
   /** Addresses of the list_heads in the entries, without the head. */
   readonly entries: readonly bigint[];
@@ -11,15 +13,40 @@ export interface ListWalk {
 
 /** Forwards; where that ends early, what is behind the tear is found from the other end. At most `most` entries. */
 export function walkList(view: KernelView, head: bigint, most: number): ListWalk {
+  const walk = walking(view, head, most);
+  for (;;) {
+    const { done, value } = walk.next();
+    if (done) return value;
+  }
+}
+
+/** The same for a list that may be long: `breathe` is called again and again, and may throw to end it. */
+export async function walkLongList(
+  view: KernelView,
+  head: bigint,
+  most: number,
+  breathe: () => Promise<void>,
+): Promise<ListWalk> {
+  const walk = walking(view, head, most);
+  for (;;) {
+    const { done, value } = walk.next();
+    if (done) return value;
+    await breathe();
+  }
+}
+
+type Walking = Generator<undefined, ListWalk, unknown>;
+
+function* walking(view: KernelView, head: bigint, most: number): Walking {
   const seen = new Set<bigint>([head]);
-  const forward = follow(view, head, 0n, seen, most);
+  const forward = yield* follow(view, head, 0n, seen, most);
   if (forward.torn === undefined) return forward;
-  const backward = follow(view, head, 8n, seen, most - forward.entries.length);
+  const backward = yield* follow(view, head, 8n, seen, most - forward.entries.length);
   return { entries: [...forward.entries, ...backward.entries.toReversed()], torn: forward.torn };
 }
 
 /** `link`: where in a list_head the address of the next one stands: 0 `next`, 8 `prev`. */
-function follow(view: KernelView, head: bigint, link: bigint, seen: Set<bigint>, most: number): ListWalk {
+function* follow(view: KernelView, head: bigint, link: bigint, seen: Set<bigint>, most: number): Walking {
   const entries: bigint[] = [];
   for (let at = head; ; ) {
     const next = view.u64(at + link);
@@ -39,6 +66,7 @@ function follow(view: KernelView, head: bigint, link: bigint, seen: Set<bigint>,
     }
     seen.add(next!);
     entries.push(next!);
+    if (entries.length % ENTRIES_A_BREATH === 0) yield;
     at = next!;
   }
 }

@@ -16,14 +16,15 @@ beforeAll(() => {
   const pages = new Map(
     Array.from({ length: 64 }, (_, pfn) => [pfn, pageContent(pfn % 3 ? 'text' : 'zero', pfn)]),
   );
-  buildKdump({ path: at('a'), codec: 'zlib', pages, vmcoreinfo: 'OSRELEASE=6.1.0\n' });
+  buildKdump({ path: at('a'), codec: 'zlib', pages, release: '6.1.0', vmcoreinfo: 'OSRELEASE=6.1.0\n' });
   pages.set(5, pageContent('text', 99));
   pages.delete(7);
-  buildKdump({ path: at('b'), codec: 'zlib', pages, vmcoreinfo: 'OSRELEASE=6.1.0\n' });
+  buildKdump({ path: at('b'), codec: 'zlib', pages, release: '6.1.0', vmcoreinfo: 'OSRELEASE=6.1.0\n' });
   buildKdump({
     path: at('bad'),
     codec: 'zlib',
     pages,
+    release: '6.1.0',
     vmcoreinfo: 'OSRELEASE=6.1.0\n',
     desc: (pfn, { size }) => (pfn === 10 ? { size: size - 1 } : {}),
   });
@@ -192,7 +193,6 @@ describe('smelt read, vtop and symbols', () => {
     renameSync(at('small'), at(longName));
     for (const line of [
       ['ps', longName],
-      ['ps', '--top', '3', longName],
       ['bt', longName, '118'],
       ['mods', longName],
       ['pages', '--quiet', '--quick', longName],

@@ -156,6 +156,26 @@ describe('a list of modules', () => {
     expect(gaps).toEqual([expect.stringContaining('the list of the users of module_1 is torn')]);
   });
 
+  it('may have users without end, in every module: no more are walked than a bound for all', () => {
+    const built = machine(60);
+    const ring = 0xffffffffd0000000n;
+    const nodes = 20_000;
+    const links = new BigUint64Array(2 * nodes);
+    for (let i = 0; i < nodes; i++) links[2 * i] = ring + 16n * BigInt((i + 1) % nodes);
+    built.write(ring, new Uint8Array(links.buffer));
+    for (let i = 0; i < 60; i++) built.u64(at(i) + USERS_AT, ring, ring);
+    const view = viewOf(built);
+    let reads = 0;
+    const u64 = view.u64.bind(view);
+    view.u64 = (vaddr) => {
+      reads++;
+      return u64(vaddr);
+    };
+    expect(listModules(view)!.modules).toHaveLength(60);
+    // Of 1.2 million: each entry is read once as one of the list, and once for who uses it.
+    expect(reads).toBeLessThan(200_000);
+  });
+
   it('has all that are not in the dump in one sentence', () => {
     const built = machine(3);
     // The list goes through memory whose page behind it is not there.

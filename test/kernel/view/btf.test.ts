@@ -38,6 +38,8 @@ function sample(): BtfBuilder {
     { name: 'type', type: u32, bitOffset: 40, bits: 3 },
   ]);
   built.enumeration({ FIRST: 0, NEGATIVE: -3 });
+  built.enumeration({ MOVED: 7 }, 'zone_stat_item');
+  built.enumeration({ MOVED: 3, OTHER: 4 }, 'node_stat_item');
   return built;
 }
 
@@ -49,6 +51,14 @@ describe('BTF', () => {
     expect(btf.sizeOf('pid_t')).toBeUndefined();
     expect(btf.sizeOf('nobody')).toBeUndefined();
     expect(btf.sizeOf('')).toBeUndefined();
+  });
+
+  it('gives a constant of the enumeration that is asked for, where others have one of the name', () => {
+    expect(btf.constant('NEGATIVE')).toBe(-3);
+    expect(btf.constant('MOVED', 'node_stat_item')).toBe(3);
+    expect(btf.constant('MOVED', 'zone_stat_item')).toBe(7);
+    expect(btf.constant('OTHER', 'zone_stat_item')).toBeUndefined();
+    expect(btf.constant('MOVED', 'nobody')).toBeUndefined();
   });
 
   it('looks through typedefs and qualifiers', () => {

@@ -1,6 +1,6 @@
 /** Lists of a kernel: whole, torn, and such that lead in circles. */
 import { describe, expect, it } from 'vitest';
-import { walkList } from '../../../src/kernel/view/lists.ts';
+import { walkList, walkLongList } from '../../../src/kernel/view/lists.ts';
 import { ViewBuilder } from '../../build/view.ts';
 
 const HEAD = 0xffff888000001000n;
@@ -45,5 +45,24 @@ describe('a list', () => {
     const { entries, torn } = walkList(listOf(20).view(), HEAD, 7);
     expect(entries).toHaveLength(7);
     expect(torn).toBe('it has more than 7 entries');
+  });
+});
+
+describe('a long list', () => {
+  it('is walked with pauses, in which the walk can be ended', async () => {
+    const built = new ViewBuilder();
+    const count = 20_000;
+    const links = new BigUint64Array(2 * (count + 1));
+    for (let i = 0; i <= count; i++) links[2 * i] = HEAD + 16n * BigInt((i + 1) % (count + 1));
+    built.write(HEAD, new Uint8Array(links.buffer));
+    let pauses = 0;
+    const whole = await walkLongList(built.view(), HEAD, 100_000, async () => {
+      pauses++;
+    });
+    expect([whole.entries.length, whole.torn, pauses]).toEqual([count, undefined, 2]);
+    const ended = walkLongList(built.view(), HEAD, 100_000, async () => {
+      throw new Error('enough');
+    });
+    await expect(ended).rejects.toThrow('enough');
   });
 });

@@ -64,19 +64,41 @@ ${scripts}</script>
 </body>
 </html>
 `;
-  return Buffer.concat([Buffer.from(head), base64Of(picture.packed), Buffer.from(tail)]);
+  return around(head, picture.packed, tail);
 }
 
 /** Bytes that are a whole number of letters. */
-const BASE64_PIECE = 3 * 2 ** 14;
+const BASE64_PIECE = 3 * 2 ** 13;
 
-/** Piece by piece: as one string, and that as a part of another one, it would take its length many times. */
-function base64Of(parts: readonly Uint8Array[]): Buffer {
-  const bytes = Buffer.concat(parts);
-  const text = Buffer.allocUnsafe(Math.ceil(bytes.length / 3) * 4);
-  for (let from = 0, at = 0; from < bytes.length; from += BASE64_PIECE)
-    at += text.write(bytes.toString('base64', from, from + BASE64_PIECE), at, 'latin1');
-  return text;
+/** Piece by piece into one buffer: `parts` in base64 as a string, and that within another, would take their length many times. */
+function around(head: string, parts: readonly Uint8Array[], tail: string): Buffer {
+  const length = parts.reduce((sum, part) => sum + part.length, 0);
+  const before = Buffer.byteLength(head);
+  const letters = Math.ceil(length / 3) * 4;
+  const page = Buffer.allocUnsafe(before + letters + Buffer.byteLength(tail));
+  page.write(head);
+  page.write(tail, before + letters);
+  let at = before;
+  for (const piece of pieces(parts, BASE64_PIECE)) at += page.write(piece.toString('base64'), at, 'latin1');
+  return page;
+}
+
+/** One behind the other, in pieces of one length; each is valid until the next. */
+function* pieces(parts: readonly Uint8Array[], each: number): Generator<Buffer> {
+  const piece = Buffer.alloc(each);
+  let filled = 0;
+  for (const part of parts) {
+    for (let from = 0; from < part.length; ) {
+      const some = part.subarray(from, from + each - filled);
+      piece.set(some, filled);
+      filled += some.length;
+      from += some.length;
+      if (filled < each) continue;
+      yield piece;
+      filled = 0;
+    }
+  }
+  yield piece.subarray(0, filled);
 }
 
 /** The name of the dump, and what it is. */

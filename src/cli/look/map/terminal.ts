@@ -1,7 +1,7 @@
 /** The map for a terminal: blocks where there are colours, else letters. */
 
 import { FRAME_KINDS, FrameFlag, KIND_BITS, KindIndex, type MemoryKind } from '../../../filter/frame-kind.ts';
-import type { Picture } from '../../../inspect/map.ts';
+import type { Picture, PictureReport } from '../../../inspect/map.ts';
 import { count, memory } from '../../../units.ts';
 import { columns as table } from '../../columns.ts';
 import { percent } from '../../format.ts';
@@ -13,6 +13,8 @@ import { gridOf, runsIn } from './grid.ts';
 import { legendRows, rgbOf } from './legend.ts';
 
 const MOST_ROWS = 24;
+const REPORTED_COLUMNS = 128;
+const REPORTED_ROWS = 96;
 const BLOCKS = { whole: '█', shared: '▓', absent: '░' } as const;
 
 export function terminalMap(picture: Picture, { width, coloured }: Screen): string[] {
@@ -35,6 +37,20 @@ export function terminalMap(picture: Picture, { width, coloured }: Screen): stri
     '',
     ...legendLines(picture, coloured),
   ];
+}
+
+/** For programs: as many cells as a wide terminal has room for, and more rows than it shows. */
+export function pictureReport(picture: Picture): PictureReport {
+  const { cellPages, rows } = gridOf(picture, REPORTED_COLUMNS, REPORTED_ROWS);
+  const { pageSizeBytes } = picture.input;
+  return {
+    cellBytes: cellPages * pageSizeBytes,
+    rows: rows.map(({ pfn, codes }) => ({
+      paddr: pfn * pageSizeBytes,
+      cells: [...runsIn(codes)].map(([from, to, code]) => drawn(code, to - from, false)).join(''),
+    })),
+    letters: Object.fromEntries(legendRows(picture).map(({ letter, name }) => [letter, name])),
+  };
 }
 
 function drawn(code: number, cells: number, coloured: boolean): string {
