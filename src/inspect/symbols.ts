@@ -32,7 +32,7 @@ export interface SymbolsReport extends RunReport {
   readonly symbolsFrom: SymbolsFrom | undefined;
   readonly symbols: readonly SymbolReport[];
   /** What is at the address that was asked for. */
-  readonly at: (Place & { readonly module?: string }) | undefined;
+  readonly at: (Place & { readonly module: string | undefined }) | undefined;
 }
 
 const SYMBOLS_A_BREATH = 50_000;
@@ -72,12 +72,13 @@ export function symbols(
         stopIfAborted(signal);
       }
     }
+    const place = what.kind === 'address' ? view.placeOf(what.vaddr) : undefined;
     return {
       input: inputReport(file, request, description),
       total: table.count,
       symbolsFrom: view.symbolsFrom,
       symbols: found,
-      at: what.kind === 'address' ? view.placeOf(what.vaddr) : undefined,
+      at: place && { ...place, module: place.module },
       totalMs: performance.now() - began,
       peakRssBytes: peakRssBytes(),
       warnings: searchedNote(view),

@@ -74,6 +74,7 @@ describe('the symbols of a kernel', () => {
         const asked = vaddr + ((next - vaddr - 1n) * BigInt(percent)) / 1000n;
         const { at } = await ask({ kind: 'address', vaddr: asked });
         expect(at).toMatchObject({ vaddr, offset: Number(asked - vaddr) });
+        expect(Object.keys(at!)).toContain('module');
         expect(all.filter((each) => each.vaddr === vaddr).map(({ name }) => name)).toContain(at!.name);
       }),
       { numRuns: 15 },

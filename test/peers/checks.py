@@ -19,6 +19,10 @@ CACHE = pathlib.Path(os.environ.get('SMELT_CACHE', pathlib.Path.home() / '.cache
 FIXTURES = pathlib.Path(os.environ.get('SMELT_FIXTURES', PROJECT.parent / 'shared' / 'fixtures'))
 #: Debian sid's, where bench/get-makedumpfile.sh has fetched it, for what the system's does not know.
 NEWER_MAKEDUMPFILE = CACHE / 'peers' / 'makedumpfile-sid' / 'makedumpfile'
+#: What crash and drgn said of the dumps (answers/make.sh).
+ANSWERS = pathlib.Path(__file__).resolve().parent / 'answers'
+#: A twin has the memory of the dump that it was made of, and so the same answers.
+TWIN_OF = {'x86_64-6.1-sme': 'x86_64-6.1-small'}
 #: What a run with two threads may take.
 MOST_MEMORY = 120_000_000
 LEVELS = (0, 1, 2, 4, 8, 16, 31)
@@ -158,6 +162,33 @@ def run_smelt(source, target, *, level, codec='lzo', threads=2, maker=None, part
     if report and threads <= 2 and report['peakRssBytes'] > MOST_MEMORY:
         raise SmeltFailed(f'{" ".join(command[1:])} took {report["peakRssBytes"]:,} bytes of memory')
     return report, output
+
+
+def ask_smelt(*words, statuses=(0,)):
+    """The report of a command that looks into a dump."""
+    run = subprocess.run([SMELT, *map(str, words), '--json', '--quiet'], capture_output=True, text=True, timeout=120)
+    if run.returncode not in statuses:
+        raise SmeltFailed(f'{" ".join(map(str, words))} exits with {run.returncode}: {(run.stdout or run.stderr).strip()[:300]}')
+    return json.loads(run.stdout)['report']
+
+
+def crash_says(name):
+    """The stored answers of crash; None: there are none."""
+    name = TWIN_OF.get(name, name)
+    paths = (FIXTURES / f'{name}.crash.txt', ANSWERS / f'{name}.crash.txt')
+    return next((path.read_text() for path in paths if path.exists()), None)
+
+
+def drgn_says(name):
+    """The stored answers of drgn, lists by what they begin with (answers/ask.py describes them); None: there are none."""
+    path = ANSWERS / f'{TWIN_OF.get(name, name)}.drgn.jsonl'
+    if not path.exists():
+        return None
+    said = {}
+    for line in path.read_text().splitlines():
+        what, *fields = json.loads(line)
+        said.setdefault(what, []).append(fields)
+    return said
 
 
 def as_number(bitmap):

@@ -149,6 +149,22 @@ check_info() { # NAME
   fi
 }
 
+# What `smelt symbols` says: of each module all, of the kernel some by name and by address.
+check_symbols() { # NAME
+  local dump different
+  dump=$("$python" "$here/dump-path.py" "$1")
+  ("$python" "$here/symbols.py" --ask "$dump"; echo quit) > "$work/commands"
+  if ! ask "$work/commands" "$work/symbols" "$dump"; then
+    failed=1
+    echo "FAIL crash $1, symbols: it ends with an error: $(tail -n 1 "$work/symbols.all")"
+  elif different=$("$python" "$here/symbols.py" "$dump" < "$work/symbols") && [ -z "$different" ]; then
+    echo "ok   crash $1, symbols: all of $(grep -c 'MODULE START' "$work/symbols") modules ($(wc -l < "$work/symbols") lines), and some of the kernel by name and by address"
+  else
+    failed=1
+    echo "FAIL crash $1, symbols: $(head -n 2 <<< "$different" | tr '\n' ' ')"
+  fi
+}
+
 # Every other kind of output must say what the plain one says, which `check` has left there with its answers.
 check_format() { # NAME WHAT FILE...
   if ! ask "$work/commands" "$work/format" "${@:3}"; then
@@ -220,6 +236,8 @@ check_formats x86_64-6.1-4level
 check_vtop x86_64-6.1-4level
 check_info x86_64-6.1-4level
 check_info x86_64-6.1-proc-vmcore
+check_symbols x86_64-6.1-4level
+check_symbols x86_64-6.1-proc-vmcore
 SME_BIT=51 check x86_64-6.1-4level sys log 'kmem -i' mod ps
 check_walks x86_64-6.1-4level
 check x86_64-6.1-proc-vmcore sys log 'kmem -i' mod ps bt 'bt -a'

@@ -2,11 +2,12 @@
 """look.py [--only NAME ...]: what smelt sees in a dump, held against those who see the same.
 
 read: bytes by physical address against libkdumpfile, by virtual address against drgn, which walks the page tables by itself. symbols:
-against VMCOREINFO, and of the kernel whose vmlinux is there (crash.sh fetches it) all of them against nm. verify: nothing is wrong with
+against VMCOREINFO, and of kernels whose vmlinux is there (answers/make.sh fetches it) all of them against nm. verify: nothing is wrong with
 what makedumpfile and QEMU write, plain, flattened and split, and a page that is damaged is found. diff: its counts are those of
 dumpfiles.py, which has none of smelt's code.
 """
 
+import functools
 import json
 import os
 import pathlib
@@ -25,8 +26,6 @@ from count import MAKEDUMPFILE
 from dumpfiles import PAGE, KdumpFile, bits
 from inputs import READABLE
 
-RELEASE = '6.1.0-56-amd64'
-VMLINUX = pathlib.Path(os.environ.get('SMELT_VMLINUX', CACHE / 'dbg' / RELEASE / f'vmlinux-{RELEASE}'))
 QEMU = CACHE / 'flattened'
 #: Ranges that are read of each dump.
 RANGES = 12
@@ -108,10 +107,16 @@ def check_vmcoreinfo(checks, name, path, notes):
     return ours
 
 
-def nm():
+def vmlinux_of(dump):
+    release = dump.truth['vmcoreinfo']['OSRELEASE']
+    return CACHE / 'dbg' / release / f'vmlinux-{release}'
+
+
+@functools.lru_cache(1)
+def nm(vmlinux):
     """Addresses by name, as the vmlinux has them."""
     table = {}
-    for line in run('nm', VMLINUX).stdout.decode().splitlines():
+    for line in run('nm', vmlinux).stdout.decode().splitlines():
         address, _, name = line.split()[-3:] if len(line.split()) == 3 else ('', '', '')
         if address:
             table.setdefault(name, set()).add(int(address, 16))
@@ -185,9 +190,6 @@ def check_makedumpfile(checks, dump, scratch):
 def main():
     options = arguments(__doc__.split('\n')[0]).parse_args()
     checks = Checks()
-    theirs = nm() if VMLINUX.exists() else None
-    if theirs is None:
-        print(f'note: no {VMLINUX}, so symbols are not held against nm (crash.sh fetches it)')
     for dump in dumps(options.only):
         with tempfile.TemporaryDirectory() as scratch:
             path = os.path.join(scratch, 'dump')
@@ -198,11 +200,13 @@ def main():
                 check_diff(checks, f'{dump.name} -d 31', dump, path, output)
                 check_verify(checks, dump.name, dump.path)
                 check_verify(checks, f'{dump.name} -d 31', path)
-                if b'SYMBOL(kallsyms_names)' in output.notes:
-                    check_virtual(checks, f'{dump.name} -d 31', path)
-                    ours = check_vmcoreinfo(checks, dump.name, path, output.notes)
-                    if theirs and f'OSRELEASE={RELEASE}\n'.encode() in output.notes:
-                        check_nm(checks, dump.name, ours, output.notes, theirs)
+                check_virtual(checks, f'{dump.name} -d 31', path)
+                ours = check_vmcoreinfo(checks, dump.name, path, output.notes)
+                vmlinux = vmlinux_of(dump)
+                if vmlinux.exists():
+                    check_nm(checks, dump.name, ours, output.notes, nm(vmlinux))
+                else:
+                    print(f'note: symbols {dump.name}: nm has no {vmlinux.name} (answers/make.sh fetches it), so answers.py alone looks at some')
                 check_damaged(checks, dump.name, path)
                 if dump.name in READABLE:
                     check_makedumpfile(checks, dump, scratch)

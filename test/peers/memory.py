@@ -247,6 +247,8 @@ def main():
                 if has_crash and dump.truth['vmcoreinfo']['OSRELEASE'] == RELEASE:
                     wrong, note = against_crash(dump, report)
                     checks.verdict(f'pages {dump.name} as crash', wrong[:8], note)
+                else:
+                    print(f'note: pages {dump.name}: crash is asked here with the vmlinux of {RELEASE} alone; answers.py has what it and drgn said of this one')
             except (RuntimeError, subprocess.TimeoutExpired, TypeError, KeyError) as error:
                 checks.fail(f'pages {dump.name}', repr(error))
     checks.finish()
