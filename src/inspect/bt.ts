@@ -98,6 +98,9 @@ export function bt(request: BtRequest, observer: DumpObserver, signal: AbortSign
       peakRssBytes: peakRssBytes(),
       warnings: [
         ...searchedNote(view),
+        ...(request.which.kind === 'crashed' && crashedOn === undefined
+          ? [`no CPU panicked: this is CPU ${tasks[0]!.cpu}; \`smelt bt --all ${file.path}\` shows each`]
+          : []),
         ...gaps,
         ...(stacks.length === tasks.length
           ? []

@@ -42,6 +42,17 @@ describe('the stack of a task that ended', () => {
   });
 });
 
+describe('a dump of a machine that did not panic', () => {
+  it('begins with its first CPU, and is told where the others are', async () => {
+    const { stacks, warnings } = await ask(SAMPLE, { kind: 'crashed' });
+    expect(stacks.map(({ task }) => task.cpu)).toEqual([0]);
+    expect(warnings).toEqual([
+      expect.stringMatching(/^no CPU panicked: this is CPU 0; `smelt bt --all .*` shows each$/),
+    ]);
+    expect((await ask(SAMPLE, { kind: 'cpu', cpu: 0 })).warnings).toEqual([]);
+  });
+});
+
 describe('the CPUs', () => {
   it('are shown where one of them was never brought up, which is said', async () => {
     const path = await changed('__cpu_present_mask', Buffer.from([0x7]));

@@ -40,6 +40,11 @@ function parse({ values, operands, request }: LookArgs): Request {
       hint: '`smelt read VMCORE ADDR [LEN]`; `smelt read --help` has examples.',
     });
   }
+  if (values.raw && values.json) {
+    throw new SmeltError('USAGE', '--raw and --json are two forms of one answer', {
+      hint: 'Give one of them.',
+    });
+  }
   return {
     ...request,
     where: readWhere(where),

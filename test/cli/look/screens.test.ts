@@ -171,6 +171,12 @@ describe('smelt read, vtop and symbols', () => {
     `);
   });
 
+  test('read has one form of an answer', () => {
+    const run = smelt('read', '--raw', '--json', SAMPLE, 'linux_banner');
+    expect(run.status).toBe(1);
+    expect(JSON.parse(run.stdout).error.code).toBe('USAGE');
+  });
+
   test('the hexdump has the raw bytes, in pairs', () => {
     const command = '"$0" "$1" read --raw "$2" linux_banner 333 | od -A n -v -t x1';
     const { stdout } = run(['bash', '-c', command, process.execPath, SMELT, SAMPLE]);
