@@ -146,7 +146,11 @@ async function wantedTasks(
   }
   if (tasks.length === 0) {
     const what = unknown.length === 0 ? 'which CPUs there were' : `what CPU ${few(unknown)} ran`;
-    const hint = cpus.numbers.length > 0 ? `Its CPUs are ${few(cpus.numbers)}.` : all;
+    const numbers = cpus.numbers.length > 0 ? `Its CPUs are ${few(cpus.numbers)}.` : all;
+    const isGone = unknown.some((cpu) => cpus.numbers.includes(cpu));
+    const hint = isGone
+      ? `What tells it is not in the dump. \`smelt dmesg --follow-panic ${path}\` has what the kernel logged of it.`
+      : numbers;
     throw new SmeltError('NO_TASK', `${path}: nothing says ${what}`, { hint });
   }
   // One that was never brought up is there all the same.

@@ -1,12 +1,11 @@
 /** What every look into a dump begins with: the file open, the machine described, its kernel to be asked. */
 
 import { setImmediate as breathe } from 'node:timers/promises';
-import { SmeltError } from '../errors.ts';
 import { architectureOf } from '../kernel/machine.ts';
 import { type KernelAids, KernelView } from '../kernel/view/view.ts';
-import { cutShortHint } from '../read/file.ts';
-import { type Described, stopIfAborted, withDescription } from '../workers/input.ts';
-import type { DumpObserver, InputRequest } from '../workers/report.ts';
+import { type Described, stopIfAborted } from '../workers/input.ts';
+import { withDescription } from '../workers/open-anyhow.ts';
+import type { DumpObserver, InputRequest, RunReport } from '../workers/report.ts';
 
 export interface Looking extends Described {
   /** Undefined where VMCOREINFO does not lead to the kernel's page tables. */
@@ -14,9 +13,9 @@ export interface Looking extends Described {
 }
 
 /** @throws SmeltError; INTERRUPTED when the signal was aborted */
-export function withKernel<T>(
+export function withKernel<T extends Pick<RunReport, 'warnings'>>(
   request: InputRequest,
-  observer: Pick<DumpObserver, 'onInput' | 'onProgress'>,
+  observer: DumpObserver,
   signal: AbortSignal,
   work: (looking: Looking) => Promise<T>,
 ): Promise<T> {
@@ -27,23 +26,6 @@ export function withKernel<T>(
 
 /** The same for who opened the dump himself. */
 export async function withView<T>(
-  described: Described,
-  request: Pick<InputRequest, 'vmlinuxFile'>,
-  signal: AbortSignal,
-  work: (looking: Looking) => Promise<T>,
-): Promise<T> {
-  try {
-    return await viewing(described, request, signal, work);
-  } catch (error) {
-    const isMissing =
-      error instanceof SmeltError && (error.code === 'NO_SYMBOLS' || error.code === 'NO_LAYOUTS');
-    if (!isMissing || described.reader.cutPages === 0) throw error;
-    // It is not that the kernel has none.
-    throw new SmeltError(error.code, error.message, { hint: cutShortHint(described.file.path) });
-  }
-}
-
-async function viewing<T>(
   described: Described,
   { vmlinuxFile }: Pick<InputRequest, 'vmlinuxFile'>,
   signal: AbortSignal,

@@ -10,6 +10,7 @@ import { freePagesWarning, whyNothingFound, whyUnreadable } from './checks.ts';
 import { UndecidedPages } from './classify-phase.ts';
 import { type Input, refuseCiphertext, stopIfAborted, withInput } from './input.ts';
 import { bitmapsIn, type Job, placeWindows } from './job.ts';
+import { CUT_ALONE, cutWarning, openAnyhow } from './open-anyhow.ts';
 import { readingJob } from './reading-job.ts';
 import type { DumpObserver, DumpRequest, InputRequest, TeamReport } from './report.ts';
 import { peakRssBytes } from './resources.ts';
@@ -50,14 +51,23 @@ export async function withClassified<T>(
   work: (dump: ClassifiedDump) => Promise<T>,
 ): Promise<T & TeamReport> {
   const began = performance.now();
-  return withInput(request, observer, signal, async (input) => {
+  const warnings: string[] = [];
+  const warn = (sentence: string) => {
+    warnings.push(sentence);
+    observer.onWarning(sentence);
+  };
+  let isCut = false;
+  const open = async () => {
+    const opened = await openAnyhow(request, signal, CUT_ALONE);
+    const cut = cutWarning(opened);
+    if (cut !== undefined) warn(cut);
+    isCut = cut !== undefined;
+    return opened.file;
+  };
+  const count = async (input: Input) => {
     const { file, plan, helpers, description } = input;
-    refuseUnreadable(input);
-    const warnings: string[] = [];
-    const warn = (sentence: string) => {
-      warnings.push(sentence);
-      observer.onWarning(sentence);
-    };
+    const cutShort = isCut || input.cutShort;
+    refuseUnreadable(input, cutShort);
     for (const warning of description.warnings) warn(warning);
     const onProgress = observer.onProgress.bind(observer);
     const scratch = openScratch(Math.ceil(plan.maxMapnr / 8) * 2, request.workDir);
@@ -76,7 +86,7 @@ export async function withClassified<T>(
       const classified = sumClassified(await team.classify(plan.totalPages));
       look();
       const nothing = whyNothingFound(classified, plan.totalPages);
-      if (nothing !== undefined) throw undecidable(request.input, nothing, input.cutShort);
+      if (nothing !== undefined) throw undecidable(request.input, nothing, cutShort);
       const unlike = freePagesWarning(file, description.machine, classified, MAX_DUMP_LEVEL);
       if (unlike !== undefined) warn(unlike);
       const late = new LateDrops(plan, classified.carries, undefined);
@@ -104,11 +114,12 @@ export async function withClassified<T>(
       team?.close();
       scratch.close();
     }
-  });
+  };
+  return withInput(request, observer, signal, count, undefined, open);
 }
 
 /** @throws SmeltError where there is nothing to be counted */
-function refuseUnreadable({ file, description, verdict, cutShort }: Input): void {
+function refuseUnreadable({ file, description, verdict }: Input, cutShort: boolean): void {
   refuseCiphertext(verdict);
   const { machine } = description;
   if (compareWithKnownKernels(machine.release) < 0) {

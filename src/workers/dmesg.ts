@@ -5,8 +5,9 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { asSmeltError, SmeltError } from '../errors.ts';
 import { type LogRecord, logLine } from '../kernel/log.ts';
 import { incompleteName, openTarget, writeFully } from '../write/target-file.ts';
-import { type Described, inputReport, refuseInputAsOutput, withDescription } from './input.ts';
+import { type Described, inputReport, refuseInputAsOutput } from './input.ts';
 import { lostRecordsWarning, type Records, recordsOf, recordsOrWhy, walkLog } from './log-walk.ts';
+import { withDescription } from './open-anyhow.ts';
 import {
   type DmesgReport,
   type DmesgRequest,

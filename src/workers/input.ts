@@ -49,7 +49,7 @@ export interface Described {
   readonly description: Description;
 }
 
-type Watcher = Pick<DumpObserver, 'onInput' | 'onProgress'>;
+export type Watcher = Pick<DumpObserver, 'onInput' | 'onProgress'>;
 
 /**
  * Opens the input for `work` and closes it behind it, whatever comes. `first` is done as soon as the machine is described.
@@ -61,8 +61,9 @@ export async function withInput<T>(
   signal: AbortSignal,
   work: (input: Input) => Promise<T>,
   first: (described: Described) => Promise<void> = async () => {},
+  open: typeof openInput = openInput,
 ): Promise<T> {
-  const file = await openInput(request, signal);
+  const file = await open(request, signal);
   const mmap = request.mmap ?? !isInMemory(file);
   return withHelpers(file, request, async (planned) => {
     const known = await describing(file, mmap, request, observer, signal, async (described) => {
@@ -109,21 +110,6 @@ export async function withHelpers<T>(
     return await work({ file, plan, helpers });
   } finally {
     await helpers?.close();
-    closeDump(file);
-  }
-}
-
-/** The same for what needs no more than a few pages of it. */
-export async function withDescription<T>(
-  request: InputRequest,
-  observer: Watcher,
-  signal: AbortSignal,
-  work: (described: Described) => Promise<T>,
-): Promise<T> {
-  const file = await openInput(request, signal);
-  try {
-    return await describing(file, request.mmap ?? false, request, observer, signal, work);
-  } finally {
     closeDump(file);
   }
 }

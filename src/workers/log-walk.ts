@@ -6,7 +6,7 @@ import { PageTableWalker } from '../arch/page-table.ts';
 import { SmeltError } from '../errors.ts';
 import { type LogRecord, lastClear, logRecords } from '../kernel/log.ts';
 import { architectureOf } from '../kernel/machine.ts';
-import { comma, cutShortHint } from '../read/file.ts';
+import { comma } from '../read/file.ts';
 import { type Described, judgeInput, refuseCiphertext, stopIfAborted } from './input.ts';
 import type { DmesgRequest, LogReport } from './report.ts';
 
@@ -48,11 +48,9 @@ export function recordsOf(
       hint:
         info === undefined
           ? 'A file with VMCOREINFO of the crashed kernel can be given with -i, its vmlinux with -x.'
-          : reader.cutPages > 0
-            ? cutShortHint(file.path)
-            : walker?.missedTable
-              ? 'A page table is not in the dump.'
-              : 'The page tables, or the log itself, are damaged or not in the dump.',
+          : walker?.missedTable
+            ? 'A page table is not in the dump.'
+            : 'The page tables, or the log itself, are damaged or not in the dump.',
     },
   );
 }

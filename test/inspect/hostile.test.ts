@@ -12,7 +12,7 @@ import { parseNotes } from '../../src/read/notes.ts';
 
 const SAMPLE = fileURLToPath(new URL('../../samples/x86_64-6.1-small.kdump', import.meta.url));
 const REQUEST = { input: SAMPLE, threads: 0, mmap: false, smeMask: undefined, vmcoreinfoFile: undefined };
-const NOBODY = { onInput: () => {}, onProgress: () => {} };
+const NOBODY = { onInput: () => {}, onProgress: () => {}, onWarning: () => {} };
 
 async function everything(view: KernelView, notes: Uint8Array): Promise<number> {
   const list = await listTasks(view, async () => {});
@@ -58,5 +58,6 @@ it('is read whatever lies in one page of thirty that tasks, stacks, modules and 
       }),
       { numRuns: 25 },
     );
+    return { warnings: [] };
   });
 });

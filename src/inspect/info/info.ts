@@ -8,10 +8,10 @@ import { findTechnology } from '../../sme/census/technology.ts';
 import { maskBit } from '../../sme/mask-bits.ts';
 import { describeByNotes } from '../../workers/describe.ts';
 import { type Described, describing, inputReport, isUnreadable, judgeInput } from '../../workers/input.ts';
+import { openAnyhow, whatIsWrong } from '../../workers/open-anyhow.ts';
 import type { DumpObserver, InputRequest } from '../../workers/report.ts';
 import { peakRssBytes } from '../../workers/resources.ts';
 import { type Looking, withView } from '../looking.ts';
-import { openAnyhow } from '../open-anyhow.ts';
 import { cpusOf, crashOf, withTask } from './crash.ts';
 import { fileReport, memoryReport } from './file.ts';
 import { askKernel, type KernelTold } from './kernel.ts';
@@ -29,7 +29,9 @@ export async function info(
   signal: AbortSignal,
 ): Promise<InfoReport> {
   const began = performance.now();
-  const { file, damage } = await openWhatIsThere(request, signal);
+  const opened = await openAnyhow(request, signal);
+  const { file } = opened;
+  const damage = whatIsWrong(opened);
   try {
     return await describing(
       file,
@@ -53,17 +55,6 @@ export async function info(
   } finally {
     closeDump(file);
   }
-}
-
-/** And what is wrong with it: sentences. */
-async function openWhatIsThere(
-  request: InputRequest,
-  signal: AbortSignal,
-): Promise<{ file: DumpFile; damage: readonly string[] }> {
-  const { file, error, damage } = await openAnyhow(request, signal);
-  if (error === undefined) return { file, damage };
-  const why = plain(error.message, file);
-  return { file, damage: [why, ...damage.filter((sentence) => sentence !== why)] };
 }
 
 /** The file was named already. */

@@ -1,0 +1,100 @@
+/** A dump opened as it should be, or, where it is cut short or damaged, as far as salvage believes it. */
+
+import { SmeltError } from '../errors.ts';
+import type { DumpFile } from '../read/dump-file.ts';
+import { cutShortHint } from '../read/file.ts';
+import { closeDump } from '../read/open.ts';
+import { openingBroken } from '../salvage/open.ts';
+import { type Described, describing, inputsOf, openInput, stopIfAborted, type Watcher } from './input.ts';
+import type { DumpObserver, InputRequest } from './report.ts';
+import { takeSteps } from './steps.ts';
+
+export interface OpenedAnyhow {
+  readonly file: DumpFile;
+  /** Why it could not be opened as it should be. */
+  readonly error: SmeltError | undefined;
+  /** What salvage saw. */
+  readonly damage: readonly string[];
+}
+
+const DAMAGE: ReadonlySet<SmeltError['code']> = new Set(['CORRUPT', 'TRUNCATED', 'PARTS', 'NOT_A_DUMP']);
+/** Whoever asks one thing of a dump: what is behind the cut is not in it. Of other damage nobody knows what to believe, and parts can be given. */
+export const CUT_ALONE: typeof DAMAGE = new Set(['TRUNCATED']);
+
+/** The caller closes it. @throws SmeltError for what is no dump, INTERRUPTED when the signal was aborted */
+export async function openAnyhow(
+  request: Pick<InputRequest, 'input' | 'moreParts'>,
+  signal: AbortSignal,
+  bearable = DAMAGE,
+): Promise<OpenedAnyhow> {
+  try {
+    return { file: await openInput(request, signal), error: undefined, damage: [] };
+  } catch (error) {
+    if (!(error instanceof SmeltError) || !bearable.has(error.code)) throw error;
+    try {
+      const look = () => stopIfAborted(signal);
+      return { error, ...(await takeSteps(openingBroken(...inputsOf(request)), look)) };
+    } catch {
+      stopIfAborted(signal);
+      throw error;
+    }
+  }
+}
+
+/** Sentences, the first of them why it could not be opened; the file is named beside them. */
+export function whatIsWrong({ file, error, damage }: OpenedAnyhow): string[] {
+  if (error === undefined) return [];
+  const why = error.message.replace(`${file.path}: `, '');
+  return [why, ...damage.filter((sentence) => sentence !== why)];
+}
+
+/** What is said to whoever gets an answer of what is left; undefined: it is whole. */
+export function cutWarning(opened: OpenedAnyhow): string | undefined {
+  if (opened.error === undefined) return undefined;
+  const { path } = opened.file;
+  return `${path} is cut short, and what lay behind the cut is not in the dump: ${whatIsWrong(opened).join('; ')}; \`smelt info ${path}\` says what is there`;
+}
+
+/** What somebody asks for and is not found may have been behind the cut. */
+const MAY_BE_CUT_OFF: ReadonlySet<SmeltError['code']> = new Set([
+  'NO_SYMBOLS',
+  'NO_LAYOUTS',
+  'NO_LOG',
+  'UNDECIDABLE',
+]);
+
+/** For what needs no more than a few pages of a dump, of one that is cut short as well: its warnings say so. */
+export async function withDescription<T extends { readonly warnings: readonly string[] }>(
+  request: InputRequest,
+  observer: Watcher & Pick<DumpObserver, 'onWarning'>,
+  signal: AbortSignal,
+  work: (described: Described) => Promise<T>,
+): Promise<T> {
+  const opened = await openAnyhow(request, signal, CUT_ALONE);
+  const { file } = opened;
+  let isCut = opened.error !== undefined;
+  try {
+    const warning = cutWarning(opened);
+    if (warning !== undefined) observer.onWarning(warning);
+    const report = await describing(
+      file,
+      request.mmap ?? false,
+      request,
+      observer,
+      signal,
+      async (described) => {
+        try {
+          return await work(described);
+        } finally {
+          isCut ||= described.reader.cutPages > 0;
+        }
+      },
+    );
+    return warning === undefined ? report : { ...report, warnings: [warning, ...report.warnings] };
+  } catch (error) {
+    if (!isCut || !(error instanceof SmeltError) || !MAY_BE_CUT_OFF.has(error.code)) throw error;
+    throw new SmeltError(error.code, error.message, { hint: cutShortHint(file.path) });
+  } finally {
+    closeDump(file);
+  }
+}
