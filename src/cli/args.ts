@@ -19,7 +19,7 @@ import {
   type OptionValues,
   optionsOf,
 } from './options.ts';
-import { outputsOf, splitOperands } from './output-args.ts';
+import { isLastAPart, outputsOf, splitOperands } from './output-args.ts';
 import { findRefused, type Refused } from './refused.ts';
 import { retyped, type Token } from './tokens.ts';
 
@@ -170,7 +170,12 @@ export function toDumpRequest(raw: RawArgs): DumpRequest {
   const values = readValues(raw);
   const dryRun = values['dry-run'] ?? false;
   const { operands, moreOutputs } = splitOperands(values, raw);
-  const { output, ...inputs } = operandsOf(operands, raw.line, dryRun, values.F === true);
+  const { output, ...inputs } = operandsOf(
+    operands,
+    raw.line,
+    dryRun,
+    values.F === true || isLastAPart(operands, values),
+  );
   if (dryRun && values.dedup) {
     throw new SmeltError(
       'USAGE',
@@ -362,7 +367,7 @@ export function inputsOf([input, ...moreParts]: readonly string[]): Inputs {
   return { input: input!, moreParts: moreParts.length > 0 ? moreParts : undefined };
 }
 
-/** The last one is DUMPFILE, which may be missing of a dry run of a VMCORE in one piece, and is with -F. */
+/** The last one is DUMPFILE, which may be missing of a dry run, and is with -F. `inputsAlone`: it is missing. */
 function operandsOf(
   operands: readonly string[],
   line: string,

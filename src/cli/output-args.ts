@@ -2,6 +2,7 @@
 
 import { existsSync } from 'node:fs';
 import { SmeltError } from '../errors.ts';
+import { saysItIsPart } from '../read/part-header.ts';
 import type { DumpRequest } from '../workers/report.ts';
 import type { OutputFormat } from '../write/formats.ts';
 import type { RawArgs } from './args.ts';
@@ -41,6 +42,15 @@ export function splitOperands(
   const moreOutputs = operands.slice(2);
   if (moreOutputs.includes('')) throw usage('the name of a DUMPFILE is empty', 'Give each part a name.');
   return { operands: operands.slice(0, 2), moreOutputs };
+}
+
+/**
+ * Whether the last operand is no DUMPFILE but one more part of the dump. A dry run needs no DUMPFILE, and a file that is there is
+ * written over with -f alone.
+ */
+export function isLastAPart(operands: readonly string[], values: OptionValues): boolean {
+  if (!values['dry-run'] || values.f || values.split || operands.length < 2) return false;
+  return saysItIsPart(operands.at(-1)!);
 }
 
 /** @throws SmeltError USAGE for what cannot be had together */

@@ -3,6 +3,7 @@
 import { SmeltError } from '../errors.ts';
 import type { SalvageRequest } from '../workers/report.ts';
 import { accessOf, checkCompression, codecOf, inputsOf, parseRaw, readValues } from './args.ts';
+import { isLastAPart } from './output-args.ts';
 import type { Token } from './tokens.ts';
 
 /** @throws SmeltError USAGE */
@@ -16,8 +17,9 @@ export function parseSalvage(tokens: readonly Token[]): SalvageRequest {
     throw usage('smelt salvage writes DUMPFILE, and that is missing; --dry-run does without');
   if (operands.includes('')) throw usage('the name of a file is empty');
   if (operands.includes('-')) throw usage('a dump is read at many places at once, and not from a stream');
-  const output = operands.length === 1 ? undefined : operands.at(-1);
-  const inputs = operands.length === 1 ? operands : operands.slice(0, -1);
+  const inputsAlone = operands.length === 1 || isLastAPart(operands, values);
+  const output = inputsAlone ? undefined : operands.at(-1);
+  const inputs = inputsAlone ? operands : operands.slice(0, -1);
   const twice = inputs.find((input, i) => inputs.indexOf(input) < i);
   if (twice !== undefined) throw usage(`${twice} is named twice`);
   if (values['require-encrypted-target'] && output === undefined)

@@ -22,7 +22,7 @@ export async function runSalvage(
       input,
       output: dryRun ? undefined : output,
       work: (observer, signal) => engine(request, observer, signal),
-      summary: (report) => salvageText(report).join('\n'),
+      summary: (report) => salvageText(report, output).join('\n'),
     },
     display,
     host,

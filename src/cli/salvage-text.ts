@@ -3,6 +3,7 @@
 import { count, fileSize, memory } from '../units.ts';
 import type { LostPages, SalvageReport } from '../workers/report.ts';
 import { amount, duration, pages, percent, phaseRate } from './format.ts';
+import { dryRunLines } from './summary.ts';
 import { hang, printable } from './text.ts';
 
 const WIDTH = 80;
@@ -20,12 +21,13 @@ const REASONS: Readonly<Record<keyof LostPages, string>> = {
   noCodec: 'no codec here',
 };
 
-/** Lines of at most 80 columns, where names do not make them longer. */
-export function salvageText(report: SalvageReport): string[] {
+/** Lines of at most 80 columns, where names do not make them longer. `asked`: DUMPFILE, also of a dry run. */
+export function salvageText(report: SalvageReport, asked?: string): string[] {
   const { output, input, savedPages, lostPages, claimedPages, totalMs, damage } = report;
   const { path, sizeBytes } = output;
   const whole = output.incomplete ? 'incomplete' : 'complete';
-  const head = path === undefined ? 'dry run: nothing was written' : `dump ${whole}: ${printable(path)}`;
+  const head =
+    path === undefined ? dryRunLines(input, printable(asked ?? '')) : [`dump ${whole}: ${printable(path)}`];
   const size = `${path === undefined ? 'it would be ' : ''}${fileSize(sizeBytes)} of ${memory(input.ramBytes)} of RAM, ${duration(totalMs)}`;
   const share = claimedPages > 0 ? `${percent(savedPages, claimedPages)} of what the dump had` : '';
   const rows: (readonly [label: string, text: string])[] = [
@@ -39,7 +41,7 @@ export function salvageText(report: SalvageReport): string[] {
     ...workRows(report),
   ];
   return [
-    head,
+    ...head,
     `  ${size}`,
     '',
     ...rows.flatMap(([label, text]) => hang(`  ${label.padEnd(LABEL - 2)}`, text.split(' '), WIDTH)),

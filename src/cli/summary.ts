@@ -100,12 +100,7 @@ function headLines({ input, output, missingPages, totalMs }: DumpReport): string
     const names = output.files.map((file) => printable(file.path));
     const to = names.length < 2 ? names : [names.slice(0, -1).join(', '), names.at(-1)];
     return [
-      ...hang(
-        'dry run: ',
-        `nothing was written${to.length === 0 ? '' : ` to ${to.join(' and ')}`}`.split(' '),
-        LINE_WIDTH,
-        INDENT,
-      ),
+      ...dryRunLines(input, to.join(' and ')),
       `  about ${size}`,
       ...length,
       missingPages > 0 || (output.dumpLevel & DumpLevel.zero) !== 0
@@ -125,6 +120,18 @@ function headLines({ input, output, missingPages, totalMs }: DumpReport): string
     `  ${size}`,
     ...length,
   ];
+}
+
+/** And what the last file was taken for that was named: `output`, or a part of the dump. */
+export function dryRunLines({ moreParts }: InputReport, output: string): string[] {
+  const last = moreParts.at(-1);
+  const where =
+    output !== ''
+      ? ` to ${output}`
+      : last === undefined
+        ? ''
+        : `; ${printable(last)} is taken for a part of the dump, and with -f for DUMPFILE`;
+  return hang('dry run: ', `nothing was written${where}`.split(' '), LINE_WIDTH, INDENT);
 }
 
 export const CLASS_NAMES: Readonly<Record<PageClass, string>> = {

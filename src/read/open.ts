@@ -100,24 +100,6 @@ export function createReader(file: DumpFile, mmap: boolean, codecs: readonly Pag
   return file.format === 'elf' ? createElfReader(file, mmap) : createKdumpReader(file, codecs);
 }
 
-/** Whether there is a file that may be one part of a split dump, flattened or not: those are kdump-compressed. */
-export function beginsAsPart(path: string): boolean {
-  let opened: { fd: number; fileBytes: number };
-  try {
-    opened = openForReading(path);
-  } catch {
-    return false;
-  }
-  try {
-    const head = readHead({ path, ...opened, flat: undefined });
-    return isFlattened(head) || kdump.probe(head);
-  } catch {
-    return false;
-  } finally {
-    closeSync(opened.fd);
-  }
-}
-
 /** The first bytes, as many as the formats look at or as there are. */
 function readHead(source: Source): Buffer {
   return partOf(source, 'its beginning', 0, Math.min(4096, source.fileBytes));

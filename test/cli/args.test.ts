@@ -9,6 +9,8 @@ import { tokenise } from '../../src/cli/tokens.ts';
 import { SmeltError } from '../../src/errors.ts';
 import type { DumpRequest } from '../../src/workers/report.ts';
 
+const SAMPLE = join(import.meta.dirname, '../../samples/x86_64-6.1-small.kdump');
+
 /** The way that the program goes: a command's name may stand among the words. */
 function parse(...words: string[]): DumpRequest {
   return parseDump(chooseCommand(tokenise(words)).rest);
@@ -232,6 +234,8 @@ describe('a wrong command line', () => {
     expect(parse('--dry-run', 'a', 'b', 'c', 'd')).toMatchObject({ moreParts: ['b', 'c'], output: 'd' });
     expect(parse('--dry-run', 'a', 'b')).toMatchObject({ moreParts: undefined, output: 'b' });
     expect(parse('--dry-run', 'a')).toMatchObject({ input: 'a', output: undefined });
+    // A whole dump that is there is what a run with -f would write over.
+    expect(parse('--dry-run', 'a', SAMPLE)).toMatchObject({ moreParts: undefined, output: SAMPLE });
     // A part may be called like a command with a typing error, if it is there.
     const dir = process.cwd();
     process.chdir(mkdtempSync(join(tmpdir(), 'smelt-args-')));

@@ -97,6 +97,37 @@ describe('the same dump', () => {
     expect(existsSync(at('e'))).toBe(false);
   });
 
+  test('has a dry run without DUMPFILE, and the summary says what the last file was taken for', () => {
+    const one = (text: string) => text.replaceAll(/\s+/g, ' ');
+    for (const inputs of [parts, [...parts.slice(0, 1), ...parts.slice(2), at('part.flat')]]) {
+      const dry = smelt('-z', '-d', '31', '--dry-run', ...inputs);
+      expect(dry.status).toBe(0);
+      expect(one(dry.stderr)).toContain(
+        `nothing was written; ${inputs.at(-1)} is taken for a part of the dump`,
+      );
+      expect(reportOf(smelt('--json', '-z', '-d', '31', '--dry-run', ...inputs))).toMatchObject({
+        input: { moreParts: inputs.slice(1) },
+        output: { path: null },
+      });
+    }
+    const named = smelt('-z', '-d', '31', '--dry-run', ...parts, at('kdump'));
+    expect(one(named.stderr)).toContain(`nothing was written to ${at('kdump')}`);
+    // What a run with -f would write over it says so.
+    expect(checkFailure(smelt('-f', '-z', '-d', '31', '--dry-run', ...parts))).toMatch(/Give all parts/);
+    const split = smelt('-z', '-d', '0', '--dry-run', '--split', at('kdump'), parts[0]!, parts[1]!);
+    expect(one(split.stderr)).toContain(`nothing was written to ${parts[0]} and ${parts[1]}`);
+  });
+
+  test('is salvaged in a dry run as a whole, where the last file named is a part', () => {
+    const [first, , third] = parts as [string, string, string];
+    const both = smelt('salvage', '--json', '--dry-run', first, third);
+    expect(both.status).toBe(0);
+    expect(reportOf(both).input).toMatchObject({ path: first, moreParts: [third] });
+    expect(both.stderr.replaceAll(/\s+/g, ' ')).toContain(`${third} is taken for a part of the dump`);
+    const alone = smelt('salvage', '--dry-run', first, at('kdump'));
+    expect(alone.stderr.replaceAll(/\s+/g, ' ')).toContain(`nothing was written to ${at('kdump')}`);
+  });
+
   test('is measured by smelt bench', () => {
     const result = smelt('bench', '--rounds', '1', '--num-threads', '1', '--json', '-l', at('kdump.flat'));
     expect(JSON.parse(result.stdout).report.input.flattened).toBe(true);

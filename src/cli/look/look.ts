@@ -1,7 +1,7 @@
 /** One way to look into a dump: its command line, its engine, and how its answer is shown. One file each beside this one. */
 
 import { ExitCode, errnoName, SmeltError } from '../../errors.ts';
-import { beginsAsPart } from '../../read/open.ts';
+import { beginsAsPart } from '../../read/part-header.ts';
 import type { DumpObserver, InputRequest, RunReport } from '../../workers/report.ts';
 import { accessOf, inputsOf, parseRaw, type RawArgs, readValues } from '../args.ts';
 import type { Command } from '../commands.ts';
