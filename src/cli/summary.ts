@@ -4,7 +4,7 @@ import { DumpLevel, type PageClass } from '../filter/page-class.ts';
 import { count, fileSize, memory } from '../units.ts';
 import type { DumpReport, InputReport, PhaseReport } from '../workers/report.ts';
 import { amount, duration, logSize, pages, percent, phaseRate } from './format.ts';
-import { hang, printable } from './text.ts';
+import { hang, headed, printable } from './text.ts';
 
 const INDENT = 2;
 const LABEL_WIDTH = 10;
@@ -44,7 +44,7 @@ export function inputLine(input: InputReport, width: number): string {
   if (vmcoreinfoFrom === 'file') facts.push('VMCOREINFO from a file');
   if (dumpLevel !== 0) facts.push(`already filtered at level ${dumpLevel}`);
   const words = facts.map((fact, index) => printable(index < facts.length - 1 ? `${fact},` : fact));
-  return hang(`${printable(input.path)}  `, words, width, 2 * INDENT).join('\n');
+  return headed(input.path, words, width);
 }
 
 /**

@@ -42,6 +42,29 @@ export function hang(
   return [...lines, line];
 }
 
+const HEAD_INDENT = 4;
+
+/**
+ * What a screen begins with: the name of a file, and what it is beside it, or below it where the name is long. A name that is longer
+ * than a line loses its middle.
+ */
+export function headed(name: string, words: readonly string[], width: number): string {
+  const shown = shortened(printable(name), width);
+  const fits = shown.length + 2 + (words[0]?.length ?? 0) <= width;
+  const lines = fits
+    ? hang(`${shown}  `, words, width, HEAD_INDENT)
+    : [shown, ...hang(' '.repeat(HEAD_INDENT), words, width)];
+  return lines.join('\n');
+}
+
+/** The end, which is the file's own name, says more than the beginning. */
+function shortened(text: string, width: number): string {
+  const letters = [...text];
+  if (letters.length <= width) return text;
+  const left = Math.floor((width - 1) / 3);
+  return `${letters.slice(0, left).join('')}…${letters.slice(letters.length - (width - 1 - left)).join('')}`;
+}
+
 export const Style = { error: '1;31', warning: '1;33' } as const;
 
 /** Whether there is a terminal that has colours, and nobody forbids them (https://no-color.org). */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { coloured, hang, printable, Style, widthOf } from '../../src/cli/text.ts';
+import { coloured, hang, headed, printable, Style, widthOf } from '../../src/cli/text.ts';
 import { RecordingSink } from './fake-host.ts';
 
 test('what a terminal would obey is shown instead', () => {
@@ -18,6 +18,26 @@ describe('a long sentence', () => {
   });
   test('keeps a word whole that is longer than a line', () => {
     expect(hang('so: ', ['a', 'b'.repeat(20), 'c'], 10)).toEqual(['so: a', `    ${'b'.repeat(20)}`, '    c']);
+  });
+});
+
+describe('the name that a screen begins with', () => {
+  const words = ['kdump-compressed,', '84.0 MiB of RAM,', 'Linux 6.1.0-56-cloud-amd64 x86_64'];
+  const head = (name: string) => headed(name, words, 80).split('\n');
+
+  test('has what it is beside it, and below it where it is long', () => {
+    expect(head('vmcore')[0]).toBe(
+      'vmcore  kdump-compressed, 84.0 MiB of RAM, Linux 6.1.0-56-cloud-amd64 x86_64',
+    );
+    const long = '/var/crash/host.example.com/127.0.0.1-2026-11-20-20:56:11/vmcore';
+    expect(head(long)).toEqual([long, `    ${words.join(' ')}`]);
+  });
+
+  test('loses its middle where it is longer than a line, and keeps both ends', () => {
+    const [first, ...others] = head(`/var/crash/${'0123456789'.repeat(12)}/20:56:11/vmcore`);
+    expect(first).toMatch(/^\/var\/crash\/\d+…\d+\/20:56:11\/vmcore$/);
+    expect(first).toHaveLength(80);
+    expect(others).toEqual([`    ${words.join(' ')}`]);
   });
 });
 

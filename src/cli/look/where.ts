@@ -3,7 +3,7 @@
 import { SmeltError } from '../../errors.ts';
 import type { Where } from '../../inspect/address.ts';
 import type { InputReport } from '../../workers/report.ts';
-import { hang, printable } from '../text.ts';
+import { headed, printable } from '../text.ts';
 import { bytesOf, quoted } from '../values.ts';
 
 /** `text`: "0x1000", "ffffffff81000000", "init_task", "init_task+0x10". Numbers are hexadecimal, as crash has them. @throws SmeltError USAGE */
@@ -51,5 +51,5 @@ export function inputLine(
 ): string {
   const kernel = `Linux ${release === undefined ? 'of an unknown release' : printable(release)} ${architecture},`;
   const parts = moreParts.length === 0 ? [] : [`in ${moreParts.length + 1} parts,`];
-  return hang(`${printable(path)}  `, [...parts, kernel, more], width, 4).join('\n');
+  return headed(path, [...parts, kernel, more], width);
 }

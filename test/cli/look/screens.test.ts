@@ -1,5 +1,5 @@
 /** The screens and exit codes of verify, diff, read, vtop and symbols, by the program itself. */
-import { readFileSync, renameSync, truncateSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, renameSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { buildKdump } from '../../build/kdump.ts';
@@ -41,6 +41,36 @@ function screen(...args: string[]) {
   for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
   return `${text}=> ${status}`;
 }
+
+describe('a file with a long name', () => {
+  const folders = ['127.0.0.1-2026-11-20-20:56:11', 'crash'.repeat(20)];
+  const named = (folder: string) => {
+    mkdirSync(at(folder), { recursive: true });
+    const name = join(at(folder), 'vmcore');
+    copyFileSync(SAMPLE, name);
+    return name;
+  };
+
+  test.each([
+    ['info'],
+    ['ps'],
+    ['bt'],
+    ['mods'],
+    ['pages', '--quick'],
+    ['map', '--quick'],
+    ['verify'],
+    ['-z', '--dry-run'],
+  ])('makes no first lines of more than 80 columns of smelt %s', (...words) => {
+    for (const folder of folders) {
+      const { stdout, stderr, status } = smelt(...words, named(folder));
+      expect(status).toBe(0);
+      const [first = '', second = '', third = ''] = `${stdout}${stderr}`.split('\n');
+      for (const line of [first, second, third]) expect(line.length).toBeLessThanOrEqual(80);
+      expect(first).toMatch(/\/vmcore( {2}|$)/);
+      expect(`${first}${second}`).toContain('x86_64');
+    }
+  });
+});
 
 describe('smelt verify', () => {
   test('shows what a whole dump is, and ends with 0', () => {

@@ -14,8 +14,8 @@ export interface GridRow {
   readonly pfn: number;
   /** Of FRAME_CODES, one a cell. */
   readonly codes: Uint8Array;
-  /** Whether memory before it was left out. */
-  readonly behindGap: boolean;
+  /** Where there is no memory: rows before this one are left out. From the last page frame's end to the next one. */
+  readonly hole: { readonly from: number; readonly end: number } | undefined;
 }
 
 /** At most `mostRows`, where memory is not in more pieces than that; `columns` is a power of two. */
@@ -28,18 +28,37 @@ export function gridOf(picture: Picture, columns: number, mostRows: number): Gri
     first = rowsOf(picture, rowPages);
   }
   const cellPages = rowPages / columns;
-  const rows = first.map((pfn, i) => ({
+  const rows = first.map((pfn) => ({
     pfn,
     codes: Uint8Array.from({ length: columns }, (_, column) =>
       cellAt(picture, pfn + column * cellPages, cellPages),
     ),
-    behindGap: i > 0 && pfn !== first[i - 1]! + rowPages,
   }));
-  return {
-    cellPages,
-    columns,
-    rows: rows.filter(({ codes }) => codes.some((code) => code !== KindIndex.none)),
-  };
+  const there = rows.filter(({ codes }) => codes.some((code) => code !== KindIndex.none));
+  return { cellPages, columns, rows: withHoles(picture, there, rowPages) };
+}
+
+/** One walk over the tiles finds where memory ends and begins again. */
+function withHoles(
+  { starts, tiles, tileShift, tilesPerWindow }: Picture,
+  rows: readonly Omit<GridRow, 'hole'>[],
+  rowPages: number,
+): GridRow[] {
+  const step = 2 ** tileShift;
+  let tile = 0;
+  let end = 0;
+  return rows.map((row, i) => {
+    let next = row.pfn;
+    for (; tile * 2 < tiles.length; tile++) {
+      if ((tiles[tile * 2]! & KIND_BITS) === KindIndex.none) continue;
+      const pfn = starts[Math.floor(tile / tilesPerWindow)]! + (tile % tilesPerWindow) * step;
+      next = pfn;
+      if (pfn >= row.pfn) break;
+      end = pfn + step;
+    }
+    const isBehind = i > 0 && row.pfn !== rows[i - 1]!.pfn + rowPages;
+    return { ...row, hole: isBehind ? { from: end, end: next } : undefined };
+  });
 }
 
 /** First page frames of the rows that have windows. */

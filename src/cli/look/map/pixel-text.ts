@@ -1,4 +1,4 @@
-/** Words in a picture of pixels: small letters and figures of 5 by 7 dots, for a legend. */
+/** Words in a picture of pixels: small letters and figures of 5 by 7 dots, for addresses and a legend. */
 
 const DOTS = 5;
 const LINES = 7;
@@ -29,6 +29,8 @@ const LETTERS: Readonly<Record<string, string>> = {
   t: '08081c08080906',
   u: '0000111111130d',
   v: '00001111110a04',
+  x: '0000110a040a11',
+  y: '000011110f010e',
   z: '00001f0204081f',
   0: '0e11131519110e',
   1: '040c040404040e',

@@ -13,6 +13,10 @@ import { legendRows } from './legend.ts';
 const COLUMNS = 128;
 const MOST_ROWS = 96;
 const CELL = 6;
+/** In the place of rows without memory. */
+const HOLE = 22;
+/** From a row with an address to the next. */
+const LABEL_DISTANCE = 24;
 const MARGIN = 16;
 const LINE = 18;
 const LABEL_WIDTH = 110;
@@ -21,7 +25,7 @@ const WIDTH = MARGIN * 2 + LABEL_WIDTH + COLUMNS * CELL;
 const TITLE_CHARACTERS = 120;
 const STYLE = `
 text { font: 12px ui-monospace, 'DejaVu Sans Mono', monospace; fill: #1a1a1a }
-.paper { fill: #fff } .gap { stroke: #999; stroke-dasharray: 2 3 } .hatch { stroke: #000; stroke-width: 1.5 }
+.paper { fill: #fff } .hole { fill: none; stroke: #777; stroke-dasharray: 4 3 } .hatch { stroke: #000; stroke-width: 1.5 }
 .fine { stroke: #000; stroke-width: .6; opacity: .45 }
 @media (prefers-color-scheme: dark) { text { fill: #e6e6e6 } .paper { fill: #15181c } }`;
 
@@ -31,27 +35,46 @@ export function drawSvg(picture: Picture): Uint8Array {
   const title = inputLine(input, TITLE_CHARACTERS).split('\n');
   const top = MARGIN + title.length * LINE + LINE;
   const left = MARGIN + LABEL_WIDTH;
-  const rows = grid.rows.flatMap(({ pfn, codes, behindGap }, index) => {
-    const y = top + index * CELL;
-    const isLabelled = index % 4 === 0 || behindGap;
+  const address = (pfn: number) => `0x${(pfn * input.pageSizeBytes).toString(16)}`;
+  let bottom = top;
+  let labelled = Number.NEGATIVE_INFINITY;
+  const rows = grid.rows.flatMap(({ pfn, codes, hole }) => {
+    const y = bottom + (hole === undefined ? 0 : HOLE);
+    bottom = y + CELL;
+    const isLabelled = hole !== undefined || y - labelled >= LABEL_DISTANCE;
+    if (isLabelled) labelled = y;
     return [
       ...(isLabelled
         ? [
-            text(left - 8, y + CELL, `0x${(pfn * input.pageSizeBytes).toString(16)}`, {
+            text(left - 8, y + CELL, address(pfn), {
               'text-anchor': 'end',
               style: 'font-size: 9px',
             }),
           ]
         : []),
-      ...(behindGap
-        ? [element('line', { class: 'gap', x1: left, x2: left + COLUMNS * CELL, y1: y, y2: y })]
-        : []),
+      ...(hole === undefined
+        ? []
+        : [
+            element('rect', {
+              class: 'hole',
+              x: left,
+              y: y - HOLE + 3,
+              width: COLUMNS * CELL,
+              height: HOLE - 6,
+            }),
+            text(
+              left + (COLUMNS * CELL) / 2,
+              y - HOLE / 2 + 3.5,
+              `no memory for ${memory((hole.end - hole.from) * input.pageSizeBytes)}: ${address(hole.from)} to ${address(hole.end)}`,
+              { 'text-anchor': 'middle', style: 'font-size: 10px' },
+            ),
+          ]),
       ...[...runsIn(codes)].flatMap(([from, to, code]) =>
         rects(code, left + from * CELL, y, (to - from) * CELL, CELL),
       ),
     ];
   });
-  const legendTop = top + grid.rows.length * CELL + LINE;
+  const legendTop = bottom + LINE;
   const entries = [
     ...legendRows(picture).map(({ kind, name, what, pages, absentPages }) => {
       const size = `${count(pages)} pages, ${memory(pages * input.pageSizeBytes)}, ${percent(pages, totalPages)}`;

@@ -23,10 +23,16 @@ export function terminalMap(picture: Picture, { width, coloured }: Screen): stri
   const labelWidth = `0x${(last * input.pageSizeBytes).toString(16)}`.length;
   const columns = width >= labelWidth + 4 + 128 ? 128 : width >= labelWidth + 4 + 64 ? 64 : 32;
   const grid = gridOf(picture, columns, MOST_ROWS);
-  const rows = grid.rows.flatMap(({ pfn, codes, behindGap }) => {
+  const rows = grid.rows.flatMap(({ pfn, codes, hole }) => {
     const label = `0x${(pfn * input.pageSizeBytes).toString(16)}`.padStart(labelWidth);
     const cells = [...runsIn(codes)].map(([from, to, code]) => drawn(code, to - from, coloured)).join('');
-    return [...(behindGap ? [`  ${'⋮'.padStart(labelWidth)}`] : []), `  ${label}  ${cells}`.trimEnd()];
+    const left =
+      hole === undefined
+        ? []
+        : [
+            `  ${'⋮'.padStart(labelWidth)}  no memory for ${memory((hole.end - hole.from) * input.pageSizeBytes)}`,
+          ];
+    return [...left, `  ${label}  ${cells}`.trimEnd()];
   });
   return [
     inputLine(input, width),

@@ -153,8 +153,11 @@ function draw() {
       from = end;
     }
     if (isBehindGap) {
-      to.fillStyle = style('--gap');
-      for (let x = 0; x < width - GUTTER; x += 8) to.fillRect(GUTTER + x, y - 1, 4, 2);
+      // Dotted cells on both sides must not swallow it.
+      to.fillStyle = style('--paper');
+      to.fillRect(GUTTER, y - 2, width - GUTTER, 4);
+      to.fillStyle = style('--ink');
+      for (let x = 0; x < width - GUTTER; x += 12) to.fillRect(GUTTER + x, y - 1, 8, 2);
     }
   }
   drawCursor(to);
