@@ -28,8 +28,11 @@ export function beginsWithRecords(source: Source): boolean {
   return new RecordFile(source).isChain(FLAT_HEADER_BYTES);
 }
 
-export function* indexBroken(source: Source): Generator<void, { flat: FlatIndex; damage: string[] }> {
-  const file = new RecordFile(source);
+export function* indexBroken(
+  source: Source,
+  search = true,
+): Generator<void, { flat: FlatIndex; damage: string[] }> {
+  const file = new RecordFile(source, search);
   const { fileBytes } = source;
   const entries = new FlatEntries();
   const damage: string[] = [];
@@ -91,6 +94,8 @@ export function* indexBroken(source: Source): Generator<void, { flat: FlatIndex;
 class RecordFile {
   private readonly source: Source;
   private readonly fileBytes: number;
+  /** Without it there is nothing behind what is no record. */
+  private readonly search: boolean;
   private readonly raw = new Uint8Array(HEADER);
   private readonly view = new DataView(this.raw.buffer);
   /** What is searched, and where that is in the file. */
@@ -105,8 +110,9 @@ class RecordFile {
   private looks = 0;
   private readonly mostLooks: number;
 
-  constructor(source: Source) {
+  constructor(source: Source, search = true) {
     this.source = source;
+    this.search = search;
     this.fileBytes = source.fileBytes;
     this.mostLooks = LEAST_LOOKS + MOST_WALKS * LOOKS_A_FILL * Math.ceil(source.fileBytes / SEARCH_BYTES);
   }
@@ -163,6 +169,7 @@ class RecordFile {
 
   /** Where the next record begins that others follow, from `from` on; `until` where there is none before that. */
   *nextRecord(from: number, until = this.fileBytes): Generator<void, number> {
+    if (!this.search) return until;
     for (let base = from; base + HEADER <= until; ) {
       const begins = this.chunkAt;
       // What is searched again and again, a few bytes on, is read once.

@@ -13,12 +13,15 @@ import { beginsWithRecords, indexBroken } from './flattened.ts';
 import { openBrokenKdump } from './kdump.ts';
 import { joinBroken } from './parts.ts';
 
-/** In steps. @throws SmeltError where nothing of it can be believed, and INPUT_OPEN, INPUT_READ, UNSUPPORTED */
-export function* openingBroken(path: string, ...more: readonly string[]): Generator<void, Broken> {
+/**
+ * In steps. `search`: whether records of a flattened file are looked for behind what is none, all through the file.
+ * @throws SmeltError where nothing of it can be believed, and INPUT_OPEN, INPUT_READ, UNSUPPORTED
+ */
+export function* openingBroken(paths: readonly string[], search = true): Generator<void, Broken> {
   const opened: Broken[] = [];
   let broken: Broken | undefined;
   try {
-    for (const each of [path, ...more]) opened.push(yield* openOne(each));
+    for (const each of paths) opened.push(yield* openOne(each, search));
     broken = opened.length === 1 ? opened[0]! : yield* joinBroken(opened);
     return broken;
   } finally {
@@ -27,7 +30,7 @@ export function* openingBroken(path: string, ...more: readonly string[]): Genera
   }
 }
 
-function* openOne(path: string): Generator<void, Broken> {
+function* openOne(path: string, search: boolean): Generator<void, Broken> {
   const { fd, fileBytes } = openForReading(path);
   let broken: Broken | undefined;
   try {
@@ -38,7 +41,7 @@ function* openOne(path: string): Generator<void, Broken> {
     }
     if (!isFlattened(head) && !beginsWithRecords(plain)) broken = yield* openFormat(plain, head, []);
     else {
-      const { flat, damage } = yield* indexBroken(plain);
+      const { flat, damage } = yield* indexBroken(plain, search);
       const source: Source = { path, fd, fileBytes: flat.place.at(-1)!, flat };
       broken = yield* openFormat(source, headOf(source), damage);
     }

@@ -18,7 +18,8 @@ export interface OpenedAnyhow {
 }
 
 const DAMAGE: ReadonlySet<SmeltError['code']> = new Set(['CORRUPT', 'TRUNCATED', 'PARTS', 'NOT_A_DUMP']);
-/** Whoever asks one thing of a dump: what is behind the cut is not in it. Of other damage nobody knows what to believe, and parts can be given. */
+/** Whoever asks one thing of a dump: what is behind the cut is not in it. Of other damage nobody knows what to believe,
+ * and parts can be given. No file is searched for more. */
 export const CUT_ALONE: typeof DAMAGE = new Set(['TRUNCATED']);
 
 /** The caller closes it. @throws SmeltError for what is no dump, INTERRUPTED when the signal was aborted */
@@ -33,7 +34,7 @@ export async function openAnyhow(
     if (!(error instanceof SmeltError) || !bearable.has(error.code)) throw error;
     try {
       const look = () => stopIfAborted(signal);
-      return { error, ...(await takeSteps(openingBroken(...inputsOf(request)), look)) };
+      return { error, ...(await takeSteps(openingBroken(inputsOf(request), bearable !== CUT_ALONE), look)) };
     } catch {
       stopIfAborted(signal);
       throw error;

@@ -44,7 +44,7 @@ export async function salvage(
   refuseInputAsOutput(request, output);
   if (output !== undefined && request.requireEncryptedTarget)
     requireEncrypted(output, await protectionOf(output));
-  const broken = await takeSteps(openingBroken(...inputsOf(request)), () => stopIfAborted(signal));
+  const broken = await takeSteps(openingBroken(inputsOf(request)), () => stopIfAborted(signal));
   const { file } = broken;
   const warnings: string[] = [];
   const onWarning = (sentence: string) => {

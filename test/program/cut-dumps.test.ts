@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { encodeFlattened, recordsOf } from '../build/flattened.ts';
 import { checkFailure, run, SMELT, scratch, smelt } from './smelt.ts';
 
 const SMALL = join(import.meta.dirname, '../../samples/x86_64-6.1-small.kdump');
@@ -95,6 +96,17 @@ describe.each(['elf', 'flat'])('a file that is cut short (%s)', (form) => {
     expect([status, stdout]).toEqual([1, '']);
     expect(told(stderr)).toMatch(/smelt salvage/);
   });
+});
+
+test('a flattened file is not searched for records that may be in the one that is cut', () => {
+  const elf = readFileSync(at('elf'));
+  const one = encodeFlattened(recordsOf(elf, elf.length));
+  // Memory that held a flattened file has its records, too.
+  const inner = readFileSync(at('flat')).subarray(4096, 400_000);
+  one.set(inner, one.length - inner.length - 200_000);
+  writeFileSync(at('one'), one.subarray(0, one.length - 100_000));
+  const { stdout, status } = smelt('read', at('one'), 'linux_banner', '64');
+  expect([stdout, status]).toEqual([smelt('read', at('elf'), 'linux_banner', '64').stdout, 0]);
 });
 
 test('smelt bt points to the log where what a CPU ran is not in the dump', () => {
