@@ -22,7 +22,7 @@ const REASONS: Readonly<Record<keyof LostPages, string>> = {
 
 /** Lines of at most 80 columns, where names do not make them longer. */
 export function salvageText(report: SalvageReport): string[] {
-  const { output, input, savedPages, lostPages, claimedPages, totalMs, damage } = report;
+  const { output, input, savedPages, lostPages, claimedPages, lostBefore, totalMs, damage } = report;
   const { path, sizeBytes } = output;
   const whole = output.incomplete ? 'incomplete' : 'complete';
   const head = path === undefined ? 'dry run: nothing was written' : `dump ${whole}: ${printable(path)}`;
@@ -31,9 +31,19 @@ export function salvageText(report: SalvageReport): string[] {
   const rows: (readonly [label: string, text: string])[] = [
     ...damage.map((what, i) => [i === 0 ? 'damage' : '', printable(what)] as const),
     ['saved', `${pages(savedPages)}  ${memory(savedPages * input.pageSizeBytes)}  ${share}`],
-    ['lost', lostPages === 0 ? 'nothing' : `${pages(lostPages)}  ${memory(lostPages * input.pageSizeBytes)}`],
+    [
+      'lost',
+      lostPages === 0
+        ? lostBefore > 0
+          ? 'nothing more'
+          : 'nothing'
+        : `${pages(lostPages)}  ${memory(lostPages * input.pageSizeBytes)}`,
+    ],
     ...reasonRows(report),
     ...rangeRows(report),
+    ...(lostBefore === 0
+      ? []
+      : [['', `${pages(lostBefore)} ${lostBefore === 1 ? 'was' : 'were'} lost before, it says`] as const]),
     ['notes', notesText(report)],
     ['log', logText(report)],
     ...workRows(report),

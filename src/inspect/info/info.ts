@@ -7,11 +7,19 @@ import { closeDump } from '../../read/open.ts';
 import { findTechnology } from '../../sme/census/technology.ts';
 import { maskBit } from '../../sme/mask-bits.ts';
 import { describeByNotes } from '../../workers/describe.ts';
-import { type Described, describing, inputReport, isUnreadable, judgeInput } from '../../workers/input.ts';
+import {
+  type Described,
+  describing,
+  inputReport,
+  isUnreadable,
+  judgeInput,
+  stopIfAborted,
+} from '../../workers/input.ts';
 import type { DumpObserver, InputRequest } from '../../workers/report.ts';
 import { peakRssBytes } from '../../workers/resources.ts';
+import { takeSteps } from '../../workers/steps.ts';
 import { type Looking, withView } from '../looking.ts';
-import { openAnyhow } from '../open-anyhow.ts';
+import { type OpenedAnyhow, openAnyhow } from '../open-anyhow.ts';
 import { cpusOf, crashOf, withTask } from './crash.ts';
 import { fileReport, memoryReport } from './file.ts';
 import { askKernel, type KernelTold } from './kernel.ts';
@@ -29,7 +37,8 @@ export async function info(
   signal: AbortSignal,
 ): Promise<InfoReport> {
   const began = performance.now();
-  const { file, damage } = await openWhatIsThere(request, signal);
+  const opened = await openAnyhow(request, signal);
+  const { file } = opened;
   try {
     return await describing(
       file,
@@ -39,7 +48,7 @@ export async function info(
       signal,
       async (described) => ({
         ...(await withViewIfReadable(described, request, signal, (looking) =>
-          report(looking, request, damage, signal),
+          report(looking, request, opened, signal),
         )),
         totalMs: performance.now() - began,
         peakRssBytes: peakRssBytes(),
@@ -53,17 +62,6 @@ export async function info(
   } finally {
     closeDump(file);
   }
-}
-
-/** And what is wrong with it: sentences. */
-async function openWhatIsThere(
-  request: InputRequest,
-  signal: AbortSignal,
-): Promise<{ file: DumpFile; damage: readonly string[] }> {
-  const { file, error, damage } = await openAnyhow(request, signal);
-  if (error === undefined) return { file, damage };
-  const why = plain(error.message, file);
-  return { file, damage: [why, ...damage.filter((sentence) => sentence !== why)] };
 }
 
 /** The file was named already. */
@@ -86,15 +84,15 @@ function withViewIfReadable<T>(
 async function report(
   looking: Looking,
   request: InputRequest,
-  damage: readonly string[],
+  { damage, claimed }: OpenedAnyhow,
   signal: AbortSignal,
 ): Promise<Omit<InfoReport, 'totalMs' | 'peakRssBytes'>> {
-  const { file, reader, description, view } = looking;
+  const { file, description, view } = looking;
   const { log, noLog } = await logOf(looking, signal);
   const told = view && askKernel(view);
   const crash = crashOf(looking, told, log);
   const cpus = cpusOf(looking, told, crash);
-  const inFile = fileReport(file, reader);
+  const inFile = await takeSteps(fileReport(file, claimed), () => stopIfAborted(signal));
   const { unreadable } = description.machine;
   const verdict = unreadable === undefined ? undefined : await judgeInput(looking, signal);
   return {

@@ -33,20 +33,13 @@ export function whatIsMissing(seen: Seen): string[] {
   const { path, file, description, damage, noLog, lostRecords } = seen;
   const { machine, info } = description;
   const missing: string[] = [...(seen.ciphertext === undefined ? [] : [seen.ciphertext]), ...damage];
-  if (file.incomplete && damage.length === 0)
-    missing.push(
-      `the dump says of itself that it is incomplete: \`smelt salvage --dry-run ${path}\` says what is whole`,
-    );
-  if (file.cutPages > 0 && damage.length === 0)
-    missing.push(
-      `at least ${pages(file.cutPages)}: the file ends before them; \`smelt salvage --dry-run ${path}\` says what is whole`,
-    );
+  missing.push(...lostPages(file, path, damage.length > 0));
   if (info === undefined) missing.push('VMCOREINFO: without it nothing of the kernel can be found');
   else if (machine.unreadable !== undefined)
     missing.push(`${noLog === undefined ? '' : 'the kernel log and '}the memory map: ${machine.unreadable}`);
   if (compareWithKnownKernels(machine.release) < 0)
     missing.push(`page classes: Linux ${machine.release} is older than what smelt knows`);
-  const left = leftOut(file, damage.length > 0);
+  const left = leftOut(file);
   if (left !== undefined) missing.push(left);
   if (noLog !== undefined && machine.unreadable === undefined) missing.push(`the kernel log: ${noLog}`);
   if (lostRecords > 0)
@@ -62,13 +55,39 @@ export function whatIsMissing(seen: Seen): string[] {
   return missing;
 }
 
-/** By the level and by what there is no page of. `isBroken`: it has not all that it should have, and the damage says so. */
-function leftOut({ dumpLevel, leftOutPages }: FileReport, isBroken: boolean): string | undefined {
+/** That should be in the file: the dump says so, or the file ends before them. */
+function lostPages(file: FileReport, path: string, isBroken: boolean): string[] {
+  const { incomplete, cutPages, missingPages, damagedPages } = file;
+  const are = (value: number) =>
+    `${file.atLeast ? 'at least ' : ''}${pages(value)} ${value === 1 ? 'is' : 'are'}`;
+  const lost: string[] = [];
+  if (missingPages > 0) {
+    const says = incomplete ? 'the dump says of itself that it is incomplete: ' : '';
+    lost.push(`${says}${are(missingPages)} marked as missing`);
+  } else if (incomplete && !isBroken) {
+    const which = cutPages > 0 ? '' : ', and nothing in it says which pages it lacks';
+    lost.push(`the dump says of itself that it is incomplete${which}`);
+  }
+  if (cutPages > 0) {
+    const why = isBroken ? '' : ': the file ends before them';
+    lost.push(`${are(cutPages)} cut off${why}; \`smelt salvage --dry-run ${path}\` says what is whole`);
+  }
+  if (damagedPages > 0)
+    lost.push(
+      `${are(damagedPages)} of descriptors that say what cannot be: \`smelt verify ${path}\` says more`,
+    );
+  return lost;
+}
+
+/** By the level and by what there is no page of. */
+function leftOut(file: FileReport): string | undefined {
+  const { dumpLevel, leftOutPages, incomplete, missingPages } = file;
   const kinds = KINDS.filter(([bit]) => (dumpLevel & bit) !== 0).map(([, name]) => name);
-  if (leftOutPages === 0 || (isBroken && kinds.length === 0)) return undefined;
+  if (leftOutPages === 0) return undefined;
   if (kinds.length === 0) return `${pages(leftOutPages)} that the dump describes and has no bytes of`;
-  const level = `(level ${dumpLevel}): ${kinds.join(', ')}`;
-  return isBroken ? `what was left out ${level}` : `${pages(leftOutPages)} left out ${level}`;
+  // A dump of a dump that had lost some does not say which.
+  const orLost = incomplete && missingPages === 0 ? ' or lost before' : '';
+  return `${pages(leftOutPages)} left out${orLost} (level ${dumpLevel}): ${kinds.join(', ')}`;
 }
 
 const pages = (value: number) => (value === 1 ? '1 page' : `${count(value)} pages`);
