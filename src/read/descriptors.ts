@@ -7,9 +7,9 @@ import { PageDescriptor } from './kdump-layout.ts';
 import { type PageState, State } from './page-state.ts';
 import { hasBytes, openSource } from './source.ts';
 
-/** A dump of 16 GiB has so many; of more a stretch is looked at here and there. */
-const MOST_DESCRIPTORS = 2 ** 22;
-const STRETCHES = 256;
+/** A dump of 16 GiB has so many descriptors; of more a stretch is looked at here and there. */
+const LIMITS = { descriptors: 2 ** 22, stretches: 256 };
+/** Looked at at once. */
 const STRETCH = 4096;
 
 /** What there is of a page, by its descriptor: the `index`-th of its part, of those that end at `dataFrom`. */
@@ -52,17 +52,14 @@ export interface DescriptorCounts {
   atLeast: boolean;
 }
 
-/** In steps. `most`: of more descriptors, not all are looked at. */
-export function* countDescriptors(
-  file: KdumpDumpFile,
-  most = MOST_DESCRIPTORS,
-): Generator<void, DescriptorCounts> {
+/** In steps. */
+export function* countDescriptors(file: KdumpDumpFile, limits = LIMITS): Generator<void, DescriptorCounts> {
   const all = file.parts.reduce((sum, { pages }) => sum + pages, 0);
   const counts: DescriptorCounts = { cut: 0, marked: 0, implausible: 0, atLeast: false };
   const chunk = Buffer.alloc(STRETCH * PageDescriptor.size);
   for (const part of file.parts) {
-    const wanted = Math.ceil((STRETCHES * part.pages) / all);
-    const isWhole = all <= most || wanted * STRETCH >= part.pages;
+    const wanted = Math.ceil((limits.stretches * part.pages) / all);
+    const isWhole = all <= limits.descriptors || wanted * STRETCH >= part.pages;
     if (!isWhole) counts.atLeast = true;
     const stretches = isWhole ? Math.ceil(part.pages / STRETCH) : wanted;
     // From the first to the last, also where not all are looked at.

@@ -87,7 +87,7 @@ export function wholePart(
 }
 
 export const ONLY_BEGINNING =
-  'Nothing but the beginning of a dump is there, and nothing can be saved: copy it again from where it was made.';
+  'The file is cut short, and nothing of what is there can be saved: copy it again from where it was made.';
 
 export function truncated(
   path: string,

@@ -11,6 +11,7 @@ import {
   type Described,
   describing,
   inputReport,
+  inputsOf,
   isUnreadable,
   judgeInput,
   stopIfAborted,
@@ -105,7 +106,7 @@ async function report(
     file: inFile,
     log: log && { records: log.records, lostRecords: log.lostRecords, last: log.last },
     missing: whatIsMissing({
-      path: file.path,
+      paths: inputsOf(request),
       file: inFile,
       description,
       damage,

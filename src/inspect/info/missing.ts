@@ -7,7 +7,8 @@ import type { Description } from '../../workers/describe.ts';
 import type { FileReport } from './report.ts';
 
 export interface Seen {
-  readonly path: string;
+  /** Of all parts. */
+  readonly paths: readonly string[];
   readonly file: FileReport;
   readonly description: Description;
   /** Sentences about a file that is cut short or damaged. */
@@ -30,10 +31,10 @@ const KINDS: readonly (readonly [bit: number, name: string])[] = [
 ];
 
 export function whatIsMissing(seen: Seen): string[] {
-  const { path, file, description, damage, noLog, lostRecords } = seen;
+  const { file, description, damage, noLog, lostRecords } = seen;
   const { machine, info } = description;
   const missing: string[] = [...(seen.ciphertext === undefined ? [] : [seen.ciphertext]), ...damage];
-  missing.push(...lostPages(file, path, damage.length > 0));
+  missing.push(...lostPages(file, seen.paths.join(' '), damage.length > 0));
   if (info === undefined) missing.push('VMCOREINFO: without it nothing of the kernel can be found');
   else if (machine.unreadable !== undefined)
     missing.push(`${noLog === undefined ? '' : 'the kernel log and '}the memory map: ${machine.unreadable}`);
@@ -50,13 +51,15 @@ export function whatIsMissing(seen: Seen): string[] {
   // What follows needs the page tables.
   if (machine.utsname === undefined) return missing;
   if (!seen.hasSymbols)
-    missing.push("the kernel's symbol table: VMCOREINFO does not lead to it, or it is damaged");
+    missing.push(
+      `the kernel's symbol table: VMCOREINFO does not lead to it, or it is damaged${file.cutPages > 0 ? ' or cut off' : ''}`,
+    );
   else if (!seen.hasLayouts) missing.push('BTF: the kernel does not describe its structures');
   return missing;
 }
 
 /** That should be in the file: the dump says so, or the file ends before them. */
-function lostPages(file: FileReport, path: string, isBroken: boolean): string[] {
+function lostPages(file: FileReport, paths: string, isBroken: boolean): string[] {
   const { incomplete, cutPages, missingPages, damagedPages } = file;
   const are = (value: number) =>
     `${file.atLeast ? 'at least ' : ''}${pages(value)} ${value === 1 ? 'is' : 'are'}`;
@@ -70,12 +73,10 @@ function lostPages(file: FileReport, path: string, isBroken: boolean): string[] 
   }
   if (cutPages > 0) {
     const why = isBroken ? '' : ': the file ends before them';
-    lost.push(`${are(cutPages)} cut off${why}; \`smelt salvage --dry-run ${path}\` says what is whole`);
+    lost.push(`${are(cutPages)} cut off${why}; \`smelt salvage --dry-run ${paths}\` says what is whole`);
   }
   if (damagedPages > 0)
-    lost.push(
-      `${are(damagedPages)} of descriptors that say what cannot be: \`smelt verify ${path}\` says more`,
-    );
+    lost.push(`${are(damagedPages)} damaged, as the descriptors show: \`smelt verify ${paths}\` says more`);
   return lost;
 }
 
