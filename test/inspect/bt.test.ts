@@ -34,7 +34,7 @@ async function changed(symbol: string, bytes: Uint8Array): Promise<string> {
 
 describe('the stack of a task that ended', () => {
   it('is guessed: it was given back, and may be of another', async () => {
-    const { stacks } = await ask(SAMPLE, { kind: 'pid', pid: 123 });
+    const { stacks } = await ask(SAMPLE, { kind: 'these', whom: [{ kind: 'pid', pid: 123 }] });
     expect(stacks).toMatchObject([{ task: { state: 'ZO' }, problem: expect.stringContaining('ended') }]);
     const { frames } = stacks[0]!;
     expect(frames.length).toBeGreaterThan(3);
@@ -49,7 +49,7 @@ describe('a dump of a machine that did not panic', () => {
     expect(warnings).toEqual([
       expect.stringMatching(/^no CPU panicked: this is CPU 0; `smelt bt --all .*` shows each$/),
     ]);
-    expect((await ask(SAMPLE, { kind: 'cpu', cpu: 0 })).warnings).toEqual([]);
+    expect((await ask(SAMPLE, { kind: 'these', whom: [{ kind: 'cpu', cpu: 0 }] })).warnings).toEqual([]);
   });
 });
 
@@ -59,7 +59,9 @@ describe('the CPUs', () => {
     const { stacks, warnings } = await ask(path, { kind: 'every CPU' });
     expect(stacks.map(({ task }) => task.cpu)).toEqual([0, 1]);
     expect(warnings).toEqual(['nothing says what CPU 2 ran']);
-    expect((await errorOf(ask(path, { kind: 'cpu', cpu: 2 }))).code).toBe('NO_TASK');
+    expect((await errorOf(ask(path, { kind: 'these', whom: [{ kind: 'cpu', cpu: 2 }] }))).code).toBe(
+      'NO_TASK',
+    );
   });
 
   it('are not left out without a word where none is known', async () => {
