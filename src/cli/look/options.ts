@@ -71,7 +71,7 @@ export const LOOK_OPTIONS = [
     short: 'w',
     category: 'tell',
     of: ['read'],
-    doc: 'words of 64 bits, with the symbols that they point to',
+    doc: '64-bit words, by symbol where they point to one',
     longDoc:
       "Two words a line, as rd -s of crash has them: what is an address in the kernel's code or data is shown as symbol+offset. LEN is still a number of bytes, made a multiple of 8.",
   },
