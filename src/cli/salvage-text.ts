@@ -23,7 +23,7 @@ const REASONS: Readonly<Record<keyof LostPages, string>> = {
 
 /** Lines of at most 80 columns, where names do not make them longer. `asked`: DUMPFILE, also of a dry run. */
 export function salvageText(report: SalvageReport, asked?: string): string[] {
-  const { output, input, savedPages, lostPages, claimedPages, totalMs, damage } = report;
+  const { output, input, savedPages, lostPages, claimedPages, lostBefore, totalMs, damage } = report;
   const { path, sizeBytes } = output;
   const whole = output.incomplete ? 'incomplete' : 'complete';
   const head =
@@ -33,9 +33,19 @@ export function salvageText(report: SalvageReport, asked?: string): string[] {
   const rows: (readonly [label: string, text: string])[] = [
     ...damage.map((what, i) => [i === 0 ? 'damage' : '', printable(what)] as const),
     ['saved', `${pages(savedPages)}  ${memory(savedPages * input.pageSizeBytes)}  ${share}`],
-    ['lost', lostPages === 0 ? 'nothing' : `${pages(lostPages)}  ${memory(lostPages * input.pageSizeBytes)}`],
+    [
+      'lost',
+      lostPages === 0
+        ? lostBefore > 0
+          ? 'nothing more'
+          : 'nothing'
+        : `${pages(lostPages)}  ${memory(lostPages * input.pageSizeBytes)}`,
+    ],
     ...reasonRows(report),
     ...rangeRows(report),
+    ...(lostBefore === 0
+      ? []
+      : [['', `${pages(lostBefore)} ${lostBefore === 1 ? 'was' : 'were'} lost before, it says`] as const]),
     ['notes', notesText(report)],
     ['log', logText(report)],
     ...workRows(report),

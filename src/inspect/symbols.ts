@@ -12,7 +12,7 @@ import { withKernel } from './looking.ts';
 export interface SymbolsRequest extends InputRequest {
   readonly what:
     | { readonly kind: 'all' }
-    | { readonly kind: 'name'; readonly name: string }
+    | { readonly kind: 'name'; readonly name: string /** Behind it. */; readonly offset?: number }
     | { readonly kind: 'pattern'; readonly pattern: string }
     | { readonly kind: 'address'; readonly vaddr: bigint };
 }
@@ -31,6 +31,8 @@ export interface SymbolsReport extends RunReport {
   readonly total: number;
   readonly symbolsFrom: SymbolsFrom | undefined;
   readonly symbols: readonly SymbolReport[];
+  /** The address that was asked for is so far behind each of these; undefined: none was asked for by name. */
+  readonly offset: number | undefined;
   /** What is at the address that was asked for. */
   readonly at: (Place & { readonly module: string | undefined }) | undefined;
 }
@@ -78,6 +80,7 @@ export function symbols(
       total: table.count,
       symbolsFrom: view.symbolsFrom,
       symbols: found,
+      offset: what.kind === 'name' ? what.offset : undefined,
       at: place && { ...place, module: place.module },
       totalMs: performance.now() - began,
       peakRssBytes: peakRssBytes(),

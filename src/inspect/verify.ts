@@ -11,17 +11,18 @@ import { describeByNotes } from '../workers/describe.ts';
 import { inputReport, inputsOf, stopIfAborted, withHelpers } from '../workers/input.ts';
 import { openAnyhow } from '../workers/open-anyhow.ts';
 import { readingJob } from '../workers/reading-job.ts';
-import type { DumpObserver, InputReport, InputRequest, LostPages, TeamReport } from '../workers/report.ts';
+import type { DumpObserver, InputReport, InputRequest, TeamReport } from '../workers/report.ts';
 import { peakRssBytes } from '../workers/resources.ts';
 import { takeSteps } from '../workers/steps.ts';
 import { assembleTeam, type Team } from '../workers/team.ts';
-import { type BadPages, type Storage, sumVerified, type VerifyResult } from '../workers/verify-phase.ts';
+import { type Storage, sumVerified, type VerifyResult } from '../workers/verify-phase.ts';
 import { checkBitmaps } from './verify/bitmaps.ts';
 import { checkElf } from './verify/elf.ts';
 import { type Finding, type FindingKind, finding } from './verify/finding.ts';
 import { checkAgainstInfo, checkKdump } from './verify/kdump.ts';
 import { checkNotes, type NotesReport } from './verify/notes.ts';
 import { checkOverlaps } from './verify/overlap.ts';
+import { cutOff, onceEach, pageFindings } from './verify/pages.ts';
 
 export type VerifyRequest = InputRequest;
 
@@ -66,16 +67,6 @@ const OPENING: Partial<Record<SmeltError['code'], FindingKind>> = {
   PARTS: 'parts',
   NOT_A_DUMP: 'header',
 };
-const BAD: Readonly<Record<keyof LostPages, string>> = {
-  neverWritten: 'marked as missing: the dump was not finished',
-  cutOff: 'cut off: the file ends before their bytes or their descriptors',
-  badDescriptor: 'of a descriptor that says what cannot be',
-  notWhole: 'damaged: what is stored does not unpack to a page',
-  overlapping: 'where the erase info is, and no page can be',
-  unreadable: 'not to be read: the system refuses',
-  noCodec: 'not to be unpacked: the codec is missing here',
-  otherPart: 'in parts that were not given',
-};
 
 /** @throws SmeltError of what is no dump at all; INTERRUPTED when the signal was aborted */
 export async function verify(
@@ -84,7 +75,7 @@ export async function verify(
   signal: AbortSignal,
 ): Promise<VerifyReport> {
   const began = performance.now();
-  const { file, opening, remarks: first } = await openForVerifying(request, signal);
+  const { file, opening, remarks: first, lost } = await openForVerifying(request, signal);
   return withHelpers(file, request, async ({ plan, helpers }) => {
     const look = () => stopIfAborted(signal);
     const description = describeByNotes(file);
@@ -126,6 +117,7 @@ export async function verify(
       const result = sumVerified(await team.verify({ phase: 'verify', places }, claimed));
       look();
       findings.push(...pageFindings(file, result));
+      if (lost !== undefined) findings.push(lost);
       if (file.format === 'kdump') await checkPlaces(file, result, findings, remarks, look);
       if (team.fallback !== undefined) observer.onWarning(team.fallback);
       const storedAs = (Object.entries(result.whole) as [Storage, number][])
@@ -133,11 +125,11 @@ export async function verify(
         .sort((a, b) => b.pages - a.pages);
       const wholePages = storedAs.reduce((sum, { pages }) => sum + pages, 0);
       const { otherPart: _, ...bad } = result.bad;
-      const badPages = Object.values(bad).reduce((sum, { pages }) => sum + pages, 0);
+      const badPages = Object.values(bad).reduce((sum, { pages }) => sum + pages, lost?.pages ?? 0);
       return {
         input,
         whole: findings.length === 0,
-        findings,
+        findings: onceEach(findings),
         remarks,
         pages: wholePages + badPages,
         wholePages,
@@ -155,21 +147,25 @@ export async function verify(
   });
 }
 
+interface Opened {
+  readonly file: DumpFile;
+  readonly opening: readonly Finding[];
+  readonly remarks: readonly string[];
+  /** Pages of an ELF core that is cut short. */
+  readonly lost: Finding | undefined;
+}
+
 /** A dump that cannot be opened as it should is opened as `smelt salvage` does, to see what else there is. */
-async function openForVerifying(
-  request: VerifyRequest,
-  signal: AbortSignal,
-): Promise<{ file: DumpFile; opening: Finding[]; remarks: string[] }> {
-  const { file, error, damage } = await openAnyhow(request, signal);
+async function openForVerifying(request: VerifyRequest, signal: AbortSignal): Promise<Opened> {
+  const { file, error, damage, claimed } = await openAnyhow(request, signal);
+  const lost = claimed && file.format === 'elf' ? cutOff(file, claimed) : undefined;
   const kind = error && OPENING[error.code];
-  if (error === undefined || kind === undefined) return { file, opening: [], remarks: [] };
+  if (error === undefined || kind === undefined) return { file, opening: [], remarks: [], lost };
   const missing = file.format === 'kdump' ? missingParts(file) : undefined;
   // A part may be asked about by itself.
-  if (kind === 'parts' && inputsOf(request).length === 1 && missing !== undefined && damage.length === 0)
-    return { file, opening: [], remarks: [`it is one part of a split dump: ${missing}`] };
-  const { message } = error;
-  const what = message.startsWith(`${file.path}: `) ? message.slice(file.path.length + 2) : message;
-  return { file, opening: [what, ...damage].map((each) => finding(kind, each)), remarks: [] };
+  if (kind === 'parts' && inputsOf(request).length === 1 && missing !== undefined && damage.length === 1)
+    return { file, opening: [], remarks: [`it is one part of a split dump: ${missing}`], lost };
+  return { file, opening: damage.map((each) => finding(kind, each)), remarks: [], lost };
 }
 
 function kdumpParts(file: KdumpDumpFile, asStated: boolean) {
@@ -186,18 +182,6 @@ function pagesOf(file: DumpFile, existing: number): number {
   return file.stored === file.memory
     ? existing
     : Math.ceil(file.stored.sizeBytes.reduce((sum, size) => sum + size, 0) / file.pageSize);
-}
-
-function pageFindings(file: DumpFile, { bad }: VerifyResult): Finding[] {
-  const parts = file.format === 'kdump' ? file.parts : [];
-  return (Object.entries(bad) as [keyof LostPages, BadPages][]).flatMap(([kind, found]) => {
-    // What is in other parts is not this one's.
-    if (kind === 'otherPart') return [];
-    const { pages, runs, byteOffset, part } = found;
-    const what = `${comma(pages)} page${pages === 1 ? ' is' : 's are'} ${BAD[kind]}`;
-    const path = parts.length > 1 ? parts[part]!.path : undefined;
-    return [finding(kind, what, { pages, runs, byteOffset, path })];
-  });
 }
 
 /** Whether descriptors and bitmap belong together, and no two pages have the same bytes. */

@@ -54,13 +54,14 @@ export function readPart(path: string, fd: number, what: string, byteOffset: num
   return wholePart(path, what, byteOffset, length, (into) => readFully(fd, into, byteOffset));
 }
 
-/** What `read` gives of those bytes, if that is all of them. */
+/** What `read` gives of those bytes, if that is all of them. `fileBytes`: how many the file had when it was opened. */
 export function wholePart(
   path: string,
   what: string,
   byteOffset: number,
   length: number,
   read: (into: Buffer) => number,
+  fileBytes = Infinity,
 ): Buffer {
   const buffer = Buffer.alloc(length);
   let n: number;
@@ -77,16 +78,24 @@ export function wholePart(
     throw truncated(
       path,
       `${what} needs bytes ${comma(byteOffset)} to ${comma(byteOffset + length)}`,
-      byteOffset + n,
+      Math.min(fileBytes, byteOffset + n),
+      // What is read without a look at the size is near the beginning: without it nothing can be saved.
+      byteOffset + length > fileBytes ? ONLY_BEGINNING : cutShortHint(path),
     );
   }
   return buffer;
 }
 
-export function truncated(path: string, what: string, fileBytes: number): SmeltError {
-  return new SmeltError('TRUNCATED', `${path}: ${what} but the file has ${comma(fileBytes)} bytes`, {
-    hint: cutShortHint(path),
-  });
+export const ONLY_BEGINNING =
+  'The file is cut short, and nothing of what is there can be saved: copy it again from where it was made.';
+
+export function truncated(
+  path: string,
+  what: string,
+  fileBytes: number,
+  hint = cutShortHint(path),
+): SmeltError {
+  return new SmeltError('TRUNCATED', `${path}: ${what} but the file has ${comma(fileBytes)} bytes`, { hint });
 }
 
 /** For whoever has nothing but what is there. */

@@ -2,11 +2,12 @@
 
 import type { PageCodec } from '../codec/codec.ts';
 import { popcount, testBit } from './bitmap.ts';
+import { stateByDescriptor } from './descriptors.ts';
 import type { KdumpDumpFile, KdumpPart, MemoryReader } from './dump-file.ts';
 import { endOfDescriptors, PFNS_PER_RANK } from './kdump-file.ts';
 import { CompressionFlag, PageDescriptor } from './kdump-layout.ts';
 import { type PageState, State, type StoredPages } from './page-state.ts';
-import { hasBytes, openSource, type ReadSource } from './source.ts';
+import { openSource, type ReadSource } from './source.ts';
 
 /** Pages decompressed at once. */
 const LOAD_PAGES = 64;
@@ -133,25 +134,23 @@ class KdumpReader implements MemoryReader, StoredPages {
     const index = this.descriptorIndex(pfn);
     if (index < 0) return State.absent;
     if ((pfn < this.part.startPfn || pfn >= this.part.endPfn) && !this.takePart(pfn)) return State.absent;
-    const { firstDescriptor, eraseInfoAt } = this.part;
-    const at = this.descriptorAt(index - firstDescriptor);
+    const number = index - this.part.firstDescriptor;
+    const at = this.descriptorAt(number);
     if (at < 0) return State.noDescriptor;
     const { offset, size, flags } = PageDescriptor.offset;
     this.place =
       this.fields.getUint32(at + offset, true) + this.fields.getUint32(at + offset + 4, true) * 2 ** 32;
     this.size = this.fields.getUint32(at + size, true);
     this.flags = this.fields.getUint32(at + flags, true);
-    if (this.place === 0) return State.marked;
-    if (this.place < this.dataFrom || this.size === 0 || this.size > this.pageSize) return State.implausible;
-    if (this.flags === 0 && this.size !== this.pageSize) return State.implausible;
-    if (
-      eraseInfoAt !== undefined &&
-      this.place < eraseInfoAt.end &&
-      this.place + this.size > eraseInfoAt.from
-    )
-      return State.implausible;
-    if (!hasBytes(this.part, this.place, this.size)) return State.cut;
-    return State.here;
+    return stateByDescriptor(
+      this.part,
+      this.pageSize,
+      this.dataFrom,
+      number,
+      this.place,
+      this.size,
+      this.flags,
+    );
   }
 
   fetch(): boolean {

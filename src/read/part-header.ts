@@ -13,26 +13,24 @@ const BEGIN = 2 * MAX_BLOCK;
 /** Whoever writes a flattened file begins with the headers. */
 const MOST_RECORDS = 64;
 
-/** Whether there is a file that may be a part, flattened or not: those are kdump-compressed. */
+/** Whether there is a file that is a part, or a flattened one that may be. */
 export function beginsAsPart(path: string): boolean {
-  return lookAt(path, (fd) => {
-    const head = Buffer.alloc(FLAT_HEADER_BYTES);
-    const bytes = head.subarray(0, readFully(fd, head, 0));
-    return isFlattened(bytes) || kdump.probe(bytes);
+  return lookAt(path, (_fd, begin) => isFlattened(begin) || saysPart(begin));
+}
+
+/** Whether there is a file whose header says that it is a part, also of a flattened one. */
+export function saysItIsPart(path: string): boolean {
+  return lookAt(path, (fd, begin) => {
+    if (isFlattened(begin)) arrange(fd, begin);
+    return saysPart(begin);
   });
 }
 
-/** Whether there is a file whose header says that it is a part. */
-export function saysItIsPart(path: string): boolean {
-  return lookAt(path, (fd) => {
-    const begin = Buffer.alloc(BEGIN);
-    readFully(fd, begin, 0);
-    if (isFlattened(begin)) arrange(fd, begin);
-    if (!kdump.probe(begin)) return false;
-    const { block_size, header_version } = DiskDumpHeader.read(begin);
-    if (header_version < 2 || block_size < DiskDumpHeader.size || block_size > MAX_BLOCK) return false;
-    return KdumpSubHeader.read(begin, block_size).split !== 0;
-  });
+function saysPart(begin: Buffer): boolean {
+  if (!kdump.probe(begin)) return false;
+  const { block_size, header_version } = DiskDumpHeader.read(begin);
+  if (header_version < 2 || block_size < DiskDumpHeader.size || block_size > MAX_BLOCK) return false;
+  return KdumpSubHeader.read(begin, block_size).split !== 0;
 }
 
 /** The beginning of what a flattened file is of. */
@@ -52,11 +50,13 @@ function arrange(fd: number, begin: Buffer): void {
 }
 
 /** What cannot be opened or read is no part. */
-function lookAt(path: string, look: (fd: number) => boolean): boolean {
+function lookAt(path: string, look: (fd: number, begin: Buffer) => boolean): boolean {
   let fd: number | undefined;
   try {
     fd = openForReading(path).fd;
-    return look(fd);
+    const begin = Buffer.alloc(BEGIN);
+    readFully(fd, begin, 0);
+    return look(fd, begin);
   } catch {
     return false;
   } finally {

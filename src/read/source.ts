@@ -52,7 +52,8 @@ export function openSource(source: Source): ReadSource {
 export function partOf(source: Source, what: string, byteOffset: number, length: number): Buffer {
   // A few reads are not worth what loading the C library takes.
   const read = readBy(readSync, source);
-  return wholePart(source.path, what, byteOffset, length, (into) => read(into, 0, length, byteOffset));
+  const { path, fileBytes } = source;
+  return wholePart(path, what, byteOffset, length, (into) => read(into, 0, length, byteOffset), fileBytes);
 }
 
 function readBy(pread: Pread, { fd, flat }: Source): ReadSource {

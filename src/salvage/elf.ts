@@ -26,11 +26,7 @@ export function openBrokenElf(source: Source): Broken {
   ];
   const { stored, lostPages } = present(file);
   if (lostPages === 0) return { file, claimed: undefined, damage };
-  return {
-    file: { ...file, stored },
-    claimed: file.stored,
-    damage: [...damage, `the data of ${comma(lostPages)} pages are not in the file`],
-  };
+  return { file: { ...file, stored }, claimed: file.stored, damage };
 }
 
 /** One program header that is damaged must not make a machine of petabytes. */

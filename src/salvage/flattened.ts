@@ -23,6 +23,9 @@ const MOST_WALKS = 4;
 /** What it takes to read a chunk and go through it, in looks. */
 const LOOKS_A_FILL = 16;
 
+const streamEnds = (fileBytes: number) => `the stream ends at byte ${comma(fileBytes)}`;
+const UNENDED = 'without its end mark: it was cut, or never finished';
+
 /** Whether records follow where they do in a flattened file, whatever is before them. */
 export function beginsWithRecords(source: Source): boolean {
   return new RecordFile(source).isChain(FLAT_HEADER_BYTES);
@@ -44,6 +47,7 @@ export function* indexBroken(
   };
   let at = FLAT_HEADER_BYTES;
   let records = 0;
+  let bytesBehind: number | undefined;
   for (;;) {
     if (records % LOOKS_A_STEP === 0) yield;
     if (records >= FLAT_LIMITS.records || entries.count > FLAT_LIMITS.entries) {
@@ -52,9 +56,12 @@ export function* indexBroken(
       );
       break;
     }
-    if (file.isEndMark(at)) break;
+    if (file.isEndMark(at)) {
+      bytesBehind = fileBytes - at - HEADER;
+      break;
+    }
     if (at >= fileBytes) {
-      damage.push(`the stream has no end mark: it ends at byte ${comma(fileBytes)}`);
+      damage.push(`${streamEnds(fileBytes)}, ${UNENDED}`);
       break;
     }
     if (!file.isPlausible(at)) {
@@ -77,7 +84,7 @@ export function* indexBroken(
     records++;
     entries.addRecord(offset, Math.min(size, fileBytes - begins), begins);
     if (end > fileBytes) {
-      damage.push(`the stream is cut in a record: it ends at byte ${comma(fileBytes)}`);
+      damage.push(`${streamEnds(fileBytes)}, in a record and ${UNENDED}`);
       break;
     }
     skip(end, next);
@@ -87,7 +94,8 @@ export function* indexBroken(
     damage.push(
       `${comma(junk)} bytes of the stream are no whole records, the first at byte ${comma(junkAt)}`,
     );
-  return { flat: yield* ordering(entries), damage };
+  const flat = yield* ordering(entries);
+  return { flat: bytesBehind === undefined ? flat : { ...flat, bytesBehind }, damage };
 }
 
 /** Record headers at any place of a file. */

@@ -1,9 +1,10 @@
 /** A dump opened as it should be, or, where it is cut short or damaged, as far as salvage believes it. */
 
 import { SmeltError } from '../errors.ts';
-import type { DumpFile } from '../read/dump-file.ts';
-import { cutShortHint } from '../read/file.ts';
+import type { DumpFile, Extents } from '../read/dump-file.ts';
+import { cutShortHint, ONLY_BEGINNING } from '../read/file.ts';
 import { closeDump } from '../read/open.ts';
+import type { Broken } from '../salvage/broken.ts';
 import { openingBroken } from '../salvage/open.ts';
 import { type Described, describing, inputsOf, openInput, stopIfAborted, type Watcher } from './input.ts';
 import type { DumpObserver, InputRequest } from './report.ts';
@@ -13,8 +14,10 @@ export interface OpenedAnyhow {
   readonly file: DumpFile;
   /** Why it could not be opened as it should be. */
   readonly error: SmeltError | undefined;
-  /** What salvage saw. */
+  /** That, and what salvage saw besides: sentences, none of which names the file. */
   readonly damage: readonly string[];
+  /** Of an ELF core that is cut short: memory that it should have the bytes of; undefined: `file` says it. */
+  readonly claimed: Extents | undefined;
 }
 
 const DAMAGE: ReadonlySet<SmeltError['code']> = new Set(['CORRUPT', 'TRUNCATED', 'PARTS', 'NOT_A_DUMP']);
@@ -29,31 +32,43 @@ export async function openAnyhow(
   bearable = DAMAGE,
 ): Promise<OpenedAnyhow> {
   try {
-    return { file: await openInput(request, signal), error: undefined, damage: [] };
+    return { file: await openInput(request, signal), error: undefined, damage: [], claimed: undefined };
   } catch (error) {
     if (!(error instanceof SmeltError) || !bearable.has(error.code)) throw error;
+    let broken: Broken;
     try {
-      const look = () => stopIfAborted(signal);
-      return { error, ...(await takeSteps(openingBroken(inputsOf(request), bearable !== CUT_ALONE), look)) };
+      broken = await takeSteps(openingBroken(inputsOf(request), bearable !== CUT_ALONE), () =>
+        stopIfAborted(signal),
+      );
     } catch {
       stopIfAborted(signal);
-      throw error;
+      throw hopeless(error);
     }
+    return { file: broken.file, error, damage: damageOf(broken, error), claimed: broken.claimed };
   }
 }
 
-/** Sentences, the first of them why it could not be opened; the file is named beside them. */
-export function whatIsWrong({ file, error, damage }: OpenedAnyhow): string[] {
-  if (error === undefined) return [];
-  const why = error.message.replace(`${file.path}: `, '');
-  return [why, ...damage.filter((sentence) => sentence !== why)];
+/** Nobody is sent to salvage who was there. */
+function hopeless(error: SmeltError): SmeltError {
+  if (error.code !== 'TRUNCATED') return error;
+  return new SmeltError(error.code, error.message, { cause: error, hint: ONLY_BEGINNING });
+}
+
+/** Each thing once: of a stream without its end mark salvage says where it ends. */
+function damageOf({ file, damage }: Broken, { code, message }: SmeltError): string[] {
+  const isUnended = (file.format === 'kdump' ? file.parts : [file]).some(
+    ({ flat }) => flat !== undefined && flat.bytesBehind === undefined,
+  );
+  if (isUnended && code === 'TRUNCATED' && damage.length > 0) return [...damage];
+  const why = message.startsWith(`${file.path}: `) ? message.slice(file.path.length + 2) : message;
+  return [...new Set([why, ...damage])];
 }
 
 /** What is said to whoever gets an answer of what is left; undefined: it is whole. */
 export function cutWarning(opened: OpenedAnyhow): string | undefined {
   if (opened.error === undefined) return undefined;
   const { path } = opened.file;
-  return `${path} is cut short, and what lay behind the cut is not in the dump: ${whatIsWrong(opened).join('; ')}; \`smelt info ${path}\` says what is there`;
+  return `${path} is cut short, and what lay behind the cut is not in the dump: ${opened.damage.join('; ')}; \`smelt info ${path}\` says what is there`;
 }
 
 /** What somebody asks for and is not found may have been behind the cut. */

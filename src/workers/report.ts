@@ -333,6 +333,8 @@ export interface SalvageReport extends TeamReport {
   readonly input: InputReport;
   /** What was seen to be wrong with the file as a whole: sentences. */
   readonly damage: readonly string[];
+  /** Pages that it says were lost when it was salvaged itself: they are not among those below. */
+  readonly lostBefore: number;
   readonly output: {
     /** Undefined: nothing was written. */
     readonly path: string | undefined;

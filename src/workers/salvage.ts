@@ -13,6 +13,7 @@ import { openingBroken } from '../salvage/open.ts';
 import { dropSuspects } from '../salvage/overlap.ts';
 import { missingParts } from '../salvage/parts.ts';
 import { type Settled, settlePages } from '../salvage/settle.ts';
+import { countTakenOut } from '../salvage/taken-out.ts';
 import type { CompressResult } from './compress-phase.ts';
 import { describeByNotes } from './describe.ts';
 import { countLog, type Emitted } from './dmesg.ts';
@@ -73,6 +74,7 @@ export async function salvage(
       },
     );
     for (const warning of known.description.warnings) onWarning(warning);
+    const lostBefore = await lostBeforeOf(file, () => stopIfAborted(signal));
     const kept = new Kept(broken, planned, () => stopIfAborted(signal));
     const { path, sizeBytes, codec, targetProtection, threads, phases } = await gather(
       { ...planned, ...known },
@@ -89,6 +91,7 @@ export async function salvage(
     return {
       input: known.report,
       damage: damageOf(broken),
+      lostBefore,
       output: {
         path,
         sizeBytes,
@@ -113,6 +116,11 @@ export async function salvage(
       warnings,
     };
   });
+}
+
+/** Of what was salvaged before. */
+async function lostBeforeOf(file: DumpFile, look: () => void): Promise<number> {
+  return file.format === 'kdump' ? (await takeSteps(countTakenOut(file), look)).pages : 0;
 }
 
 function damageOf({ file, damage }: Broken): string[] {

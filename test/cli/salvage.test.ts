@@ -62,6 +62,7 @@ describe('the command line of smelt salvage', () => {
 const report: SalvageReport = {
   input: sampleInput(),
   damage: ['it has no notes, or they are damaged'],
+  lostBefore: 0,
   output: { path: 'out', sizeBytes: 12_345_678, incomplete: true, codec: undefined, codecMaker: undefined },
   claimedPages: 20_000,
   savedPages: 15_000,

@@ -5,7 +5,7 @@ import { expect, it } from 'vitest';
 import { viewOf, withKernel } from '../../src/inspect/looking.ts';
 import { listTasks } from '../../src/kernel/tasks/task-list.ts';
 import { OrcTables } from '../../src/kernel/unwind/orc.ts';
-import { panicCpu, registersOfCpus } from '../../src/kernel/unwind/starts.ts';
+import { notedByCpus, panicCpu } from '../../src/kernel/unwind/starts.ts';
 import { stackOfTask } from '../../src/kernel/unwind/task-stack.ts';
 import type { KernelView } from '../../src/kernel/view/view.ts';
 import { parseNotes } from '../../src/read/notes.ts';
@@ -21,10 +21,10 @@ async function everything(view: KernelView, notes: Uint8Array): Promise<number> 
   if (list === undefined) return modules.length;
   panicCpu(view, list.cpus);
   const tables = OrcTables.of(view);
-  const noted = registersOfCpus(view, list.cpus, parseNotes(notes));
+  const noted = notedByCpus(view, list.cpus, parseNotes(notes));
   let frames = 0;
   for (const task of list.tasks.slice(0, 200))
-    frames += stackOfTask(view, tables, list.cpus, task, noted.get(task.cpu)).frames.length;
+    frames += stackOfTask(view, tables, list.cpus, task, noted.get(task.cpu)?.registers).frames.length;
   return frames;
 }
 

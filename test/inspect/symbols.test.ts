@@ -1,4 +1,5 @@
 /** The kernel's own symbol table: all of it, by pattern, by name and by address, from any kind of dump. */
+import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -14,6 +15,7 @@ import { errorOf, NEVER, QUIET, requestOf } from './looking.ts';
 
 const SAMPLE = join(import.meta.dirname, '../../samples/x86_64-6.1-small.kdump');
 const FIXTURES = join(homedir(), '.cache/smelt/fixtures');
+const SMELT = join(import.meta.dirname, '../../bin/smelt');
 const dir = scratch();
 const files = tempFiles();
 let all: readonly SymbolReport[];
@@ -34,6 +36,16 @@ describe('the symbols of a kernel', () => {
       expect(all.filter((each) => each.name === name).map(({ vaddr }) => vaddr)).toContain(
         BigInt(`0x${hex}`),
       );
+  });
+
+  test('are told with what is behind them, as stacks show it', async () => {
+    const [{ vaddr }] = (await ask({ kind: 'name', name: '__crash_kexec' })).symbols as [SymbolReport];
+    const { symbols: found, offset } = await ask({ kind: 'name', name: '__crash_kexec', offset: 0x77 });
+    expect({ vaddr: found[0]!.vaddr, offset }).toEqual({ vaddr, offset: 0x77 });
+    const at = (vaddr + 0x77n).toString(16);
+    const line = execFileSync(SMELT, ['symbols', SAMPLE, '__crash_kexec+0x77'], { encoding: 'utf8' });
+    expect(line).toBe(`${at} __crash_kexec+0x77\n`);
+    expect((await ask({ kind: 'address', vaddr: vaddr + 0x77n })).at).toMatchObject({ offset: 0x77 });
   });
 
   test('of one name are those that a walk through all of them finds', async () => {

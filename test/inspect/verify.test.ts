@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { SmeltError } from '../../src/errors.ts';
 import { verify } from '../../src/inspect/verify.ts';
+import { comma } from '../../src/read/file.ts';
 import { writeElfCore } from '../build/elf.ts';
 import { encodeFlattened, recordsOf } from '../build/flattened.ts';
 import { encodeKdump, type KdumpLayout, KdumpSubHeader } from '../build/kdump.ts';
@@ -333,8 +334,30 @@ describe('a file that is cut', () => {
   test('flattened is told so, and its pages are looked at all the same', async () => {
     const flat = encodeFlattened(recordsOf(build('zlib').file, 5000));
     const report = await check(flat.subarray(0, flat.length - 20));
-    expect(report.findings[0]).toMatchObject({ kind: 'truncated' });
+    const cut = ALL - report.wholePages;
+    expect(report.findings).toMatchObject([{ kind: 'cutOff', pages: cut }]);
+    expect(report.findings[0]!.what).toBe(
+      `${cut} page${cut === 1 ? ' is' : 's are'} cut off: the stream ends at byte ${comma(flat.length - 20)}, in a record and without its end mark: it was cut, or never finished`,
+    );
     expect(report.wholePages).toBeGreaterThan(0);
+  });
+
+  test('flattened within its descriptors has none that was never finished, and is one thing', async () => {
+    const { file, layout } = build('zlib');
+    const records = recordsOf(file, 240);
+    const upTo = records.filter(({ offset }) => Number(offset) < layout.descriptors + 50 * 24);
+    const data = records.filter(({ offset }) => Number(offset) >= layout.data);
+    const report = await check(encodeFlattened([...upTo, ...data], { endMark: false }));
+    expect(kindsOf(report)).toEqual([`cutOff ${ALL - report.wholePages}`]);
+    expect(report.findings[0]!.what).toMatch(/, without its end mark: it was cut, or never finished$/);
+    expect(report.wholePages).toBeGreaterThanOrEqual(40);
+    expect(report.wholePages).toBeLessThanOrEqual(60);
+  });
+
+  test('flattened without its end mark, but no page, is told once', async () => {
+    const report = await check(encodeFlattened(recordsOf(build('zlib').file, 5000), { endMark: false }));
+    expect(report.wholePages).toBe(ALL);
+    expect(report.findings).toMatchObject([{ kind: 'truncated' }]);
   });
 
   test('before its descriptors is refused, in words', async () => {
@@ -353,7 +376,11 @@ describe('a file that is cut', () => {
     });
     const cut = await check(bytes.subarray(0, bytes.length - 4096 * 3));
     expect(cut).toMatchObject({ whole: false, wholePages: 61 });
-    expect(cut.findings[0]).toMatchObject({ kind: 'truncated' });
+    expect(cut.pages).toBe(64);
+    expect(cut.findings).toMatchObject([{ kind: 'cutOff', pages: 3, runs: [{ pfn: 61, count: 3 }] }]);
+    expect(cut.findings[0]!.what).toMatch(
+      /^3 pages are cut off: program header \d says its data end at byte /,
+    );
   });
 });
 

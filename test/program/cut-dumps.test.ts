@@ -110,6 +110,6 @@ test('a flattened file is not searched for records that may be in the one that i
 });
 
 test('smelt bt points to the log where what a CPU ran is not in the dump', () => {
-  const failed = checkFailure(smelt('bt', at('60.elf')));
-  expect(failed).toMatch(/nothing says what CPU 0 ran.*not in the dump\. `smelt dmesg --follow-panic /);
+  const failed = checkFailure(smelt('bt', at('60.elf'), 'cpu1'));
+  expect(failed).toMatch(/nothing says what CPU 1 ran.*not in the dump\. `smelt dmesg --follow-panic /);
 });

@@ -1,5 +1,5 @@
 /** ps, bt and mods through the real program, on the samples and, where they are at hand, on the larger dumps. */
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, rmSync, truncateSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -72,7 +72,7 @@ describe('bt', () => {
     expect(report.stacks.length).toBe(answer('ps', SAMPLE).tasks.length);
     // A zombie gave its stack back.
     const doubtful = report.stacks.filter(({ problem }) => problem !== null);
-    expect(doubtful.map(({ task }) => task.state)).toEqual(['ZO']);
+    expect(doubtful.map(({ task }) => task?.state)).toEqual(['ZO']);
     expect(functionsOf(report).filter((names) => names.includes(undefined as never))).toEqual([]);
   });
 
@@ -94,7 +94,8 @@ describe('bt', () => {
     expect(answer('bt', SAMPLE, '0').stacks).toHaveLength(2);
     expect(checkFailure(smelt('bt', SAMPLE, '99999'))).toContain('there is no task of PID 99999');
     expect(checkFailure(smelt('bt', SAMPLE, 'cpu7'))).toContain('nothing says what CPU 7 ran');
-    expect(checkFailure(smelt('bt', SAMPLE, 'swapper'))).toContain('is no PID, and no CPU');
+    expect(checkFailure(smelt('bt', SAMPLE, 'swapper'))).toContain('there is no task of the name swapper');
+    expect(checkFailure(smelt('bt', SAMPLE, '0x10'))).toContain('is no PID, and no CPU, TASK or COMM');
     expect(checkFailure(smelt('bt', SAMPLE, '1', '--all'))).toContain('ask for different stacks');
     expect(failureOf(smelt('bt', SAMPLE, '99999', '--json')).error.code).toBe('NO_TASK');
   });
@@ -139,6 +140,31 @@ test.skipIf(!existsSync(panic))(`bt of a panic is what crash says (${panic})`, (
     'end_repeat_nmi NMI',
     'native_safe_halt task',
   ]);
+});
+
+test.skipIf(!existsSync(panic))(`ps and bt of what salvage saved of it agree with info (${panic})`, () => {
+  const dir = mkdtempSync(join(tmpdir(), 'smelt-tasks-'));
+  afterAll(() => rmSync(dir, { recursive: true, force: true }));
+  const [cut, saved] = [join(dir, 'cut'), join(dir, 'saved')] as const;
+  copyFileSync(panic, cut);
+  truncateSync(cut, 200_000_000);
+  expect(smelt('salvage', '-z', cut, saved).status).toBe(0);
+  const { crash } = answer('info', saved);
+  expect(crash).toMatchObject({ cpu: 1, pid: 1, comm: 'init' });
+  expect(functionsOf(answer('bt', saved))).toEqual(functionsOf(answer('bt', panic)));
+  for (const which of [[], ['1'], ['cpu1'], ['init']]) {
+    const [one] = answer('bt', saved, ...which).stacks;
+    expect(one!.task).toMatchObject({ pid: 1, cpu: 1, isRunning: true, ranBy: 'stack pointer' });
+    expect(one!.frames.filter(({ isGuess }) => isGuess)).toEqual([]);
+  }
+  expect(answer('bt', saved, '--all').stacks.map(({ cpu, task }) => [cpu, task?.comm])).toEqual([
+    [0, 'swapper/0'],
+    [1, 'init'],
+  ]);
+  const { tasks, warnings } = answer('ps', saved);
+  expect(tasks.filter(({ isRunning }) => isRunning).map(({ pid }) => pid)).toEqual([0, 1]);
+  expect(warnings.length).toBe(2);
+  expect(warnings[1]).toMatch(/^the threads of 9 tasks are not all known, first of the task at 0x/);
 });
 
 const kernels = ['x86_64-5.10-4level', 'x86_64-6.1-4level', 'x86_64-6.12-la57', 'x86_64-7.3-la57'];

@@ -149,10 +149,10 @@ function memoryRows({ memory: ram, file }: InfoReport): Row[] {
     fileSize(file.sizeBytes),
     ...(parts > 1 ? [`${parts} parts`] : []),
     ...(headerVersion === undefined ? [] : [`version ${headerVersion}`, codec ?? 'not compressed']),
-    storedPages >= ram.pages && !file.incomplete && file.cutPages === 0
-      ? 'all pages are in it'
-      : file.cutPages > 0
-        ? `not all of its ${pages(storedPages)} are in it`
+    file.atLeast
+      ? `${pages(storedPages)} are in it, by its bitmap`
+      : storedPages >= ram.pages && !file.incomplete
+        ? 'all pages are in it'
         : `${pages(storedPages)} are in it`,
   ];
   rows.push(['file', facts.join(', ')]);

@@ -68,7 +68,7 @@ export function lookArgs(
   if (first === '') throw new SmeltError('USAGE', 'the name of VMCORE is empty', { hint });
   const files = filesAmong(raw.operands, wanted);
   const operands = raw.operands.slice(files);
-  if (operands.length >= wanted.length && wanted.at(-1) !== MORE_FILES) {
+  if (operands.length >= wanted.length && !MANY.test(wanted.at(-1)!)) {
     const extra = operands[wanted.length - 1]!;
     throw new SmeltError('USAGE', `${quoted(extra)} is one operand too many`, { hint });
   }
@@ -82,12 +82,15 @@ export function lookArgs(
 /** What stands last where all operands are files, and the engine finds out which belong together. */
 const MORE_FILES = '…';
 
+/** What stands last where it may be given more than once. */
+const MANY = /…\]?$/;
+
 /** How many operands are VMCORE: all that there are, or, where more is asked for, those that are files which may be parts of one split dump. */
 function filesAmong(operands: readonly string[], wanted: readonly string[]): number {
   if (wanted.length === 1) return operands.length;
   if (wanted.at(-1) === MORE_FILES) return 1;
-  const other = operands.findIndex((operand, index) => index > 0 && !beginsAsPart(operand));
-  return other < 0 ? operands.length : other;
+  const other = operands.findIndex((operand) => !beginsAsPart(operand));
+  return other < 0 ? operands.length : Math.max(1, other);
 }
 
 /** @throws SmeltError USAGE; what fails later is reported here, with the warnings that came before. */

@@ -25,6 +25,9 @@ function parse({ operands, request }: LookArgs): SymbolsRequest {
   if (what === undefined) return { ...request, what: { kind: 'all' } };
   const vaddr = readAddress(what);
   if (vaddr !== undefined) return { ...request, what: { kind: 'address', vaddr } };
+  const behind = /^([^+]+)\+(0x[0-9a-f]{1,10}|\d{1,12})$/i.exec(what);
+  if (behind !== null)
+    return { ...request, what: { kind: 'name', name: behind[1]!, offset: Number(behind[2]) } };
   return {
     ...request,
     what: /[*?]/.test(what) ? { kind: 'pattern', pattern: what } : { kind: 'name', name: what },
@@ -32,13 +35,18 @@ function parse({ operands, request }: LookArgs): SymbolsRequest {
 }
 
 /** Lines as /proc/kallsyms has them. */
-function text({ symbols, at, total }: SymbolsReport): string[] {
+function text({ symbols, at, total, offset }: SymbolsReport): string[] {
   const hex = (vaddr: bigint) => vaddr.toString(16).padStart(16, '0');
   if (at !== undefined) {
     const offset = at.offset === 0 ? '' : `+0x${at.offset.toString(16)}`;
     return [`${hex(at.vaddr)} ${printable(at.name)}${offset}${ofModule(at.module)}`];
   }
   if (symbols.length === 0) return [`none of the kernel's ${total.toLocaleString('en')} symbols`];
+  if (offset !== undefined)
+    return symbols.map(
+      ({ vaddr, name, module }) =>
+        `${hex(BigInt.asUintN(64, vaddr + BigInt(offset)))} ${printable(name)}+0x${offset.toString(16)}${ofModule(module)}`,
+    );
   return symbols.map(
     ({ vaddr, type, name, module }) => `${hex(vaddr)} ${type} ${printable(name)}${ofModule(module)}`,
   );

@@ -1,15 +1,15 @@
-/** What is in the file, as its headers and bitmaps say it. */
+/** What is in the file, as its headers, bitmaps and descriptors say it. */
 
-import type { DumpFile, Extents, MemoryReader } from '../../read/dump-file.ts';
+import { fstatSync } from 'node:fs';
+import { countDescriptors } from '../../read/descriptors.ts';
+import type { DumpFile, Extents } from '../../read/dump-file.ts';
 import { endOf, pfnRuns } from '../../read/extents.ts';
-import { State } from '../../read/page-state.ts';
+import { pagesOfAll } from '../../read/kdump-file.ts';
+import { countTakenOut } from '../../salvage/taken-out.ts';
 import type { FileReport, MemoryReport } from './report.ts';
 
 const MAX_ERASED = 1000;
 const MAX_ERASE_BYTES = 1024 * 1024;
-/** Where a file was cut short, its last pages are those that it lost. */
-const TAIL_PAGES = 4096;
-const TAIL_FRAMES = 2 ** 18;
 
 export function memoryReport({ memory, pageSize }: DumpFile): MemoryReport {
   const { paddr, sizeBytes } = memory;
@@ -29,33 +29,45 @@ export function memoryReport({ memory, pageSize }: DumpFile): MemoryReport {
   };
 }
 
-export function fileReport(file: DumpFile, reader: MemoryReader): FileReport {
+/** In steps. `claimed`: memory that an ELF core should have the bytes of, where it is cut short. */
+export function* fileReport(file: DumpFile, claimed = ofElf(file)): Generator<void, FileReport> {
   const pages = framesOf(file.memory, file.pageSize);
   if (file.format === 'elf') {
     const storedPages = framesOf(file.stored, file.pageSize);
+    const claimedPages = framesOf(claimed!, file.pageSize);
     return {
-      sizeBytes: file.fileBytes,
+      sizeBytes: fstatSync(file.fd).size,
       parts: 1,
       headerVersion: undefined,
       codec: undefined,
       incomplete: file.incomplete,
       storedPages,
-      leftOutPages: pages - storedPages,
-      cutPages: 0,
+      leftOutPages: pages - claimedPages,
+      cutPages: claimedPages - storedPages,
+      missingPages: 0,
+      damagedPages: 0,
+      atLeast: false,
       dumpLevel: 0,
       eraseInfo: [],
     };
   }
-  const storedPages = file.parts.reduce((sum, part) => sum + part.pages, 0);
+  const { cut, marked, implausible, atLeast } = yield* countDescriptors(file);
+  const takenOut = yield* countTakenOut(file);
+  const leftOut = Math.max(0, pages - pagesOfAll(file));
+  const taken = Math.min(leftOut, takenOut.pages);
+  const claimedPages = file.parts.reduce((sum, part) => sum + part.pages, 0);
   return {
-    sizeBytes: file.parts.reduce((sum, part) => sum + part.fileBytes, 0),
+    sizeBytes: file.parts.reduce((sum, { fd }) => sum + fstatSync(fd).size, 0),
     parts: file.parts.length,
     headerVersion: file.headerVersion,
     codec: file.codec,
     incomplete: file.incomplete,
-    storedPages,
-    leftOutPages: Math.max(0, pages - storedPages),
-    cutPages: cutPages(file.maxMapnr, reader),
+    storedPages: claimedPages - cut - marked - implausible,
+    leftOutPages: leftOut - taken,
+    cutPages: cut,
+    missingPages: marked + taken,
+    damagedPages: implausible,
+    atLeast: atLeast || takenOut.atLeast,
     dumpLevel: file.dumpLevel,
     eraseInfo: Buffer.from(file.eraseInfo.subarray(0, MAX_ERASE_BYTES))
       .toString('latin1')
@@ -66,19 +78,7 @@ export function fileReport(file: DumpFile, reader: MemoryReader): FileReport {
   };
 }
 
-/** Of the last pages those whose bytes the file does not have. */
-function cutPages(maxMapnr: number, { stored }: MemoryReader): number {
-  if (stored === undefined) return 0;
-  let cut = 0;
-  let looked = 0;
-  for (let pfn = maxMapnr - 1; pfn >= Math.max(0, maxMapnr - TAIL_FRAMES) && looked < TAIL_PAGES; pfn--) {
-    const state = stored.find(pfn);
-    if (state === State.absent) continue;
-    looked++;
-    if (state === State.cut || state === State.noDescriptor) cut++;
-  }
-  return cut;
-}
+const ofElf = (file: DumpFile) => (file.format === 'elf' ? file.stored : undefined);
 
 function framesOf(extents: Extents, pageSize: number): number {
   let frames = 0;

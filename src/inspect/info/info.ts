@@ -7,10 +7,19 @@ import { closeDump } from '../../read/open.ts';
 import { findTechnology } from '../../sme/census/technology.ts';
 import { maskBit } from '../../sme/mask-bits.ts';
 import { describeByNotes } from '../../workers/describe.ts';
-import { type Described, describing, inputReport, isUnreadable, judgeInput } from '../../workers/input.ts';
-import { openAnyhow, whatIsWrong } from '../../workers/open-anyhow.ts';
+import {
+  type Described,
+  describing,
+  inputReport,
+  inputsOf,
+  isUnreadable,
+  judgeInput,
+  stopIfAborted,
+} from '../../workers/input.ts';
+import { type OpenedAnyhow, openAnyhow } from '../../workers/open-anyhow.ts';
 import type { DumpObserver, InputRequest } from '../../workers/report.ts';
 import { peakRssBytes } from '../../workers/resources.ts';
+import { takeSteps } from '../../workers/steps.ts';
 import { type Looking, withView } from '../looking.ts';
 import { cpusOf, crashOf, withTask } from './crash.ts';
 import { fileReport, memoryReport } from './file.ts';
@@ -31,7 +40,6 @@ export async function info(
   const began = performance.now();
   const opened = await openAnyhow(request, signal);
   const { file } = opened;
-  const damage = whatIsWrong(opened);
   try {
     return await describing(
       file,
@@ -41,7 +49,7 @@ export async function info(
       signal,
       async (described) => ({
         ...(await withViewIfReadable(described, request, signal, (looking) =>
-          report(looking, request, damage, signal),
+          report(looking, request, opened, signal),
         )),
         totalMs: performance.now() - began,
         peakRssBytes: peakRssBytes(),
@@ -77,15 +85,15 @@ function withViewIfReadable<T>(
 async function report(
   looking: Looking,
   request: InputRequest,
-  damage: readonly string[],
+  { damage, claimed }: OpenedAnyhow,
   signal: AbortSignal,
 ): Promise<Omit<InfoReport, 'totalMs' | 'peakRssBytes'>> {
-  const { file, reader, description, view } = looking;
+  const { file, description, view } = looking;
   const { log, noLog } = await logOf(looking, signal);
   const told = view && askKernel(view);
   const crash = crashOf(looking, told, log);
   const cpus = cpusOf(looking, told, crash);
-  const inFile = fileReport(file, reader);
+  const inFile = await takeSteps(fileReport(file, claimed), () => stopIfAborted(signal));
   const { unreadable } = description.machine;
   const verdict = unreadable === undefined ? undefined : await judgeInput(looking, signal);
   return {
@@ -98,7 +106,7 @@ async function report(
     file: inFile,
     log: log && { records: log.records, lostRecords: log.lostRecords, last: log.last },
     missing: whatIsMissing({
-      path: file.path,
+      paths: inputsOf(request),
       file: inFile,
       description,
       damage,

@@ -1,5 +1,6 @@
 /** What a dump does not have, or nobody could read of it: sentences, the worst first. */
 
+import { archByName } from '../../arch/architectures.ts';
 import { DumpLevel } from '../../filter/page-class.ts';
 import { compareWithKnownKernels } from '../../kernel/machine.ts';
 import { count } from '../../units.ts';
@@ -7,7 +8,8 @@ import type { Description } from '../../workers/describe.ts';
 import type { FileReport } from './report.ts';
 
 export interface Seen {
-  readonly path: string;
+  /** Of all parts. */
+  readonly paths: readonly string[];
   readonly file: FileReport;
   readonly description: Description;
   /** Sentences about a file that is cut short or damaged. */
@@ -30,45 +32,67 @@ const KINDS: readonly (readonly [bit: number, name: string])[] = [
 ];
 
 export function whatIsMissing(seen: Seen): string[] {
-  const { path, file, description, damage, noLog, lostRecords } = seen;
+  const { file, description, damage, noLog, lostRecords } = seen;
   const { machine, info } = description;
   const missing: string[] = [...(seen.ciphertext === undefined ? [] : [seen.ciphertext]), ...damage];
-  if (file.incomplete && damage.length === 0)
-    missing.push(
-      `the dump says of itself that it is incomplete: \`smelt salvage --dry-run ${path}\` says what is whole`,
-    );
-  if (file.cutPages > 0 && damage.length === 0)
-    missing.push(
-      `at least ${pages(file.cutPages)}: the file ends before them; \`smelt salvage --dry-run ${path}\` says what is whole`,
-    );
+  missing.push(...lostPages(file, seen.paths.join(' '), damage.length > 0));
   if (info === undefined) missing.push('VMCOREINFO: without it nothing of the kernel can be found');
   else if (machine.unreadable !== undefined)
     missing.push(`${noLog === undefined ? '' : 'the kernel log and '}the memory map: ${machine.unreadable}`);
   if (compareWithKnownKernels(machine.release) < 0)
     missing.push(`page classes: Linux ${machine.release} is older than what smelt knows`);
-  const left = leftOut(file, damage.length > 0);
+  const left = leftOut(file);
   if (left !== undefined) missing.push(left);
   if (noLog !== undefined && machine.unreadable === undefined) missing.push(`the kernel log: ${noLog}`);
   if (lostRecords > 0)
     missing.push(
       `at least ${count(lostRecords)} records of the kernel log: they are damaged or not in the dump`,
     );
-  if (!seen.hasRegisters) missing.push('registers of the CPUs: there are no NT_PRSTATUS notes');
+  if (!seen.hasRegisters)
+    missing.push(
+      `registers of the CPUs: ${archByName(machine.arch) === undefined ? `those of ${machine.arch} are not read` : 'there are no NT_PRSTATUS notes'}`,
+    );
   // What follows needs the page tables.
   if (machine.utsname === undefined) return missing;
   if (!seen.hasSymbols)
-    missing.push("the kernel's symbol table: VMCOREINFO does not lead to it, or it is damaged");
+    missing.push(
+      `the kernel's symbol table: VMCOREINFO does not lead to it, or it is damaged${file.cutPages > 0 ? ' or cut off' : ''}`,
+    );
   else if (!seen.hasLayouts) missing.push('BTF: the kernel does not describe its structures');
   return missing;
 }
 
-/** By the level and by what there is no page of. `isBroken`: it has not all that it should have, and the damage says so. */
-function leftOut({ dumpLevel, leftOutPages }: FileReport, isBroken: boolean): string | undefined {
+/** That should be in the file: the dump says so, or the file ends before them. */
+function lostPages(file: FileReport, paths: string, isBroken: boolean): string[] {
+  const { incomplete, cutPages, missingPages, damagedPages } = file;
+  const are = (value: number) =>
+    `${file.atLeast ? 'at least ' : ''}${pages(value)} ${value === 1 ? 'is' : 'are'}`;
+  const lost: string[] = [];
+  if (missingPages > 0) {
+    const says = incomplete ? 'the dump says of itself that it is incomplete: ' : '';
+    lost.push(`${says}${are(missingPages)} marked as missing`);
+  } else if (incomplete && !isBroken) {
+    const which = cutPages > 0 ? '' : ', and nothing in it says which pages it lacks';
+    lost.push(`the dump says of itself that it is incomplete${which}`);
+  }
+  if (cutPages > 0) {
+    const why = isBroken ? '' : ': the file ends before them';
+    lost.push(`${are(cutPages)} cut off${why}; \`smelt salvage --dry-run ${paths}\` says what is whole`);
+  }
+  if (damagedPages > 0)
+    lost.push(`${are(damagedPages)} damaged, as the descriptors show: \`smelt verify ${paths}\` says more`);
+  return lost;
+}
+
+/** By the level and by what there is no page of. */
+function leftOut(file: FileReport): string | undefined {
+  const { dumpLevel, leftOutPages, incomplete, missingPages } = file;
   const kinds = KINDS.filter(([bit]) => (dumpLevel & bit) !== 0).map(([, name]) => name);
-  if (leftOutPages === 0 || (isBroken && kinds.length === 0)) return undefined;
+  if (leftOutPages === 0) return undefined;
   if (kinds.length === 0) return `${pages(leftOutPages)} that the dump describes and has no bytes of`;
-  const level = `(level ${dumpLevel}): ${kinds.join(', ')}`;
-  return isBroken ? `what was left out ${level}` : `${pages(leftOutPages)} left out ${level}`;
+  // A dump of a dump that had lost some does not say which.
+  const orLost = incomplete && missingPages === 0 ? ' or lost before' : '';
+  return `${pages(leftOutPages)} left out${orLost} (level ${dumpLevel}): ${kinds.join(', ')}`;
 }
 
 const pages = (value: number) => (value === 1 ? '1 page' : `${count(value)} pages`);

@@ -90,7 +90,7 @@ export interface EncryptionReport {
 }
 
 export interface FileReport {
-  /** Of all parts. */
+  /** Of all parts, as they lie on the disk. */
   readonly sizeBytes: number;
   readonly parts: number;
   /** Of a kdump-compressed file: its header_version, and what its pages are packed with. */
@@ -98,11 +98,17 @@ export interface FileReport {
   readonly codec: string | undefined;
   /** Whether it says of itself that it is not whole. */
   readonly incomplete: boolean;
-  /** Page frames that it has bytes of, and those of the memory that it has none of. */
+  /** Page frames that it has bytes of, and those of the memory that it should have none of. */
   readonly storedPages: number;
   readonly leftOutPages: number;
   /** Of those that it should have: its end comes before them. */
   readonly cutPages: number;
+  /** The dump itself says that they are missing: it was not finished, or is what was saved of a broken one. */
+  readonly missingPages: number;
+  /** Their descriptors say what cannot be. */
+  readonly damagedPages: number;
+  /** Not all descriptors were looked at (there are millions): of the last three there may be more, and of storedPages fewer. */
+  readonly atLeast: boolean;
   readonly dumpLevel: number;
   /** What was erased, line by line, the first 1,000. */
   readonly eraseInfo: readonly string[];

@@ -79,6 +79,9 @@ const report: InfoReport = {
     storedPages: 22_490,
     leftOutPages: 108_582,
     cutPages: 0,
+    missingPages: 0,
+    damagedPages: 0,
+    atLeast: false,
     dumpLevel: 31,
     eraseInfo: [],
   },
@@ -121,6 +124,16 @@ describe('the log in `smelt info`', () => {
 });
 
 describe('the screen of smelt info', () => {
+  test('says that all pages are there only where all were looked at', () => {
+    const file = { ...report.file, storedPages: report.memory.pages, leftOutPages: 0 };
+    const shown = (change: Partial<typeof file>) =>
+      infoText({ ...report, file: { ...file, ...change } }, screen).join('\n');
+    expect(shown({})).toContain('all pages are in it');
+    expect(shown({ atLeast: true })).toMatch(/131,072 pages are in it, by its\s+bitmap/);
+    expect(shown({ storedPages: 131_071, cutPages: 1 })).toContain('131,071 pages are in it\n');
+    expect(shown({ incomplete: true })).toContain('131,072 pages are in it\n');
+  });
+
   test('says what crashed, when and why, then what ran, then what is in the file', () => {
     const lines = infoText(report, screen);
     expect(lines.length).toBeLessThanOrEqual(23);
