@@ -99,10 +99,7 @@ async function runningTasks({ view, look, noted }: Asked): Promise<readonly Task
 function noCpu(unknown: readonly number[], asked: Asked): SmeltError {
   const { path, cpus } = asked;
   const what = unknown.length === 0 ? 'which CPUs there were' : `what CPU ${few(unknown)} ran`;
-  const numbers = cpus.numbers.length > 0 ? `Its CPUs are ${few(cpus.numbers)}.` : psHint(asked);
-  const hint = unknown.some((cpu) => cpus.numbers.includes(cpu))
-    ? `What tells it is not in the dump. \`smelt dmesg --follow-panic ${path}\` has what the kernel logged of it.`
-    : numbers;
+  const hint = cpus.numbers.length > 0 ? `Its CPUs are ${few(cpus.numbers)}.` : psHint(asked);
   return new SmeltError('NO_TASK', `${path}: nothing says ${what}`, { hint });
 }
 
