@@ -19,7 +19,7 @@ const files = tempFiles();
 let all: readonly SymbolReport[];
 
 const ask = (what: SymbolsRequest['what'], path = SAMPLE) =>
-  symbols({ ...requestOf(path), what }, QUIET, NEVER);
+  symbols({ ...requestOf(path), what, withSymbols: true }, QUIET, NEVER);
 
 beforeAll(async () => {
   all = (await ask({ kind: 'all' })).symbols;

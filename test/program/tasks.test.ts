@@ -107,7 +107,9 @@ test('mods shows modules, and which of them need others', () => {
     expect(state).toBe('live');
     expect(memory[0]!.vaddr).toBe(base);
   }
-  expect(modules.some(({ usedBy, useCount }) => usedBy.length > 0 && useCount! >= usedBy.length)).toBe(true);
+  expect(modules.some(({ usedBy, useCount }) => usedBy!.length > 0 && useCount! >= usedBy!.length)).toBe(
+    true,
+  );
 });
 
 test('symbols has those of modules too, by name and by address', () => {
