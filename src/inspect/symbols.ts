@@ -3,7 +3,7 @@
 import { setImmediate as breathe } from 'node:timers/promises';
 import type { KernelSymbol, Place, SymbolTable } from '../kernel/view/symbol-table.ts';
 import type { KernelView, SymbolsFrom } from '../kernel/view/view.ts';
-import { count, limit } from '../units.ts';
+import { count, memory } from '../units.ts';
 import { inputReport, stopIfAborted } from '../workers/input.ts';
 import type { DumpObserver, InputReport, InputRequest, RunReport } from '../workers/report.ts';
 import { peakRssBytes } from '../workers/resources.ts';
@@ -53,6 +53,7 @@ export function symbols(
   observer: DumpObserver,
   signal: AbortSignal,
   take: (symbols: readonly SymbolReport[]) => Promise<void> = async () => {},
+  most = MAX_CHARACTERS,
 ): Promise<SymbolsReport> {
   const began = performance.now();
   return withKernel(request, observer, signal, async ({ file, description, view }) => {
@@ -67,7 +68,7 @@ export function symbols(
     const named = what.kind === 'name' ? table.named(what.name) : undefined;
     const found: SymbolReport[] = [];
     let piece: SymbolReport[] = [];
-    let [shown, looked, left] = [0, 0, MAX_CHARACTERS];
+    let [shown, looked, left] = [0, 0, most];
     const flush = async () => {
       const full = piece;
       piece = [];
@@ -106,7 +107,7 @@ export function symbols(
           : []),
         ...(left < 0
           ? [
-              `there are more symbols: these are the first ${count(shown)}, and no more than ${limit(MAX_CHARACTERS)} are shown; a pattern shows others`,
+              `there are more symbols: these are the first ${count(shown)}, of all that is more than ${memory(most)} of text; a pattern shows others`,
             ]
           : []),
       ],

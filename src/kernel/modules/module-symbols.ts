@@ -135,9 +135,9 @@ export class ModuleSymbols {
   }
 
   /** Undefined where it cannot be read, or makes no sense. */
-  private readTable({ vaddr }: Module): Table | undefined {
+  private readTable(module: Module): Table | undefined {
     const { view } = this;
-    const at = view.struct(vaddr, 'module')?.unsigned('kallsyms');
+    const at = view.struct(module.vaddr, 'module')?.unsigned('kallsyms');
     // It is being loaded, or was never complete.
     if (at === 0n) return { strings: 0n, entries: [] };
     const kallsyms = at === undefined ? undefined : view.struct(at, 'mod_kallsyms');
@@ -152,6 +152,8 @@ export class ModuleSymbols {
     // Linux commit 1c7651f43777 ("kallsyms: store type information in its own array"), v5.2.
     const typesAt = kallsyms?.unsigned('typetab');
     const types = typesAt === undefined ? undefined : view.walker.read(typesAt, size);
+    // Names and addresses are there without.
+    if (typesAt !== undefined && types === undefined) this.unread.add(module);
     const entries: Entry[] = [];
     for (let i = 0; i < size; i++) {
       const from = i * SYM_BYTES;

@@ -148,6 +148,7 @@ describe('symbols of modules that are not all known', () => {
   it.each([
     ['the structure that leads to its table', (built: ViewBuilder) => built.u64(at(0) + 136n, NOWHERE)],
     ['its table', (built: ViewBuilder) => built.u64(TABLES, NOWHERE)],
+    ['its types', (built: ViewBuilder) => built.u64(TABLES + 24n, NOWHERE)],
     ['its names', (built: ViewBuilder) => built.u64(TABLES + 16n, NOWHERE)],
     ['a number of symbols that can be', (built: ViewBuilder) => built.u64(TABLES + 8n, 200_001n)],
   ])('are told where a module lacks %s', (_, spoil) => {
