@@ -26,6 +26,7 @@ import type {
   UsageReport,
   VmcoreinfoReport,
 } from '../workers/report.ts';
+import { printableJson } from './text.ts';
 
 /**
  * The version of the objects' shape, their field `smelt`. It grows when a field goes away or changes its meaning; new
@@ -123,11 +124,12 @@ export function jsonFailure(error: SmeltError, warnings: readonly string[]): str
 
 /** Every field is there: JSON.stringify would leave out what is undefined. */
 function text(value: unknown): string {
-  return JSON.stringify(value, (_key, field: unknown) => {
+  const json = JSON.stringify(value, (_key, field: unknown) => {
     if (field === undefined) return null;
     if (typeof field === 'bigint') return `0x${field.toString(16)}`;
     // Milliseconds with more digits than anybody measured.
     const isMeasured = typeof field === 'number' && !Number.isInteger(field);
     return isMeasured ? Math.round(field * 1000) / 1000 : field;
   });
+  return printableJson(json);
 }

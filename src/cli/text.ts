@@ -9,10 +9,17 @@ const UNPRINTABLE = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
 export function printable(text: string): string {
   return text.replace(UNPRINTABLE, (char) => {
     const code = char.codePointAt(0)!;
-    return code < 0x100
-      ? `\\x${code.toString(16).padStart(2, '0')}`
-      : `\\u${code.toString(16).padStart(4, '0')}`;
+    return code < 0x100 ? `\\x${code.toString(16).padStart(2, '0')}` : escaped(char);
   });
+}
+
+/** JSON with all of that as \u001b: it means the same. */
+export function printableJson(json: string): string {
+  return json.replace(UNPRINTABLE, escaped);
+}
+
+function escaped(char: string): string {
+  return `\\u${char.codePointAt(0)!.toString(16).padStart(4, '0')}`;
 }
 
 /** The width to lay text out for: that of the terminal, 80 columns in a log. */

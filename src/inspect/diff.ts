@@ -102,7 +102,10 @@ export async function diff(
             phases: team.phases,
             totalMs: performance.now() - began,
             peakRssBytes: peakRssBytes(),
-            warnings: team.fallback === undefined ? [] : [team.fallback],
+            warnings: [
+              ...strangers(ofA.description, ofB.description),
+              ...(team.fallback === undefined ? [] : [team.fallback]),
+            ],
           };
         } finally {
           team?.close();
@@ -147,6 +150,14 @@ async function openBoth(paths: readonly string[], signal: AbortSignal): Promise<
     }
   }
   throw failure;
+}
+
+/** Pages may be the same all the same. */
+function strangers({ machine: a }: Description, { machine: b }: Description): string[] {
+  const kernel = ({ arch, release }: typeof a) =>
+    `${release === undefined ? 'a kernel' : `Linux ${release}`} of ${arch}`;
+  const areAlike = a.arch === b.arch && (a.release === b.release || !a.release || !b.release);
+  return areAlike ? [] : [`they are dumps of different kernels: A of ${kernel(a)}, B of ${kernel(b)}`];
 }
 
 function joined(a: Extents, b: Extents): Extents {

@@ -1,6 +1,7 @@
 /** A record of the kernel log by its parts, whatever form the log has: for whoever looks for some of them, and for programs. */
 
 import { callerName, type LogRecord } from './log.ts';
+import { textOf } from './text.ts';
 
 /** As dmesg(1) has them, the most urgent first. */
 export const LEVEL_NAMES = ['emerg', 'alert', 'crit', 'err', 'warn', 'notice', 'info', 'debug'] as const;
@@ -25,7 +26,7 @@ export interface LogEntry {
 }
 
 export function logEntry({ tsNsec, callerId, priority, text }: LogRecord): LogEntry {
-  const message = Buffer.from(text.buffer, text.byteOffset, text.length).toString('utf8');
+  const message = textOf(text);
   if (tsNsec === undefined) return plainEntry(message);
   return {
     timeUs: Number(tsNsec / 1000n),

@@ -13,6 +13,7 @@ import type { KernelSymbols } from './kallsyms.ts';
 import { type MemoryModel, memoryModel } from './memory-model.ts';
 import { type PageRules, pageRules } from './page-rules.ts';
 import { kernelSymbols } from './symbols.ts';
+import { textOf } from './text.ts';
 import type { Vmcoreinfo } from './vmcoreinfo.ts';
 
 /** How to find and read struct pages; plain data that crosses to worker threads. */
@@ -162,8 +163,9 @@ function readUtsname(info: Vmcoreinfo, walker: PageTableWalker): Uint8Array | un
 /** One string of a struct new_utsname. */
 export function utsField(utsname: Uint8Array, field: (typeof UTS_FIELDS)[number]): string {
   const at = UTS_FIELDS.indexOf(field) * UTS_LENGTH;
-  const text = Buffer.from(utsname.buffer, utsname.byteOffset + at, UTS_LENGTH).toString('latin1');
-  return text.replace(/\0.*$/s, '');
+  const bytes = utsname.subarray(at, at + UTS_LENGTH);
+  const end = bytes.indexOf(0);
+  return textOf(end < 0 ? bytes : bytes.subarray(0, end));
 }
 
 function ruleWarnings(release: string, rules: PageRules): string[] {

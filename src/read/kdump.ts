@@ -15,6 +15,13 @@ import { MAX_NOTE_BYTES, MAX_PADDR } from './limits.ts';
 import { encodeNote } from './notes.ts';
 import { partOf, type Source } from './source.ts';
 
+/** Whether a kdump-compressed file says that it is one part of a split dump. @throws SmeltError where it ends before that */
+export function saysPart(source: Source): boolean {
+  const header = DiskDumpHeader.read(partOf(source, 'the dump header', 0, DiskDumpHeader.size));
+  const sub = partOf(source, 'the sub header', header.block_size, KdumpSubHeader.size);
+  return header.header_version >= 2 && KdumpSubHeader.read(sub).split !== 0;
+}
+
 function* open(source: Source): Generator<void, KdumpDumpFile> {
   const { path, fileBytes } = source;
   const header = DiskDumpHeader.read(partOf(source, 'the dump header', 0, DiskDumpHeader.size));

@@ -10,7 +10,7 @@ import { createElfReader } from './elf-reader.ts';
 import { openForReading } from './file.ts';
 import { indexFlattened, isFlattened } from './flattened.ts';
 import { isKcore, withoutCrashKernel } from './kcore.ts';
-import { kdump } from './kdump.ts';
+import { kdump, saysPart } from './kdump.ts';
 import { createKdumpReader } from './kdump-reader.ts';
 import { partOf, type Source } from './source.ts';
 import { joinParts } from './split-set.ts';
@@ -100,7 +100,7 @@ export function createReader(file: DumpFile, mmap: boolean, codecs: readonly Pag
   return file.format === 'elf' ? createElfReader(file, mmap) : createKdumpReader(file, codecs);
 }
 
-/** Whether there is a file that may be one part of a split dump, flattened or not: those are kdump-compressed. */
+/** Whether there is a file that is one part of a split dump; of a flattened one nobody knows yet. */
 export function beginsAsPart(path: string): boolean {
   let opened: { fd: number; fileBytes: number };
   try {
@@ -109,8 +109,9 @@ export function beginsAsPart(path: string): boolean {
     return false;
   }
   try {
-    const head = readHead({ path, ...opened, flat: undefined });
-    return isFlattened(head) || kdump.probe(head);
+    const source = { path, ...opened, flat: undefined };
+    const head = readHead(source);
+    return isFlattened(head) || (kdump.probe(head) && saysPart(source));
   } catch {
     return false;
   } finally {

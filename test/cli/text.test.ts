@@ -1,10 +1,17 @@
 import { describe, expect, test } from 'vitest';
-import { coloured, hang, printable, Style, widthOf } from '../../src/cli/text.ts';
+import { coloured, hang, printable, printableJson, Style, widthOf } from '../../src/cli/text.ts';
 import { RecordingSink } from './fake-host.ts';
 
 test('what a terminal would obey is shown instead', () => {
   expect(printable('a\x1b[2Jb\nc\td\x7f\x9be\u202ef')).toBe('a\\x1b[2Jb\\x0ac\\x09d\\x7f\\x9be\\u202ef');
   expect(printable('/mnt/Überraschung 日本 "x"')).toBe('/mnt/Überraschung 日本 "x"');
+});
+
+test('JSON has nothing raw that a terminal would obey, and means the same', () => {
+  const value = { 'a\x9b\u202e': 'b\u2028\x7fü日\n"\\' };
+  const json = printableJson(JSON.stringify(value));
+  expect(json).toMatch(/^[ -~ü日]*$/);
+  expect(JSON.parse(json)).toEqual(value);
 });
 
 describe('a long sentence', () => {

@@ -41,6 +41,17 @@ const compare = (a: string, others: readonly string[] | string, exact = false, s
 const range = (from: number, end: number) => Array.from({ length: end - from }, (_, i) => from + i);
 
 describe('two dumps with the same pages', () => {
+  test('may be of different kernels, which is said', async () => {
+    const pages = pagesOf(range(3, 50));
+    const of = (release: string) => kdump(pages, { release, vmcoreinfo: `OSRELEASE=${release}\n` });
+    const { same, warnings } = await compare(of('6.1.0'), of('6.12.3'));
+    expect(same).toBe(true);
+    expect(warnings).toEqual([
+      'they are dumps of different kernels: A of Linux 6.1.0 of x86_64, B of Linux 6.12.3 of x86_64',
+    ]);
+    expect((await compare(of('6.1.0'), of('6.1.0'))).warnings).toEqual([]);
+  });
+
   test.each(['raw', 'zlib'] as const)(
     'are the same, however they are packed (zlib and %s)',
     async (codec) => {

@@ -1,5 +1,5 @@
 /** Every command that looks into a dump, on every form that a dump comes in: the answer is that on the plain file. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { JsonReport, Reports } from '../../src/cli/json.ts';
@@ -136,20 +136,32 @@ describe('smelt ps', () => {
 });
 
 describe('what stands behind the parts of a dump', () => {
+  const inFolder = (...args: readonly string[]) =>
+    run(['bash', '-c', 'cd "$1" && shift && exec "$@"', 'bash', dir, process.execPath, SMELT, ...args]);
+
   test('is no part where it is no file, or a file that is no dump', () => {
     writeFileSync(at('118'), 'not a dump');
     writeFileSync(at('init_task'), '');
-    const inFolder = (...args: readonly string[]) =>
-      run(['bash', '-c', 'cd "$1" && shift && exec "$@"', 'bash', dir, process.execPath, SMELT, ...args]);
     expect(inFolder('bt', SMALL, '118').stdout).toMatch(/PID 118 {2}hog-alpha/);
     expect(inFolder('symbols', SMALL, 'init_task').stdout).toMatch(/^ffffffff[0-9a-f]{8} D init_task$/m);
     expect(checkFailure(inFolder('bt', '1', '2', '33'.repeat(9)))).toMatch(/no PID, and no CPU.*a file/);
     expect(checkFailure(inFolder('read', '1', '2', '3'))).toMatch(/ADDR is missing/);
   });
 
+  test('is no whole dump, whatever it is called, and nothing is behind one', () => {
+    for (const [name, of] of [
+      ['110', at('31')],
+      ['118', at('2')],
+    ] as const) {
+      copyFileSync(of, at(name));
+      expect(inFolder('bt', SMALL, name).stdout).toContain(`PID ${name}  hog-alpha`);
+    }
+    expect(inFolder('bt', '1', '2', '3', '110').stdout).toContain('PID 110  hog-alpha');
+  });
+
   test('is wanted as long as parts are missing, and says so', () => {
     expect(checkFailure(smelt('ps', at('1'), at('3')))).toMatch(/Give all parts/);
     expect(checkFailure(smelt('bt', at('1'), at('3'), '1'))).toMatch(/Give all parts/);
-    expect(checkFailure(smelt('read', SMALL, at('31'), 'init_task'))).toMatch(/no part of a split one/);
+    expect(checkFailure(smelt('read', SMALL, at('31'), 'init_task'))).toMatch(/is no address and no symbol/);
   });
 });

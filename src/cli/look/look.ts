@@ -87,8 +87,8 @@ const MORE_FILES = '…';
 function filesAmong(operands: readonly string[], wanted: readonly string[]): number {
   if (wanted.length === 1) return operands.length;
   if (wanted.at(-1) === MORE_FILES) return 1;
-  const other = operands.findIndex((operand, index) => index > 0 && !beginsAsPart(operand));
-  return other < 0 ? operands.length : other;
+  const other = operands.findIndex((operand) => !beginsAsPart(operand));
+  return other < 0 ? operands.length : Math.max(1, other);
 }
 
 /** @throws SmeltError USAGE; what fails later is reported here, with the warnings that came before. */

@@ -1,5 +1,6 @@
 /** What a dump does not have, or nobody could read of it: sentences, the worst first. */
 
+import { archByName } from '../../arch/architectures.ts';
 import { DumpLevel } from '../../filter/page-class.ts';
 import { compareWithKnownKernels } from '../../kernel/machine.ts';
 import { count } from '../../units.ts';
@@ -53,7 +54,10 @@ export function whatIsMissing(seen: Seen): string[] {
     missing.push(
       `at least ${count(lostRecords)} records of the kernel log: they are damaged or not in the dump`,
     );
-  if (!seen.hasRegisters) missing.push('registers of the CPUs: there are no NT_PRSTATUS notes');
+  if (!seen.hasRegisters)
+    missing.push(
+      `registers of the CPUs: ${archByName(machine.arch) === undefined ? `those of ${machine.arch} are not read` : 'there are no NT_PRSTATUS notes'}`,
+    );
   // What follows needs the page tables.
   if (machine.utsname === undefined) return missing;
   if (!seen.hasSymbols)

@@ -11,18 +11,30 @@ export function isCode(view: KernelView, vaddr: bigint): boolean {
 }
 
 export function isKernelCode(view: KernelView, vaddr: bigint): boolean {
-  const isBetween = (start: bigint | undefined, end: bigint | undefined) =>
-    start !== undefined && end !== undefined && vaddr >= start && vaddr < end;
-  return (
-    isBetween(view.symbol('_stext'), view.symbol('_etext')) ||
-    isBetween(view.symbol('_sinittext'), view.symbol('_einittext'))
-  );
+  return isBetween(view, '_stext', '_etext', vaddr) || isInitText(view, vaddr);
+}
+
+const isInitText = (view: KernelView, vaddr: bigint) => isBetween(view, '_sinittext', '_einittext', vaddr);
+
+function isBetween(view: KernelView, from: string, to: string, vaddr: bigint): boolean {
+  const [start, end] = [view.symbol(from), view.symbol(to)];
+  return start !== undefined && end !== undefined && vaddr >= start && vaddr < end;
 }
 
 /** Whether it lies in code, and a call stands before it. */
 export function isReturnAddress(view: KernelView, ip: bigint): boolean {
   if (ip >> 63n === 0n) return false;
   return isCode(view, ip - 1n) && isBehindCall(view, ip);
+}
+
+/**
+ * Whether a call stands before it, where that can be seen: what was code of the boot is given back after it, and has been
+ * written over. Or something begins there, which is put on stacks by hand (ret_from_fork, trampolines).
+ */
+export function isReturnedTo(view: KernelView, ip: bigint): boolean {
+  if (isInitText(view, ip - 1n) || isBehindCall(view, ip)) return true;
+  if (view.read(ip - BigInt(LONGEST_CALL), LONGEST_CALL) === undefined) return true;
+  return view.placeOf(ip)?.vaddr === ip;
 }
 
 /** E8 rel32, or FF /2 with any addressing. Source: Intel SDM, volume 2, CALL. */

@@ -61,7 +61,7 @@ export function stackOfTask(
 function whyUnsure(first: number, stacks: readonly Stack[]): string {
   if (!stacks.some(({ name }) => name === 'task'))
     return 'it ended and gave its stack back: what is left of it is guessed';
-  return `from #${first} on it is guessed: no stack that is known is there, or no code of the kernel`;
+  return `from #${first} on it is guessed: no known stack, no code of the kernel, or no call before it`;
 }
 
 /** A frame is on the stack that its address was found on; what registers say is on that of its stack pointer. */

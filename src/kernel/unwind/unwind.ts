@@ -1,7 +1,7 @@
 /** From frame to frame up a stack, by the kernel's unwind tables. */
 
 import type { KernelView } from '../view/view.ts';
-import { isBehindCall, isCode } from './code.ts';
+import { isBehindCall, isCode, isReturnedTo } from './code.ts';
 import type { OrcEntry, OrcTables } from './orc.ts';
 import { frameByPrologue } from './prologue.ts';
 import {
@@ -60,8 +60,8 @@ interface State {
 }
 
 /**
- * What is found off the `stacks`, or is no code of the kernel, is a guess, and so is all that follows: the tables hold for
- * stacks that are whole. Never throws for what it reads.
+ * What is found off the `stacks`, is no code of the kernel, or nothing that a call returns to, is a guess, and so is all that
+ * follows: the tables hold for stacks that are whole. Never throws for what it reads.
  */
 export function unwind(view: KernelView, tables: OrcTables, stacks: readonly Stack[], start: Start): Unwound {
   const state: State = { ...start };
@@ -74,18 +74,20 @@ export function unwind(view: KernelView, tables: OrcTables, stacks: readonly Sta
     const key = `${ip} ${sp}`;
     if (seen.has(key)) return lost('the stack leads back to itself');
     seen.add(key);
+    // A call may be the last instruction of its function: what it returns to is the next one's.
+    const entry = ip === 0n ? CALLED_NULL : tables.find(isInterrupted ? ip : ip - 1n);
     if (slot !== undefined) {
       const isOnStack = stackAt(stacks, slot) !== undefined;
       const isInCode = isCode(view, ip - 1n);
       // Programs that the kernel compiles itself (BPF) are in no table.
       if (!isInCode && (ip < FIRST_KERNEL_ADDRESS || !isBehindCall(view, ip)))
         return lost(`what stands at ${hex(slot)} is no address of code`);
-      if (!isOnStack || !isInCode) isGuess = true;
+      // Where CPUs begin they are led by a jump.
+      const isReached = entry?.type === 'end' || isReturnedTo(view, ip);
+      if (!isOnStack || !isInCode || !isReached) isGuess = true;
     }
     const frame: Frame = { ip, slot, isInterrupted, isGuess };
     frames.push(frame);
-    // A call may be the last instruction of its function: what it returns to is the next one's.
-    const entry = ip === 0n ? CALLED_NULL : tables.find(isInterrupted ? ip : ip - 1n);
     if (entry === undefined || isSilent(entry)) {
       const found = frameByPrologue(view, isInterrupted ? ip : ip - 1n, sp);
       if (found === undefined) return lost(`the unwind tables say nothing of ${hex(ip)}`);

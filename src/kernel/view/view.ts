@@ -9,6 +9,7 @@ import type { ReadVirtual } from '../kallsyms.ts';
 import { listModules, type ModuleList } from '../modules/module-list.ts';
 import { ModuleSymbols } from '../modules/module-symbols.ts';
 import { kallsymsLocation, knownSymbols } from '../symbols.ts';
+import { textOf } from '../text.ts';
 import type { Vmcoreinfo } from '../vmcoreinfo.ts';
 import { Btf, MAX_BTF_BYTES } from './btf.ts';
 import type { Field, Layouts } from './layouts.ts';
@@ -155,7 +156,7 @@ export class KernelView {
       if (end >= 0) break;
       done += piece.length;
     }
-    return pieces.length === 0 ? undefined : Buffer.concat(pieces).toString('latin1');
+    return pieces.length === 0 ? undefined : textOf(Buffer.concat(pieces));
   }
 
   /** A structure's bytes, all at once; undefined where its size is not known or the page that it begins in is not there. */
@@ -259,7 +260,7 @@ export class StructView {
     const length = Math.min(field.sizeBytes, MAX_TEXT_BYTES);
     const bytes = this.bytes.subarray(field.byteOffset, field.byteOffset + length);
     const end = bytes.indexOf(0);
-    return bytes.toString('latin1', 0, end < 0 ? bytes.length : end);
+    return textOf(end < 0 ? bytes : bytes.subarray(0, end));
   }
 
   /** Where the member itself is. */

@@ -53,6 +53,7 @@ function machine(era: Era): ViewBuilder {
   const is = ERAS[era];
   built.write(TEXT, Buffer.alloc(256 * FUNCTIONS.length, 0x90));
   built.write(STACK, Buffer.alloc(0x4000));
+  for (const { name } of FUNCTIONS) built.write(inside(name) - 5n, Buffer.from([0xe8, 0, 0, 0, 0]));
   for (const [i, { kind, frame = 0 }] of FUNCTIONS.entries()) {
     const at = IPS + 4n * BigInt(i);
     built.u32(at, Number(TEXT + 256n * BigInt(i) - at));
@@ -112,6 +113,17 @@ describe.each(['5.10', '6.12', '7.3'] as const)('a stack of Linux %s', (era) => 
     expect(names).toEqual(['inner', 'inner', 'thread_start']);
     expect(frames.map(({ slot }) => slot)).toEqual([undefined, STACK + 0x20n, STACK + 0x48n]);
     expect(ended).toBe('end');
+  });
+
+  it('is a guess from an address on that no call returns to, but not where something begins', () => {
+    const follows = (ip: bigint) => {
+      const built = machine(era);
+      built.u64(STACK + 0x20n, ip);
+      built.u64(STACK + 0x48n, inside('thread_start'), 0n);
+      return follow(built, era, { ip: inside('inner'), sp: STACK }).frames.map(({ isGuess }) => isGuess);
+    };
+    expect(follows(inside('inner') + 3n)).toEqual([false, true, true]);
+    expect(follows(start('inner'))[1]).toBe(false);
   });
 
   it('is followed by the frame pointer where the tables say so, which is taken from the stack again', () => {
@@ -184,8 +196,7 @@ describe.each(['5.10', '6.12', '7.3'] as const)('a stack of Linux %s', (era) => 
 describe('what looks like return addresses', () => {
   it('is a guess, and only where a call stands before it', () => {
     const built = machine('6.12');
-    built.write(inside('inner') - 5n, Buffer.from([0xe8, 0, 0, 0, 0]));
-    built.u64(STACK + 0x100n, inside('framed'), inside('inner'), TEXT - 0x1000n, 0x401000n);
+    built.u64(STACK + 0x100n, inside('framed') + 1n, inside('inner'), TEXT - 0x1000n, 0x401000n);
     const { view } = follow(built, '6.12', { ip: inside('left_out'), sp: STACK });
     const { frames } = guess(view, OrcTables.of(view), STACKS, STACKS[0]!, STACK);
     expect(frames.map(({ ip, isGuess }) => [ip, isGuess])).toEqual([[inside('inner'), true]]);
