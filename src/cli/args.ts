@@ -7,7 +7,7 @@ import { levelRange } from '../codec/levels.ts';
 import { SmeltError } from '../errors.ts';
 import type { DumpRequest, InputRequest } from '../workers/report.ts';
 import { DEFAULT_COMMAND } from './commands.ts';
-import { meant, noCommand } from './mistyped.ts';
+import { isOfCrash, meant, noCommand } from './mistyped.ts';
 import { nearest } from './nearest.ts';
 import type { CommandName, Option } from './option.ts';
 import {
@@ -376,8 +376,8 @@ function operandsOf(
     });
   }
   // A single word may be a file with a name like a command's.
-  if ((operands.length === 1 || operands.length > 2) && !existsSync(input) && meant(input) !== undefined)
-    throw noCommand(input);
+  const isNoFile = operands.length !== 2 || isOfCrash(input);
+  if (isNoFile && !existsSync(input) && meant(input) !== undefined) throw noCommand(input);
   if (operands.length === 1 && !dryRun && !inputsAlone) {
     throw new SmeltError('USAGE', `one file is given, ${quote(input)}, and DUMPFILE is missing`, {
       hint: input === '' ? EMPTY_NAME : `Name the file to write: ${line} DUMPFILE`,

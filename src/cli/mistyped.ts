@@ -5,8 +5,27 @@ import { COMMANDS } from './commands.ts';
 import { nearest } from './nearest.ts';
 import { optionsOf } from './options.ts';
 
-/** A question, to be put to the person: the nearest command, or else the options that have the word in their name. */
+/** Commands of crash, and what says the same here. */
+const CRASH_COMMANDS: Readonly<Record<string, string>> = {
+  foreach: 'smelt bt --tasks VMCORE` or `smelt ps VMCORE',
+  kmem: 'smelt pages VMCORE',
+  log: 'smelt dmesg VMCORE',
+  mach: 'smelt info VMCORE',
+  mod: 'smelt mods VMCORE',
+  rd: 'smelt read --words VMCORE ADDR',
+  runq: 'smelt bt --all VMCORE',
+  sym: 'smelt symbols VMCORE NAME',
+  sys: 'smelt info VMCORE',
+  task: 'smelt ps VMCORE [WHO…]` or `smelt bt VMCORE [WHO…]',
+};
+
+export function isOfCrash(word: string): boolean {
+  return Object.hasOwn(CRASH_COMMANDS, word);
+}
+
+/** What to be told or asked: the command of crash, the nearest command, or else the options that have the word in their name. */
 export function meant(word: string): string | undefined {
+  if (isOfCrash(word)) return `What crash calls ${word} is \`${CRASH_COMMANDS[word]}\`.`;
   // Only a bare word can be a mistyped command.
   if (!/^[a-z-]{3,}$/i.test(word)) return undefined;
   const typed = word.toLowerCase();

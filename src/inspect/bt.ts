@@ -1,12 +1,11 @@
 /** `smelt bt`: which functions a task was in: the one that crashed, that of a PID, or those that CPUs ran. */
 
 import { setImmediate as breathe } from 'node:timers/promises';
-import { SmeltError } from '../errors.ts';
-import { listTasks, readTask, type Task, taskOn } from '../kernel/tasks/task-list.ts';
+import type { Task } from '../kernel/tasks/task-list.ts';
 import { OrcTables } from '../kernel/unwind/orc.ts';
 import type { InterruptFrame, Registers } from '../kernel/unwind/registers.ts';
-import { panicCpu, registersOfCpus } from '../kernel/unwind/starts.ts';
-import { type PlacedFrame, stackOfTask } from '../kernel/unwind/task-stack.ts';
+import { notedByCpus, panicCpu } from '../kernel/unwind/starts.ts';
+import { type PlacedFrame, stackOfCpu, stackOfTask } from '../kernel/unwind/task-stack.ts';
 import { Cpus } from '../kernel/view/cpus.ts';
 import type { KernelView } from '../kernel/view/view.ts';
 import { parseNotes } from '../read/notes.ts';
@@ -15,18 +14,14 @@ import { inputReport, stopIfAborted } from '../workers/input.ts';
 import type { DumpObserver, InputReport, InputRequest, RunReport } from '../workers/report.ts';
 import { peakRssBytes } from '../workers/resources.ts';
 import { noLayouts, noSymbols, noTables, searchedNote } from './address.ts';
+import { type Which, whoseStacks } from './bt-whom.ts';
 import { withKernel } from './looking.ts';
 
 /** Of all stacks together: a hostile dump has as many as it likes. */
 const MAX_FRAMES = 500_000;
 
 export interface BtRequest extends InputRequest {
-  readonly which: /** The CPU that panicked, or where none did, the first. */
-    | { readonly kind: 'crashed' }
-    | { readonly kind: 'pid'; readonly pid: number }
-    | { readonly kind: 'cpu'; readonly cpu: number }
-    | { readonly kind: 'every CPU' }
-    | { readonly kind: 'every task' };
+  readonly which: Which;
 }
 
 export interface FrameReport {
@@ -49,7 +44,9 @@ export interface FrameReport {
 }
 
 export interface StackReport {
-  readonly task: Task;
+  readonly cpu: number;
+  /** Undefined: nothing in the dump says what the CPU ran; the frames are where its registers lead. */
+  readonly task: Task | undefined;
   readonly frames: readonly FrameReport[];
   /** What its CPU noted when the dump was made; undefined for a task that slept. */
   readonly noted: Registers | undefined;
@@ -77,17 +74,22 @@ export function bt(request: BtRequest, observer: DumpObserver, signal: AbortSign
     };
     const cpus = new Cpus(view);
     const crashedOn = panicCpu(view, cpus);
-    const { tasks, gaps } = await wantedTasks(file.path, view, cpus, request.which, crashedOn, look);
-    const noted = registersOfCpus(view, cpus, parseNotes(file.notes, file.littleEndian));
+    const noted = notedByCpus(view, cpus, parseNotes(file.notes, file.littleEndian));
+    const asked = { path: file.path, view, cpus, noted, crashedOn, look };
+    const { whose, gaps } = await whoseStacks(request.which, asked);
     const tables = OrcTables.of(view);
     const stacks: StackReport[] = [];
     let shown = 0;
-    for (const task of tasks) {
+    for (const { task, cpu } of whose) {
       if (shown > MAX_FRAMES) break;
-      const registers = task.isRunning ? noted.get(task.cpu) : undefined;
-      const { frames, problem } = stackOfTask(view, tables, cpus, task, registers);
+      const registers = task?.isRunning === false ? undefined : noted.get(cpu)?.registers;
+      const { frames, problem } =
+        task === undefined
+          ? stackOfCpu(view, tables, cpus, cpu, registers!)
+          : stackOfTask(view, tables, cpus, task, registers);
       shown += frames.length;
-      stacks.push({ task, frames: frames.map((frame) => named(view, frame)), noted: registers, problem });
+      const all = frames.map((frame) => named(view, frame));
+      stacks.push({ cpu, task, frames: all, noted: registers, problem });
       await look();
     }
     return {
@@ -99,63 +101,19 @@ export function bt(request: BtRequest, observer: DumpObserver, signal: AbortSign
       warnings: [
         ...searchedNote(view),
         ...(request.which.kind === 'crashed' && crashedOn === undefined
-          ? [`no CPU panicked: this is CPU ${tasks[0]!.cpu}; \`smelt bt --all ${file.path}\` shows each`]
+          ? [`no CPU panicked: this is CPU ${whose[0]!.cpu}; \`smelt bt --all ${file.path}\` shows each`]
           : []),
         ...gaps,
-        ...(stacks.length === tasks.length
+        ...view.moduleSymbols.gaps,
+        ...(stacks.length === whose.length
           ? []
           : [
-              `the stacks of ${count(tasks.length - stacks.length)} tasks are left out: there are more than ${count(MAX_FRAMES)} frames; \`smelt bt ${file.path} PID\` shows one`,
+              `the stacks of ${count(whose.length - stacks.length)} tasks are left out: there are more than ${count(MAX_FRAMES)} frames; \`smelt bt ${file.path} PID\` shows one`,
             ]),
         ...(tables.isThere ? [] : ["the kernel's unwind tables are not in the dump: all frames are guessed"]),
       ],
     };
   });
-}
-
-/** @throws SmeltError NO_TASK, NO_LAYOUTS */
-async function wantedTasks(
-  path: string,
-  view: KernelView,
-  cpus: Cpus,
-  which: BtRequest['which'],
-  crashedOn: number | undefined,
-  look: () => Promise<void>,
-): Promise<{ readonly tasks: readonly Task[]; readonly gaps: readonly string[] }> {
-  const all = `\`smelt ps ${path}\` lists them.`;
-  if (which.kind === 'pid' || which.kind === 'every task') {
-    const list = await listTasks(view, look);
-    if (list === undefined) throw noLayouts(path, 'tasks');
-    if (which.kind === 'every task') return list;
-    const torn = list.gaps.length === 0 ? '' : ', as far as the lists of tasks are whole';
-    // PID 0 stands for the idle task of each CPU.
-    const found = list.tasks.filter(({ pid }) => pid === which.pid);
-    if (found.length > 0) return { tasks: found, gaps: [] };
-    throw new SmeltError('NO_TASK', `${path}: there is no task of PID ${which.pid}${torn}`, { hint: all });
-  }
-  const first = crashedOn ?? cpus.numbers[0] ?? 0;
-  const wanted = which.kind === 'every CPU' ? cpus.numbers : which.kind === 'cpu' ? [which.cpu] : [first];
-  const tasks: Task[] = [];
-  const unknown: number[] = [];
-  for (const cpu of wanted) {
-    const vaddr = cpus.numbers.includes(cpu) ? taskOn(view, cpus, cpu, 'curr') : undefined;
-    const task = vaddr === undefined ? undefined : readTask(view, cpus, vaddr, true);
-    if (task === undefined) unknown.push(cpu);
-    else tasks.push({ ...task, cpu });
-    await look();
-  }
-  if (tasks.length === 0) {
-    const what = unknown.length === 0 ? 'which CPUs there were' : `what CPU ${few(unknown)} ran`;
-    const hint = cpus.numbers.length > 0 ? `Its CPUs are ${few(cpus.numbers)}.` : all;
-    throw new SmeltError('NO_TASK', `${path}: nothing says ${what}`, { hint });
-  }
-  // One that was never brought up is there all the same.
-  return { tasks, gaps: unknown.length === 0 ? [] : [`nothing says what CPU ${few(unknown)} ran`] };
-}
-
-/** "0, 1, 2", and not thousands of them. */
-function few(numbers: readonly number[]): string {
-  return `${numbers.slice(0, 16).join(', ')}${numbers.length > 16 ? ' …' : ''}`;
 }
 
 function named(view: KernelView, frame: PlacedFrame): FrameReport {

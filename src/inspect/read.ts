@@ -8,6 +8,7 @@ import type { DumpObserver, InputReport, InputRequest, RunReport } from '../work
 import { peakRssBytes } from '../workers/resources.ts';
 import { find, type Where } from './address.ts';
 import { type Looking, withKernel } from './looking.ts';
+import { WORD_BYTES, type WordReport, Words } from './words.ts';
 
 export interface ReadRequest extends InputRequest {
   readonly where: Where;
@@ -15,6 +16,8 @@ export interface ReadRequest extends InputRequest {
   readonly length: number;
   /** Whether the report has the bytes, up to MOST_TOLD of them: `take` does without them else. */
   readonly withBytes: boolean;
+  /** Whether pieces come with their words; the length becomes a multiple of theirs. */
+  readonly words?: boolean | undefined;
 }
 
 /** What a report has room for: 256 KiB. */
@@ -30,6 +33,8 @@ export interface ReadReport extends RunReport {
   readonly missingBytes: number;
   /** One behind the other; undefined where nobody asked for them, or they are more than 262,144 bytes: --raw has them. */
   readonly pieces: readonly PieceReport[] | undefined;
+  /** The same as words; undefined where nobody asked for them, or where `pieces` is. */
+  readonly words: readonly WordReport[] | undefined;
 }
 
 export interface PieceReport {
@@ -47,8 +52,12 @@ export interface Piece {
   readonly paddr: number | undefined;
   readonly length: number;
   readonly bytes: Buffer | undefined;
+  /** Those that are whole with this piece, where words were asked for; the last piece may have none but words. */
+  readonly words?: readonly WordReport[];
 }
 
+/** Of words alone. */
+const LAST: Piece = { address: 0n, paddr: 0, length: 0, bytes: Buffer.alloc(0) };
 /** Behind the last address. */
 const END = 1n << 64n;
 /** How often signals get their turn. */
@@ -67,11 +76,16 @@ export function read(
     const { vaddr, paddr } = find(file.path, request.where, view);
     // The address of a byte may have more bits than a number.
     const begin = vaddr ?? paddr!;
-    const length = Number(least(BigInt(request.length), END - begin));
+    const asked = request.words ? Math.ceil(request.length / WORD_BYTES) * WORD_BYTES : request.length;
+    const length = Number(least(BigInt(asked), END - begin));
     const pieces: PieceReport[] | undefined = request.withBytes && length <= MOST_TOLD ? [] : undefined;
+    const words: WordReport[] | undefined = request.words && pieces ? [] : undefined;
+    const maker = request.words ? new Words(view) : undefined;
     const give = async (piece: Piece) => {
       pieces?.push({ address: piece.address, length: piece.length, hex: piece.bytes?.toString('hex') });
-      await take(piece);
+      const made = piece.bytes === undefined ? maker?.end() : maker?.take(piece.address, piece.bytes);
+      words?.push(...(made ?? []));
+      await take(made === undefined ? piece : { ...piece, words: made });
     };
     let missingBytes = 0;
     let first: number | undefined;
@@ -97,9 +111,14 @@ export function read(
       looked = performance.now();
     }
     if (missing !== undefined) await give(missing);
+    else if (maker !== undefined) {
+      const made = maker.end();
+      words?.push(...made);
+      if (made.length > 0) await take({ ...LAST, words: made });
+    }
     const were = length === 1 ? '1 byte was' : `${comma(length)} bytes were`;
     const ends = `memory addresses end at 0x${(END - 1n).toString(16)}: ${were} read`;
-    const warnings = length < request.length ? [ends] : [];
+    const warnings = length < asked ? [ends] : [];
     for (const warning of warnings) observer.onWarning(warning);
     return {
       input: inputReport(file, request, description),
@@ -108,6 +127,7 @@ export function read(
       length,
       missingBytes,
       pieces,
+      words,
       totalMs: performance.now() - began,
       peakRssBytes: peakRssBytes(),
       warnings,

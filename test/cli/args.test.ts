@@ -237,6 +237,9 @@ describe('a wrong command line', () => {
     process.chdir(mkdtempSync(join(tmpdir(), 'smelt-args-')));
     writeFileSync('dumps', '');
     expect(parse('dumps', 'b', 'c')).toMatchObject({ input: 'dumps' });
+    // Or like a command of crash.
+    writeFileSync('log', '');
+    expect(parse('log', 'b')).toMatchObject({ input: 'log', output: 'b' });
     process.chdir(dir);
   });
 

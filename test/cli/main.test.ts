@@ -97,6 +97,21 @@ describe('smelt', () => {
       `The commands are ${COMMANDS.map(({ name }) => name).join(', ')}; \`smelt dump --help\` lists the options.`,
     ],
     ['mem-usage -D', 'there is no command mem-usage', 'Did you mean the option --mem-usage?'],
+    ['log vmcore', 'there is no command log', 'What crash calls log is `smelt dmesg VMCORE`.'],
+    ['sys vmcore', 'there is no command sys', 'What crash calls sys is `smelt info VMCORE`.'],
+    ['rd a b c', 'there is no command rd', 'What crash calls rd is `smelt read --words VMCORE ADDR`.'],
+    ['kmem -i vmcore', 'there is no command kmem', 'What crash calls kmem is `smelt pages VMCORE`.'],
+    ['help mod', 'there is no command mod', 'What crash calls mod is `smelt mods VMCORE`.'],
+    [
+      'task vmcore',
+      'there is no command task',
+      'What crash calls task is `smelt ps VMCORE [WHO…]` or `smelt bt VMCORE [WHO…]`.',
+    ],
+    [
+      'foreach bt vmcore',
+      'there is no command foreach',
+      'What crash calls foreach is `smelt bt --tasks VMCORE` or `smelt ps VMCORE`.',
+    ],
     ['slavage a b', 'there is no command slavage', 'Did you mean `smelt salvage BROKEN DUMPFILE`?'],
   ])('answers `%s`, which is no command, with the nearest', async (line, what, hint) => {
     const { code, stdout, stderr } = await smelt(line);

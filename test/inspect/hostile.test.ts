@@ -3,9 +3,10 @@ import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { viewOf, withKernel } from '../../src/inspect/looking.ts';
+import { withUsers } from '../../src/kernel/modules/module-list.ts';
 import { listTasks } from '../../src/kernel/tasks/task-list.ts';
 import { OrcTables } from '../../src/kernel/unwind/orc.ts';
-import { panicCpu, registersOfCpus } from '../../src/kernel/unwind/starts.ts';
+import { notedByCpus, panicCpu } from '../../src/kernel/unwind/starts.ts';
 import { stackOfTask } from '../../src/kernel/unwind/task-stack.ts';
 import type { KernelView } from '../../src/kernel/view/view.ts';
 import { parseNotes } from '../../src/read/notes.ts';
@@ -17,14 +18,15 @@ const NOBODY = { onInput: () => {}, onProgress: () => {} };
 async function everything(view: KernelView, notes: Uint8Array): Promise<number> {
   const list = await listTasks(view, async () => {});
   const { modules = [] } = view.modules ?? {};
-  for (const module of modules.slice(0, 3)) view.moduleSymbols.of(module);
+  for (const module of modules.slice(0, 3)) Array.from(view.moduleSymbols.of(module));
+  await withUsers(view, modules, async () => {});
   if (list === undefined) return modules.length;
   panicCpu(view, list.cpus);
   const tables = OrcTables.of(view);
-  const noted = registersOfCpus(view, list.cpus, parseNotes(notes));
+  const noted = notedByCpus(view, list.cpus, parseNotes(notes));
   let frames = 0;
   for (const task of list.tasks.slice(0, 200))
-    frames += stackOfTask(view, tables, list.cpus, task, noted.get(task.cpu)).frames.length;
+    frames += stackOfTask(view, tables, list.cpus, task, noted.get(task.cpu)?.registers).frames.length;
   return frames;
 }
 

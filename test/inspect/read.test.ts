@@ -7,6 +7,7 @@ import { SmeltError } from '../../src/errors.ts';
 import type { Where } from '../../src/inspect/address.ts';
 import { type Piece, read } from '../../src/inspect/read.ts';
 import { vtop } from '../../src/inspect/vtop.ts';
+import type { WordReport } from '../../src/inspect/words.ts';
 import { encodeFlattened, recordsOf } from '../build/flattened.ts';
 import { parseKdump } from '../program/parse-kdump.ts';
 import { tempFiles } from '../read/temp-files.ts';
@@ -174,6 +175,59 @@ describe('read', () => {
     setTimeout(() => stopped.abort(new SmeltError('INTERRUPTED', 'stopped')), 300);
     // To its end it would take half a minute.
     expect((await errorOf(work)).code).toBe('INTERRUPTED');
+  });
+});
+
+describe('words', () => {
+  async function wordsAt(where: Where, length: number) {
+    const request = { ...requestOf(SAMPLE), where, length, withBytes: true, words: true };
+    const given: WordReport[] = [];
+    const report = await read(request, QUIET, NEVER, async (piece) => {
+      given.push(...(piece.words ?? []));
+    });
+    expect(given).toEqual(report.words);
+    return report;
+  }
+
+  test('are the bytes, from any address on and across pages', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 0x100000, max: 0x5300000 }),
+        fc.integer({ min: 1, max: 9000 }),
+        async (at, length) => {
+          const { words, length: read } = await wordsAt(address(at), length);
+          expect(read).toBe(Math.ceil(length / 8) * 8);
+          const { bytes, report } = await bytesAt([SAMPLE], address(at), read);
+          fc.pre(report.missingBytes === 0);
+          expect(words!.map(({ address: each }) => Number(each))).toEqual(
+            Array.from({ length: read / 8 }, (_, i) => at + 8 * i),
+          );
+          expect(words!.map(({ value }) => value)).toEqual(
+            Array.from({ length: read / 8 }, (_, i) => bytes.readBigUInt64LE(8 * i)),
+          );
+        },
+      ),
+      { numRuns: 30 },
+    );
+  });
+
+  test('have the symbol that they point to, and none where they do not', async () => {
+    const { words } = await wordsAt(symbol('sys_call_table'), 16);
+    expect(words).toMatchObject([
+      { name: '__x64_sys_read', offset: 0, module: undefined },
+      { name: '__x64_sys_write', offset: 0 },
+    ]);
+    const zeros = (await wordsAt(symbol('empty_zero_page'), 8)).words;
+    expect(zeros).toMatchObject([{ value: 0n, sizeBytes: 8, name: undefined }]);
+  });
+
+  test('end where memory ends: the last has the bytes that are there', async () => {
+    const end = 0x5400 * 4096;
+    const { words, pieces } = await wordsAt(address(end - 11), 32);
+    const { bytes } = await bytesAt([SAMPLE], address(end - 11), 11);
+    expect(words!.map(({ sizeBytes }) => sizeBytes)).toEqual([8, 3]);
+    expect(Number(words![1]!.value)).toBe(bytes.readUIntLE(8, 3));
+    expect(pieces!.at(-1)).toMatchObject({ length: 21, hex: undefined });
   });
 });
 

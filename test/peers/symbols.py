@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """symbols.py DUMP < OUTPUT: has `smelt symbols` the symbols of modules that crash has, and does it name what crash names?
+And does `smelt read --words` say what rd -s says?
 
 OUTPUT is what crash said to the commands that `symbols.py --ask DUMP` prints: sym -m of each module, and sym of some of the kernel's symbols by
-name and by an address in them. Called by crash.sh; prints nothing when all is the same.
+name and by an address in them, and rd -s of some memory. Called by crash.sh; prints nothing when all is the same.
 """
 
 import random
@@ -14,6 +15,9 @@ from checks import ask_smelt
 #: Names of the kernel, and as many addresses.
 SOME = 20
 START = re.compile(r'^([0-9a-f]{16}) MODULE START: (\S+)$')
+#: What is read as words: a table of functions, a task, and pointers into all of the kernel.
+WORDS = {'sys_call_table': 300, 'init_task': 900, 'idt_table': 100, 'kobj_ns_ops_tbl': 16, 'init_uts_ns': 50}
+READ = re.compile(r'^([0-9a-f]{16}):  (\S+) +(\S+) *$')
 SYMBOL = re.compile(r'^([0-9a-f]{16}) \(.\) (\S+?)(?:\+(\d+))?(?: |$)')
 
 
@@ -42,10 +46,14 @@ def main():
         for symbol in some:
             print('sym', symbol['name'])
             print('sym', format(int(symbol['vaddr'], 16) + 4, 'x'))
+        for name, count in WORDS.items():
+            print('rd -s', name, count)
         return
-    theirs, named, module = {}, [], None
+    theirs, named, read, module = {}, [], {}, None
     for line in sys.stdin:
-        if start := START.match(line):
+        if words := READ.match(line):
+            read |= {int(words[1], 16) + 8 * i: words[2 + i] for i in range(2)}
+        elif start := START.match(line):
             module = start[2]
             theirs[module] = set()
         elif ' MODULE END: ' in line:
@@ -70,6 +78,34 @@ def main():
             print(f'smelt has {one}, crash {other}')
     if len(named) != len(wanted):
         print(f'crash names {len(named)} of {len(wanted)}')
+    check_words(dump, symbols, read)
+
+
+def check_words(dump, symbols, theirs):
+    """What crash shows as hex is that number, and what it shows as a symbol an address of that name."""
+    addresses = {}
+    for symbol in symbols:
+        addresses.setdefault(as_crash_says(symbol['name']), set()).add(int(symbol['vaddr'], 16))
+    ours = {}
+    for name, count in WORDS.items():
+        ours |= {int(word['address'], 16): word for word in ask_smelt('read', '--words', dump, name, str(8 * count))['words']}
+    if ours.keys() != theirs.keys():
+        print(f'{len(ours.keys() ^ theirs.keys())} words are not in both')
+    named = 0
+    for address in sorted(ours.keys() & theirs.keys()):
+        word, told = ours[address], theirs[address]
+        value, (name, _, offset) = int(word['value'], 16), told.partition('+')
+        if re.fullmatch('[0-9a-f]{16}', told):
+            same = value == int(told, 16) and word['name'] is None
+        else:
+            # Sections have names in a vmlinux alone.
+            known = addresses.get(name, set()) if name[0] != '.' else {value - int(offset or 0)}
+            same = value - int(offset or 0) in known and word['name'] is not None
+            named += 1
+        if not same:
+            print(f'smelt has {word} at {address:#x}, crash {told}')
+    if not named:
+        print('crash names no word')
 
 
 main()

@@ -1,11 +1,20 @@
 /** ps, bt and mods through the real program, on the samples and, where they are at hand, on the larger dumps. */
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { JsonReport, Reports } from '../../src/cli/json.ts';
-import { checkFailure, failureOf, smelt } from './smelt.ts';
+import { checkFailure, failureOf, SMELT, smelt } from './smelt.ts';
 
 const SAMPLE = fileURLToPath(new URL('../../samples/x86_64-6.1-small.kdump', import.meta.url));
 const SME_SAMPLE = fileURLToPath(new URL('../../samples/x86_64-6.1-sme.kdump', import.meta.url));
@@ -72,7 +81,7 @@ describe('bt', () => {
     expect(report.stacks.length).toBe(answer('ps', SAMPLE).tasks.length);
     // A zombie gave its stack back.
     const doubtful = report.stacks.filter(({ problem }) => problem !== null);
-    expect(doubtful.map(({ task }) => task.state)).toEqual(['ZO']);
+    expect(doubtful.map(({ task }) => task?.state)).toEqual(['ZO']);
     expect(functionsOf(report).filter((names) => names.includes(undefined as never))).toEqual([]);
   });
 
@@ -94,7 +103,8 @@ describe('bt', () => {
     expect(answer('bt', SAMPLE, '0').stacks).toHaveLength(2);
     expect(checkFailure(smelt('bt', SAMPLE, '99999'))).toContain('there is no task of PID 99999');
     expect(checkFailure(smelt('bt', SAMPLE, 'cpu7'))).toContain('nothing says what CPU 7 ran');
-    expect(checkFailure(smelt('bt', SAMPLE, 'swapper'))).toContain('is no PID, and no CPU');
+    expect(checkFailure(smelt('bt', SAMPLE, 'swapper'))).toContain('there is no task of the name swapper');
+    expect(checkFailure(smelt('bt', SAMPLE, '0x10'))).toContain('is no PID, and no CPU, TASK or COMM');
     expect(checkFailure(smelt('bt', SAMPLE, '1', '--all'))).toContain('ask for different stacks');
     expect(failureOf(smelt('bt', SAMPLE, '99999', '--json')).error.code).toBe('NO_TASK');
   });
@@ -107,7 +117,9 @@ test('mods shows modules, and which of them need others', () => {
     expect(state).toBe('live');
     expect(memory[0]!.vaddr).toBe(base);
   }
-  expect(modules.some(({ usedBy, useCount }) => usedBy.length > 0 && useCount! >= usedBy.length)).toBe(true);
+  expect(modules.some(({ usedBy, useCount }) => usedBy!.length > 0 && useCount! >= usedBy!.length)).toBe(
+    true,
+  );
 });
 
 test('symbols has those of modules too, by name and by address', () => {
@@ -119,6 +131,41 @@ test('symbols has those of modules too, by name and by address', () => {
   expect(smelt('symbols', SAMPLE, 'virtblk_probe').stdout).toMatch(
     /^[0-9a-f]{16} t virtblk_probe \[virtio_blk\]\n$/,
   );
+});
+
+describe('a module whose table leads nowhere', () => {
+  const dir = mkdtempSync(join(tmpdir(), 'smelt-'));
+  afterAll(() => rmSync(dir, { recursive: true }));
+  const spoilt = join(dir, 'spoilt');
+  /** Of `list` and `kallsyms` in this kernel's struct module. */
+  const LIST_AT = 8;
+  const KALLSYMS_AT = 544;
+
+  test('is told by symbols, and symbols of all others are there', () => {
+    expect(smelt('-E', '--quiet', SAMPLE, spoilt).status).toBe(0);
+    const own = answer('mods', SAMPLE).modules.find(({ name }) => name === 'virtio_blk')!;
+    const bytes = readFileSync(spoilt);
+    const read = spawnSync(SMELT, ['read', '--raw', SAMPLE, String(own.vaddr), '1024']);
+    const at = bytes.indexOf(read.stdout);
+    expect(at).toBeGreaterThan(0);
+    const whole = answer('symbols', spoilt, 'virt*');
+    expect(whole.warnings).toEqual([]);
+    bytes.writeBigUInt64LE(0xffff999999990000n, at + KALLSYMS_AT);
+    writeFileSync(spoilt, bytes);
+    const { symbols, warnings } = answer('symbols', spoilt, 'virt*');
+    expect(symbols).toEqual(whole.symbols.filter(({ module }) => module !== 'virtio_blk'));
+    expect(symbols.length).toBeLessThan(whole.symbols.length);
+    const gap = 'the symbols of virtio_blk are not all known: their table is damaged or not in the dump';
+    expect(warnings).toEqual([gap]);
+    const { stderr, status } = smelt('symbols', spoilt, 'init_task');
+    expect([status, stderr.replace(/\s+/g, ' ')]).toEqual([0, `warning: ${gap} `]);
+    // And where the list of modules is torn, bt says so too.
+    bytes.writeBigUInt64LE(0xffff999999990000n, at + LIST_AT);
+    writeFileSync(spoilt, bytes);
+    const torn = expect.stringContaining('the list of modules is torn');
+    expect(answer('bt', spoilt, '--all').warnings).toContainEqual(torn);
+    expect(answer('symbols', spoilt, 'init_task').warnings).toContainEqual(torn);
+  });
 });
 
 const panic = fixture('x86_64-6.1-proc-vmcore');
@@ -139,6 +186,31 @@ test.skipIf(!existsSync(panic))(`bt of a panic is what crash says (${panic})`, (
     'end_repeat_nmi NMI',
     'native_safe_halt task',
   ]);
+});
+
+test.skipIf(!existsSync(panic))(`ps and bt of what salvage saved of it agree with info (${panic})`, () => {
+  const dir = mkdtempSync(join(tmpdir(), 'smelt-tasks-'));
+  afterAll(() => rmSync(dir, { recursive: true, force: true }));
+  const [cut, saved] = [join(dir, 'cut'), join(dir, 'saved')] as const;
+  copyFileSync(panic, cut);
+  truncateSync(cut, 200_000_000);
+  expect(smelt('salvage', '-z', cut, saved).status).toBe(0);
+  const { crash } = answer('info', saved);
+  expect(crash).toMatchObject({ cpu: 1, pid: 1, comm: 'init' });
+  expect(functionsOf(answer('bt', saved))).toEqual(functionsOf(answer('bt', panic)));
+  for (const which of [[], ['1'], ['cpu1'], ['init']]) {
+    const [one] = answer('bt', saved, ...which).stacks;
+    expect(one!.task).toMatchObject({ pid: 1, cpu: 1, isRunning: true, ranBy: 'stack pointer' });
+    expect(one!.frames.filter(({ isGuess }) => isGuess)).toEqual([]);
+  }
+  expect(answer('bt', saved, '--all').stacks.map(({ cpu, task }) => [cpu, task?.comm])).toEqual([
+    [0, 'swapper/0'],
+    [1, 'init'],
+  ]);
+  const { tasks, warnings } = answer('ps', saved);
+  expect(tasks.filter(({ isRunning }) => isRunning).map(({ pid }) => pid)).toEqual([0, 1]);
+  expect(warnings.length).toBe(2);
+  expect(warnings[1]).toMatch(/^the threads of 9 tasks are not all known, first of the task at 0x/);
 });
 
 const kernels = ['x86_64-5.10-4level', 'x86_64-6.1-4level', 'x86_64-6.12-la57', 'x86_64-7.3-la57'];

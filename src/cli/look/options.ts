@@ -41,6 +41,7 @@ export const LOOK_OPTIONS = [
   {
     key: 'all',
     long: 'all',
+    short: 'a',
     category: 'look',
     of: ['bt'],
     doc: 'what each CPU ran',
@@ -60,9 +61,19 @@ export const LOOK_OPTIONS = [
     valueName: 'N',
     category: 'look',
     of: ['bt'],
-    doc: 'what CPU N ran; cpuN in place of a PID is the same',
+    doc: 'what CPU N ran; the same as the operand cpuN',
     longDoc: 'The stack of the task that CPU N ran when the dump was made.',
     read: readCpu,
+  },
+  {
+    key: 'words',
+    long: 'words',
+    short: 'w',
+    category: 'tell',
+    of: ['read'],
+    doc: '64-bit words, by symbol where they point to one',
+    longDoc:
+      "Two words a line, as rd -s of crash has them: what is an address in the kernel's code or data is shown as symbol+offset. LEN is still a number of bytes, made a multiple of 8.",
   },
   {
     key: 'raw',

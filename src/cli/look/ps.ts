@@ -1,8 +1,7 @@
 /** `smelt ps` */
 
-import type { PsReport } from '../../inspect/ps.ts';
+import type { PsReport, PsRequest } from '../../inspect/ps.ts';
 import { count } from '../../units.ts';
-import type { InputRequest } from '../../workers/report.ts';
 import { columns } from '../columns.ts';
 import type { DisplayOptions } from '../display.ts';
 import type { Host } from '../host.ts';
@@ -10,14 +9,15 @@ import { printable } from '../text.ts';
 import type { Token } from '../tokens.ts';
 import { lookCommand } from './commands.ts';
 import { type Look, runLook, type Screen } from './look.ts';
-import { inputLine } from './where.ts';
+import { inputLine, readWho } from './where.ts';
 
 export const runPs = (tokens: readonly Token[], display: DisplayOptions, host: Host) =>
   runLook(look, lookCommand('ps'), tokens, display, host);
 
-const look: Look<InputRequest, 'ps'> = {
+const look: Look<PsRequest, 'ps'> = {
   name: 'ps',
-  parse: ({ request }) => request,
+  parse: ({ operands, request }) =>
+    operands.length === 0 ? request : { ...request, whom: operands.map(readWho) },
   run: (looks, request, observer, signal) => looks.ps(request, observer, signal),
   text,
 };
@@ -25,7 +25,7 @@ const look: Look<InputRequest, 'ps'> = {
 const HEADS = ['PID', 'PPID', 'CPU', 'TASK', 'ST', '%MEM', 'VSZ', 'RSS', 'COMM'];
 const KIB = 1024;
 
-function text({ input, tasks, cpus, memoryBytes }: PsReport, { width }: Screen): string[] {
+function text({ input, tasks, totalTasks, cpus, memoryBytes }: PsReport, { width }: Screen): string[] {
   const rows = tasks.map(({ pid, ppid, cpu, vaddr, state, memory, comm, isKernelThread }) => {
     const resident = memory?.residentBytes ?? 0;
     const share = memoryBytes === undefined ? undefined : (resident / memoryBytes) * 100;
@@ -47,7 +47,8 @@ function text({ input, tasks, cpus, memoryBytes }: PsReport, { width }: Screen):
     [HEADS, ...rows],
   );
   const [head, ...others] = lines;
-  const all = `${count(tasks.length)} tasks, ${cpus.length === 1 ? '1 CPU' : `${cpus.length} CPUs`}`;
+  const some = tasks.length === totalTasks ? '' : `${count(tasks.length)} of `;
+  const all = `${some}${count(totalTasks)} tasks, ${cpus.length === 1 ? '1 CPU' : `${cpus.length} CPUs`}`;
   return [
     inputLine(input, all, width),
     '> a CPU ran it when the dump was made; VSZ and RSS in KiB',

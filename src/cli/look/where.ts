@@ -2,6 +2,7 @@
 
 import { SmeltError } from '../../errors.ts';
 import type { Where } from '../../inspect/address.ts';
+import type { Who } from '../../inspect/who.ts';
 import type { InputReport } from '../../workers/report.ts';
 import { hang, printable } from '../text.ts';
 import { bytesOf, quoted } from '../values.ts';
@@ -32,6 +33,19 @@ export function readLength(text: string): number {
   if (bytes !== undefined && bytes > 0 && bytes <= Number.MAX_SAFE_INTEGER) return bytes;
   throw new SmeltError('USAGE', `LEN ${quoted(text)}: is no number of bytes`, {
     hint: 'It is decimal, or hexadecimal with 0x, and may have a K, M or G behind it: 64, 0x40, 4K.',
+  });
+}
+
+/** "118", "ffff8d086162b080", "cpu2", "hog-alpha": as ps shows tasks. @throws SmeltError USAGE */
+export function readWho(text: string): Who {
+  const cpu = /^cpu(\d+)$/i.exec(text);
+  if (cpu !== null) return { kind: 'cpu', cpu: readCpu(cpu[1]!) };
+  if (/^\d{1,10}$/.test(text)) return { kind: 'pid', pid: Number(text) };
+  const address = /^(?:0x)?([89a-f][0-9a-f]{15})$/i.exec(text);
+  if (address !== null) return { kind: 'task', vaddr: BigInt(`0x${address[1]}`) };
+  if (text !== '' && !/^(\d+|0x[0-9a-f]*)$/i.test(text)) return { kind: 'comm', comm: text };
+  throw new SmeltError('USAGE', `${quoted(text)}: is no PID, and no CPU, TASK or COMM`, {
+    hint: 'A PID is a number (118), a CPU is cpu and its number (cpu2), TASK and COMM are as ps shows them, and a further part of a split dump is a file.',
   });
 }
 

@@ -1,19 +1,15 @@
 /** Whether the kernel crashed, when, why and where: what its variables, its log and the notes say together. */
 
 import { readClocks } from '../../kernel/timekeeper.ts';
-import { isUserMode, pidOfNote, type Registers, registersOfNote } from '../../kernel/unwind/registers.ts';
-import { registersOfCpus } from '../../kernel/unwind/starts.ts';
+import { isUserMode } from '../../kernel/unwind/registers.ts';
+import { type Noted, notedByCpus, notedIn } from '../../kernel/unwind/starts.ts';
 import type { KernelView } from '../../kernel/view/view.ts';
-import type { Note } from '../../read/dump-file.ts';
 import { parseNotes } from '../../read/notes.ts';
 import { FIRST_VIRTUAL } from '../address.ts';
 import type { Looking } from '../looking.ts';
 import type { KernelTold } from './kernel.ts';
 import type { LogTold } from './log.ts';
 import type { CpuReport, CrashReport } from './report.ts';
-
-/** NR_CPUS of the largest configuration. */
-const MAX_CPUS = 8192;
 
 export function crashOf(
   { view, file, description }: Looking,
@@ -55,11 +51,6 @@ export function crashOf(
   };
 }
 
-interface Noted {
-  readonly registers: Pick<Registers, 'rip' | 'rsp' | 'cs'>;
-  readonly pid: number | undefined;
-}
-
 /** Each note with registers is of the CPU that noted the same in memory; else they are in the order of the CPUs. */
 export function cpusOf(
   { file, view }: Looking,
@@ -68,11 +59,10 @@ export function cpusOf(
 ): CpuReport[] {
   if (file.machine !== undefined && file.machine !== 'x86_64') return [];
   const notes = () => parseNotes(file.notes, file.littleEndian);
-  const byCpu = [...(view && told ? registersOfCpus(view, told.cpus, notes()) : [])];
-  const numbers = new Map(byCpu.map(([cpu, registers]) => [keyOf(registers), cpu]));
-  const inFile = registersOfNotes(notes());
-  const noted: Noted[] =
-    inFile.length > 0 ? inFile : byCpu.map(([, registers]) => ({ registers, pid: undefined }));
+  const byCpu = [...(view && told ? notedByCpus(view, told.cpus, notes()) : [])];
+  const numbers = new Map(byCpu.map(([cpu, { registers }]) => [keyOf(registers), cpu]));
+  const inFile = notedIn(notes());
+  const noted = inFile.length > 0 ? inFile : byCpu.map(([, each]) => each);
   return noted
     .map(({ registers, pid }, index) => {
       const { rip, rsp } = registers;
@@ -85,19 +75,6 @@ export function cpusOf(
 }
 
 const keyOf = ({ rip, rsp }: Noted['registers']) => `${rip} ${rsp}`;
-
-function registersOfNotes(notes: Iterable<Note>): Noted[] {
-  const noted: { registers: Registers; pid: number }[] = [];
-  let isByHypervisor = false;
-  for (const note of notes) {
-    if (note.name === 'QEMU') isByHypervisor = true;
-    const registers = registersOfNote(note);
-    if (registers === undefined) continue;
-    noted.push({ registers, pid: pidOfNote(note) });
-    if (noted.length >= MAX_CPUS) break;
-  }
-  return isByHypervisor ? noted.map(({ registers }) => ({ registers, pid: undefined })) : noted;
-}
 
 /** "default_idle+0xb", "nf_hook+0x10 [nf_tables]"; undefined where no symbol of the kernel is. */
 function nameOf(view: KernelView, vaddr: bigint): string | undefined {

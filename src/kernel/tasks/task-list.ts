@@ -1,10 +1,13 @@
 /** All tasks of a kernel in a dump: processes, their threads, kernel threads, and the idle task of each CPU. */
 
+import type { Noted } from '../unwind/starts.ts';
 import { Cpus } from '../view/cpus.ts';
-import { type ListWalk, walkList, walkLongList } from '../view/lists.ts';
+import { walkLongList } from '../view/lists.ts';
 import type { KernelView, StructView } from '../view/view.ts';
-import { type MemoryUse, memoryUse, threadDeltas } from './memory-use.ts';
+import { type MemoryUse, memoryUse } from './memory-use.ts';
+import { ranByNotes } from './ran-by-notes.ts';
 import { stateLetters } from './state.ts';
+import { aboutThreads, ThreadGroup, type TornThreads, threadList, threadsIn, threadsOf } from './threads.ts';
 
 export interface Task {
   /** Of its task_struct. */
@@ -21,6 +24,8 @@ export interface Task {
   readonly isKernelThread: boolean;
   /** Whether a CPU ran it when the dump was made. */
   readonly isRunning: boolean;
+  /** What says so: its runqueue, or where that is not in the dump, the stack pointer or the PID that the CPU noted. */
+  readonly ranBy: 'runqueue' | 'stack pointer' | 'PID' | undefined;
   /** Undefined for what has no address space, and where it cannot be read. */
   readonly memory: MemoryUse | undefined;
 }
@@ -38,16 +43,16 @@ const SYMBOLS = ['init_task', '__per_cpu_offset', '__cpu_present_mask', 'runqueu
 const PF_KTHREAD = 0x00200000;
 /** PIDs go up to 4 million (PID_MAX_LIMIT); no dump has had as many tasks. */
 const MAX_TASKS = 2 ** 17;
-/** Of one process, where it is asked for alone. */
-const MAX_THREADS = 16_384;
 const TASKS_A_BREATH = 500;
-/** Sentences about lists of threads. */
-const MAX_GAPS = 20;
 
-/** `breathe` is called again and again, and may throw to end it. Undefined where there is no init_task or layout to begin with. */
+/**
+ * `breathe` is called again and again, and may throw to end it. `noted`: by CPU, for those whose runqueue is not in the dump.
+ * Undefined where there is no init_task or layout to begin with.
+ */
 export async function listTasks(
   view: KernelView,
   breathe: () => Promise<void>,
+  noted: ReadonlyMap<number, Noted> = new Map(),
 ): Promise<TaskList | undefined> {
   view.symbols?.findAll(SYMBOLS);
   const init = view.symbol('init_task');
@@ -68,7 +73,7 @@ export async function listTasks(
   /** Each task's threads, itself among them. */
   const groups = new Map<bigint, ThreadGroup>();
   let [left, done] = [MAX_TASKS, 0];
-  const torn: string[] = [];
+  const torn: TornThreads[] = [];
   const count = async (steps: number) => {
     const before = done;
     done += steps;
@@ -93,9 +98,7 @@ export async function listTasks(
     }
     await count(1 + threads.length);
   }
-  if (torn.length > 0) gaps.push(...torn.slice(0, MAX_GAPS));
-  if (torn.length > MAX_GAPS)
-    gaps.push(`the threads of ${torn.length - MAX_GAPS} more tasks are not all known`);
+  if (torn.length > 0) gaps.push(aboutThreads(torn));
   const tasks: Task[] = [];
   const missing: bigint[] = [];
   const uses = new Map<bigint, MemoryUse | undefined>();
@@ -116,8 +119,15 @@ export async function listTasks(
     gaps.push(
       `${missing.length === 1 ? '1 task is' : `${missing.length} tasks are`} not in the dump, the first at 0x${missing[0]!.toString(16)}`,
     );
+  const isTold = new Set(tasks.flatMap(({ cpu, isRunning }) => (isRunning ? [cpu] : [])));
+  const others = cpus.numbers.filter((cpu) => !isTold.has(cpu));
+  const told = ranByNotes(view, tasks, noted, others);
   const rank = ({ vaddr, pid, cpu }: Task) => (idle.has(vaddr) ? cpu - cpus.numbers.length : pid);
-  return { tasks: tasks.sort((a, b) => rank(a) - rank(b)), cpus, gaps };
+  return {
+    tasks: tasks.map((task) => ({ ...task, ...told.get(task.vaddr) })).sort((a, b) => rank(a) - rank(b)),
+    cpus,
+    gaps,
+  };
 }
 
 /** The task that a CPU ran (`curr`), or that it runs when there is nothing to do (`idle`). */
@@ -165,6 +175,7 @@ export function readTask(
     comm: task.text('comm') ?? '',
     isKernelThread: ((task.number('flags') ?? 0) & PF_KTHREAD) !== 0,
     isRunning,
+    ranBy: isRunning ? 'runqueue' : undefined,
     memory: mm === undefined || mm === 0n ? undefined : usedBy(mm),
   };
 }
@@ -177,63 +188,4 @@ function stateOf(task: StructView): number {
 function i32At(view: KernelView, task: bigint, member: string): number | undefined {
   const field = view.field('task_struct', member);
   return field === undefined ? undefined : view.i32(task + BigInt(field.byteOffset));
-}
-
-/** Where the list of the threads of a process begins, itself among them, and where in a thread its entry is. */
-interface ThreadList {
-  readonly head: bigint;
-  readonly nodeAt: bigint;
-}
-
-function threadList(view: KernelView, task: bigint, gaps: string[]): ThreadList | undefined {
-  const signalField = view.field('task_struct', 'signal');
-  const headField = view.field('signal_struct', 'thread_head');
-  const nodeField = view.field('task_struct', 'thread_node');
-  if (signalField === undefined || headField === undefined || nodeField === undefined) return undefined;
-  const signal = view.u64(task + BigInt(signalField.byteOffset));
-  // A task that is about to go has none.
-  if (signal === 0n) return undefined;
-  if (signal === undefined) {
-    gaps.push(`the threads of the task at 0x${task.toString(16)} are not known: it is not in the dump`);
-    return undefined;
-  }
-  return { head: signal + BigInt(headField.byteOffset), nodeAt: BigInt(nodeField.byteOffset) };
-}
-
-function threadsIn(
-  task: bigint,
-  { nodeAt }: ThreadList,
-  { entries, torn }: ListWalk,
-  gaps: string[],
-): bigint[] {
-  if (torn !== undefined)
-    gaps.push(`the list of threads of the task at 0x${task.toString(16)} is torn: ${torn}`);
-  return entries.map((at) => at - nodeAt);
-}
-
-function threadsOf(view: KernelView, task: bigint): bigint[] {
-  const list = threadList(view, task, []);
-  return list === undefined ? [] : threadsIn(task, list, walkList(view, list.head, MAX_THREADS), []);
-}
-
-/** What all threads of a process had counted and not yet told: looked at once, when it is asked for. */
-class ThreadGroup {
-  private readonly view: KernelView;
-  private readonly threads: readonly bigint[];
-  private sums: number[] | undefined;
-
-  constructor(view: KernelView, threads: readonly bigint[]) {
-    this.view = view;
-    this.threads = threads;
-  }
-
-  get deltas(): readonly number[] {
-    if (this.sums === undefined) {
-      this.sums = [];
-      for (const thread of this.threads)
-        for (const [kind, pages] of threadDeltas(this.view, thread).entries())
-          this.sums[kind] = (this.sums[kind] ?? 0) + pages;
-    }
-    return this.sums;
-  }
 }

@@ -16,14 +16,38 @@ const MAX_STACK_BYTES = 256 * 1024;
 /** Members of struct cea_exception_stacks. Source: arch/x86/include/asm/cpu_entry_area.h. */
 const EXCEPTION_STACKS = ['DF', 'NMI', 'DB', 'MCE', 'VC', 'VC2'];
 
-/** Of a task that is on `cpu`, or was last. Those that cannot be found are left out. */
-export function stacksOf(view: KernelView, cpus: Cpus, cpu: number, task: bigint): Stack[] {
-  const stacks: Stack[] = [];
+/** That of a task itself; one that ended has none. */
+export function taskStack(view: KernelView, task: bigint): Stack | undefined {
   const field = view.field('task_struct', 'stack');
   const start = field === undefined ? undefined : view.u64(task + BigInt(field.byteOffset));
-  // A task that ended has none.
-  if (start !== undefined && start !== 0n)
-    stacks.push({ name: 'task', start, end: start + threadBytes(view) });
+  return start === undefined || start === 0n
+    ? undefined
+    : { name: 'task', start, end: start + threadBytes(view) };
+}
+
+/** Of a task that is not known: stacks of tasks lie at multiples of their size (THREAD_ALIGN). */
+function taskStackAround(view: KernelView, sp: bigint): Stack {
+  const bytes = threadBytes(view);
+  const start = sp - (sp % bytes);
+  return { name: 'task', start, end: start + bytes };
+}
+
+/** Of a task that is on `cpu`, or was last, or else of what has the stack pointer `sp`. Those that cannot be found are left out. */
+export function stacksOf(
+  view: KernelView,
+  cpus: Cpus,
+  cpu: number,
+  of: { readonly task: bigint } | { readonly sp: bigint },
+): Stack[] {
+  const others = stacksOfCpu(view, cpus, cpu);
+  if ('sp' in of) return stackAt(others, of.sp) ? others : [taskStackAround(view, of.sp), ...others];
+  const own = taskStack(view, of.task);
+  return own === undefined ? others : [own, ...others];
+}
+
+/** Those of its interrupts and exceptions. */
+function stacksOfCpu(view: KernelView, cpus: Cpus, cpu: number): Stack[] {
+  const stacks: Stack[] = [];
   const top = hardirqStack(view, cpus, cpu);
   // It may point to the last word of the stack, or behind it.
   if (top !== undefined && top !== 0n) {

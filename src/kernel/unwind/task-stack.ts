@@ -9,7 +9,7 @@ import type { OrcTables } from './orc.ts';
 import { isUserMode, type Registers } from './registers.ts';
 import { type Stack, stackAt, stacksOf } from './stacks.ts';
 import { startAt, startOfSleeper } from './starts.ts';
-import { type Frame, unwind } from './unwind.ts';
+import { type Frame, type Start, unwind } from './unwind.ts';
 
 /** A frame with the stack that it is on. */
 export interface PlacedFrame extends Frame {
@@ -24,6 +24,12 @@ export interface TaskStack {
   readonly problem: string | undefined;
 }
 
+const nothing = (noted: Registers | undefined, problem: string | undefined): TaskStack => ({
+  frames: [],
+  noted,
+  problem,
+});
+
 /** `noted`: the registers of the CPU that ran it. */
 export function stackOfTask(
   view: KernelView,
@@ -32,13 +38,33 @@ export function stackOfTask(
   task: Task,
   noted: Registers | undefined,
 ): TaskStack {
-  const stacks = stacksOf(view, cpus, task.cpu, task.vaddr);
-  const nothing = (problem: string | undefined): TaskStack => ({ frames: [], noted, problem });
   if (task.isRunning && noted === undefined)
-    return nothing('a CPU ran it, and the dump does not have the registers of that CPU');
-  if (noted !== undefined && isUserMode(noted)) return nothing(undefined);
+    return nothing(noted, 'a CPU ran it, and the dump does not have the registers of that CPU');
+  if (noted !== undefined && isUserMode(noted)) return nothing(noted, undefined);
   const start = noted === undefined ? startOfSleeper(view, task.vaddr) : startAt(noted);
-  if (start === undefined) return nothing('its stack is not in the dump');
+  if (start === undefined) return nothing(noted, 'its stack is not in the dump');
+  return followed(view, tables, stacksOf(view, cpus, task.cpu, { task: task.vaddr }), start, noted);
+}
+
+/** Of a CPU of which nothing says what it ran: where its registers lead. */
+export function stackOfCpu(
+  view: KernelView,
+  tables: OrcTables,
+  cpus: Cpus,
+  cpu: number,
+  noted: Registers,
+): TaskStack {
+  if (isUserMode(noted)) return nothing(noted, undefined);
+  return followed(view, tables, stacksOf(view, cpus, cpu, { sp: noted.rsp }), startAt(noted), noted);
+}
+
+function followed(
+  view: KernelView,
+  tables: OrcTables,
+  stacks: readonly Stack[],
+  start: Start,
+  noted: Registers | undefined,
+): TaskStack {
   const { frames, ended } =
     (noted && fromLastFunction(view, tables, stacks, start)) ?? unwind(view, tables, stacks, start);
   if (typeof ended === 'string') {

@@ -223,3 +223,15 @@ describe('smelt read, vtop and symbols', () => {
     expect(checkFailure(smelt(...line))).toMatch(why);
   });
 });
+
+describe('smelt read --words', () => {
+  test('shows symbols in their place, two words a line, in 80 columns', () => {
+    const { stdout, status } = smelt('read', '-w', SAMPLE, 'sys_call_table', '2K');
+    expect(status).toBe(0);
+    const lines = stdout.trimEnd().split('\n');
+    expect(lines[0]).toMatch(/^[0-9a-f]{16} {2}__x64_sys_read +__x64_sys_write$/);
+    for (const line of lines) expect(line.length).toBeLessThanOrEqual(80);
+    expect(stdout.match(/__x64_sys_|__do_sys_|sys_ni/g)!.length).toBeGreaterThan(200);
+    expect(checkFailure(smelt('read', '-w', '--raw', SAMPLE, 'sys_call_table'))).toContain('--words');
+  });
+});

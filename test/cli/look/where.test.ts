@@ -1,7 +1,7 @@
 /** What is typed as an address, a symbol or a length, and what is neither. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { readAddress, readLength, readWhere } from '../../../src/cli/look/where.ts';
+import { readAddress, readLength, readWhere, readWho } from '../../../src/cli/look/where.ts';
 import { SmeltError } from '../../../src/errors.ts';
 
 describe('an address', () => {
@@ -38,6 +38,24 @@ describe('a symbol', () => {
       expect(() => readWhere(text)).toThrow(SmeltError);
     },
   );
+});
+
+describe('whose tasks', () => {
+  test.each([
+    ['118', { kind: 'pid', pid: 118 }],
+    ['ffff8d086162b080', { kind: 'task', vaddr: 0xffff8d086162b080n }],
+    ['0xffff8d086162b080', { kind: 'task', vaddr: 0xffff8d086162b080n }],
+    ['cpu2', { kind: 'cpu', cpu: 2 }],
+    ['cpuhp/0', { kind: 'comm', comm: 'cpuhp/0' }],
+    ['hog-alpha/t1', { kind: 'comm', comm: 'hog-alpha/t1' }],
+    ['face', { kind: 'comm', comm: 'face' }],
+  ])('are meant by %s', (text, who) => {
+    expect(readWho(text)).toEqual(who);
+  });
+
+  test.each(['', '12345678901', '0x10', '0xffff8d086162b0801', 'cpu123456'])('is not said by %j', (text) => {
+    expect(() => readWho(text)).toThrow(SmeltError);
+  });
 });
 
 describe('a length', () => {
