@@ -90,20 +90,40 @@ export interface JsonFailure {
 
 /** One line and its end. */
 export function jsonReport<C extends keyof Reports>(command: C, report: Reports[C]): string {
-  return line({ smelt: JSON_VERSION, command, report });
+  return [...jsonTexts(command, report)].join('');
+}
+
+/** The same bit by bit: all of it may be more than one string holds. */
+export function* jsonTexts<C extends keyof Reports>(command: C, report: Reports[C]): Generator<string> {
+  yield `{"smelt":${JSON_VERSION},"command":${text(command)},"report":{`;
+  let comma = '';
+  for (const [key, value] of Object.entries(report)) {
+    yield `${comma}${text(key)}:`;
+    if (Array.isArray(value)) yield* arrayTexts(value);
+    else yield text(value);
+    comma = ',';
+  }
+  yield '}}\n';
+}
+
+function* arrayTexts(values: readonly unknown[]): Generator<string> {
+  yield '[';
+  for (const [i, value] of values.entries()) yield `${i === 0 ? '' : ','}${text(value)}`;
+  yield ']';
 }
 
 export function jsonFailure(error: SmeltError, warnings: readonly string[]): string {
   const { code, message, hint, exitCode } = error;
-  return line({
+  const failure: JsonFailure = {
     smelt: JSON_VERSION,
     error: { code, message, hint, exitCode },
     warnings,
-  } satisfies JsonFailure);
+  };
+  return `${text(failure)}\n`;
 }
 
 /** Every field is there: JSON.stringify would leave out what is undefined. */
-function line(value: JsonReport<keyof Reports> | JsonFailure): string {
+function text(value: unknown): string {
   const json = JSON.stringify(value, (_key, field: unknown) => {
     if (field === undefined) return null;
     if (typeof field === 'bigint') return `0x${field.toString(16)}`;
@@ -111,5 +131,5 @@ function line(value: JsonReport<keyof Reports> | JsonFailure): string {
     const isMeasured = typeof field === 'number' && !Number.isInteger(field);
     return isMeasured ? Math.round(field * 1000) / 1000 : field;
   });
-  return `${printableJson(json)}\n`;
+  return printableJson(json);
 }

@@ -1,7 +1,9 @@
 /** What is looked at: a virtual address, a physical one, or a symbol and how far behind it. */
 
 import { SmeltError } from '../errors.ts';
+import { MAX_MATCHES } from '../kernel/kallsyms.ts';
 import type { KernelView } from '../kernel/view/view.ts';
+import { count } from '../units.ts';
 
 export type Where =
   /** As a number; the upper half of the 64 bits is virtual memory of the kernel, the lower half physical memory. */
@@ -68,8 +70,9 @@ function vaddrOf(
     });
   }
   if (given === undefined && found.length > 1) {
+    const many = `${found.length === MAX_MATCHES ? 'at least ' : ''}${count(found.length)}`;
     const all = found.slice(0, 4).map((each) => `0x${each.toString(16)}`);
-    throw new SmeltError('NO_SYMBOL', `${path}: the kernel has ${found.length} symbols ${name}`, {
+    throw new SmeltError('NO_SYMBOL', `${path}: the kernel has ${many} symbols ${name}`, {
       hint: `Give the address of one of them: ${all.join(', ')}${found.length > all.length ? ' …' : ''}.`,
     });
   }

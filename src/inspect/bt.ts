@@ -104,6 +104,7 @@ export function bt(request: BtRequest, observer: DumpObserver, signal: AbortSign
           ? [`no CPU panicked: this is CPU ${whose[0]!.cpu}; \`smelt bt --all ${file.path}\` shows each`]
           : []),
         ...gaps,
+        ...view.moduleSymbols.gaps,
         ...(stacks.length === whose.length
           ? []
           : [

@@ -1,7 +1,8 @@
 /** `smelt mods`: the modules of the crashed kernel. */
 
-import type { Module } from '../kernel/modules/module-list.ts';
-import { inputReport } from '../workers/input.ts';
+import { setImmediate as breathe } from 'node:timers/promises';
+import { type UsedModule, withUsers } from '../kernel/modules/module-list.ts';
+import { inputReport, stopIfAborted } from '../workers/input.ts';
 import type { DumpObserver, InputReport, InputRequest, RunReport } from '../workers/report.ts';
 import { peakRssBytes } from '../workers/resources.ts';
 import { noLayouts, noSymbols, noTables, searchedNote } from './address.ts';
@@ -10,10 +11,10 @@ import { withKernel } from './looking.ts';
 export interface ModsReport extends RunReport {
   readonly input: InputReport;
   /** In the order of their addresses. */
-  readonly modules: readonly Module[];
+  readonly modules: readonly UsedModule[];
 }
 
-/** @throws SmeltError NO_SYMBOLS, NO_LAYOUTS, UNDECIDABLE */
+/** @throws SmeltError NO_SYMBOLS, NO_LAYOUTS, UNDECIDABLE; INTERRUPTED when the signal was aborted */
 export function mods(
   request: InputRequest,
   observer: DumpObserver,
@@ -25,12 +26,16 @@ export function mods(
     const list = view.modules;
     if (list === undefined)
       throw view.symbols === undefined ? noSymbols(file.path) : noLayouts(file.path, 'modules');
+    const { modules, gaps } = await withUsers(view, list.modules, async () => {
+      await breathe();
+      stopIfAborted(signal);
+    });
     return {
       input: inputReport(file, request, description),
-      modules: list.modules,
+      modules,
       totalMs: performance.now() - began,
       peakRssBytes: peakRssBytes(),
-      warnings: [...searchedNote(view), ...list.gaps],
+      warnings: [...searchedNote(view), ...list.gaps, ...gaps],
     };
   });
 }

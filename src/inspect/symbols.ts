@@ -1,8 +1,9 @@
 /** `smelt symbols`: the kernel's symbols by name, or what is at an address. */
 
 import { setImmediate as breathe } from 'node:timers/promises';
-import type { Place } from '../kernel/view/symbol-table.ts';
-import type { SymbolsFrom } from '../kernel/view/view.ts';
+import type { KernelSymbol, Place, SymbolTable } from '../kernel/view/symbol-table.ts';
+import type { KernelView, SymbolsFrom } from '../kernel/view/view.ts';
+import { count, memory } from '../units.ts';
 import { inputReport, stopIfAborted } from '../workers/input.ts';
 import type { DumpObserver, InputReport, InputRequest, RunReport } from '../workers/report.ts';
 import { peakRssBytes } from '../workers/resources.ts';
@@ -15,6 +16,8 @@ export interface SymbolsRequest extends InputRequest {
     | { readonly kind: 'name'; readonly name: string /** Behind it. */; readonly offset?: number }
     | { readonly kind: 'pattern'; readonly pattern: string }
     | { readonly kind: 'address'; readonly vaddr: bigint };
+  /** Whether the report has the symbols: `take` does without them else. */
+  readonly withSymbols: boolean;
 }
 
 export interface SymbolReport {
@@ -30,6 +33,9 @@ export interface SymbolsReport extends RunReport {
   /** Of the kernel's table. */
   readonly total: number;
   readonly symbolsFrom: SymbolsFrom | undefined;
+  /** How many were found. */
+  readonly shownSymbols: number;
+  /** In the order of their addresses, the kernel's own first; empty where `take` had them. */
   readonly symbols: readonly SymbolReport[];
   /** The address that was asked for is so far behind each of these; undefined: none was asked for by name. */
   readonly offset: number | undefined;
@@ -37,56 +43,93 @@ export interface SymbolsReport extends RunReport {
   readonly at: (Place & { readonly module: string | undefined }) | undefined;
 }
 
-const SYMBOLS_A_BREATH = 50_000;
+/** Looked at between two looks at the signal, and handed on together. */
+const SYMBOLS_A_PIECE = 4096;
+/** Of all that is shown, with what stands beside each name: the largest kernels that are known have some twenty million. */
+const MAX_CHARACTERS = 128 * 1024 * 1024;
+const CHARACTERS_BESIDE = 64;
 
-/** @throws SmeltError NO_SYMBOLS, UNDECIDABLE; INTERRUPTED when the signal was aborted */
+/** `take` gets all symbols that are wanted, unless the report has them. @throws SmeltError NO_SYMBOLS, UNDECIDABLE; INTERRUPTED when the signal was aborted */
 export function symbols(
   request: SymbolsRequest,
   observer: DumpObserver,
   signal: AbortSignal,
+  take: (symbols: readonly SymbolReport[]) => Promise<void> = async () => {},
+  most = MAX_CHARACTERS,
 ): Promise<SymbolsReport> {
   const began = performance.now();
   return withKernel(request, observer, signal, async ({ file, description, view }) => {
     if (view === undefined) throw noTables(file.path);
     const table = view.symbols;
     if (table === undefined) throw noSymbols(file.path);
-    const { what } = request;
+    const { what, withSymbols } = request;
     const fits =
       what.kind === 'pattern'
         ? matcher(what.pattern)
         : (name: string) => what.kind === 'all' || (what.kind === 'name' && name === what.name);
+    const named = what.kind === 'name' ? table.named(what.name) : undefined;
     const found: SymbolReport[] = [];
-    if (what.kind === 'name')
-      found.push(...table.named(what.name).map((symbol) => ({ ...symbol, module: undefined })));
-    else if (what.kind !== 'address') {
-      for (let i = 0; i < table.count; i++) {
-        const symbol = table.symbol(i);
-        if (fits(symbol.name)) found.push({ ...symbol, module: undefined });
-        if (i % SYMBOLS_A_BREATH !== 0) continue;
-        await breathe();
-        stopIfAborted(signal);
-      }
-    }
+    let piece: SymbolReport[] = [];
+    let [shown, looked, left] = [0, 0, most];
+    const flush = async () => {
+      const full = piece;
+      piece = [];
+      if (withSymbols) found.push(...full);
+      else if (full.length > 0) await take(full);
+      await breathe();
+      stopIfAborted(signal);
+    };
     if (what.kind !== 'address') {
-      for (const module of view.modules?.modules ?? []) {
-        for (const symbol of view.moduleSymbols.of(module)) if (fits(symbol.name)) found.push(symbol);
-        await breathe();
-        stopIfAborted(signal);
+      for (const symbol of candidates(view, table, named?.symbols)) {
+        if (symbol !== undefined && fits(symbol.name)) {
+          left -= symbol.name.length + CHARACTERS_BESIDE;
+          if (left < 0) break;
+          piece.push(symbol);
+          shown++;
+        }
+        if (symbol === undefined || ++looked % SYMBOLS_A_PIECE === 0) await flush();
       }
+      await flush();
     }
     const place = what.kind === 'address' ? view.placeOf(what.vaddr) : undefined;
     return {
       input: inputReport(file, request, description),
       total: table.count,
       symbolsFrom: view.symbolsFrom,
+      shownSymbols: shown,
       symbols: found,
       offset: what.kind === 'name' ? what.offset : undefined,
       at: place && { ...place, module: place.module },
       totalMs: performance.now() - began,
       peakRssBytes: peakRssBytes(),
-      warnings: searchedNote(view),
+      warnings: [
+        ...searchedNote(view),
+        ...view.moduleSymbols.gaps,
+        ...(named?.more
+          ? [`the kernel has more symbols of this name: these are the first ${count(named.symbols.length)}`]
+          : []),
+        ...(left < 0
+          ? [
+              `there are more symbols: these are the first ${count(shown)}, of all that is more than ${memory(most)} of text; a pattern shows others`,
+            ]
+          : []),
+      ],
     };
   });
+}
+
+/** Of the kernel, which may be told already, and of its modules; undefined: one of these begins. */
+function* candidates(
+  view: KernelView,
+  table: SymbolTable,
+  own: readonly KernelSymbol[] | undefined,
+): Generator<SymbolReport | undefined> {
+  const count = own?.length ?? table.count;
+  for (let i = 0; i < count; i++) yield { ...(own?.[i] ?? table.symbol(i)), module: undefined };
+  for (const module of view.modules?.modules ?? []) {
+    yield undefined;
+    yield* view.moduleSymbols.of(module);
+  }
 }
 
 /** `*` is any text, `?` any character; nothing else is special. Of all stars only the last one is ever tried again, so that no name takes long. */

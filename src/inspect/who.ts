@@ -2,6 +2,7 @@
 
 import { SmeltError } from '../errors.ts';
 import type { Task } from '../kernel/tasks/task-list.ts';
+import { textOf } from '../kernel/text.ts';
 
 export type Who =
   | { readonly kind: 'pid'; readonly pid: number }
@@ -46,13 +47,17 @@ function fitting(who: Who, withThreads: boolean): (task: Task) => boolean {
     case 'cpu':
       return ({ cpu, isRunning }) => isRunning && cpu === who.cpu;
     case 'comm': {
-      // As bytes, like the names of tasks.
-      const name = Buffer.from(who.comm).toString('latin1');
-      const inBrackets = /^\[(.+)\]$/s.exec(name)?.[1]?.slice(0, COMM_BYTES);
-      const cut = name.slice(0, COMM_BYTES);
-      return ({ comm, isKernelThread }) => comm === cut || (isKernelThread && comm === inBrackets);
+      const names = [who.comm, cutName(who.comm)];
+      const inBrackets = /^\[(.+)\]$/s.exec(who.comm)?.[1];
+      const threads = inBrackets === undefined ? [] : [inBrackets, cutName(inBrackets)];
+      return ({ comm, isKernelThread }) => names.includes(comm) || (isKernelThread && threads.includes(comm));
     }
   }
+}
+
+/** As the kernel has it, and `ps` shows it. */
+function cutName(name: string): string {
+  return textOf(Buffer.from(name).subarray(0, COMM_BYTES));
 }
 
 function noneOf(who: Who): string {

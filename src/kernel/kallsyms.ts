@@ -35,6 +35,13 @@ export interface Match {
   readonly index: number;
 }
 
+export interface Matches {
+  /** In the order of the table; of one name no more than MAX_MATCHES. */
+  readonly list: readonly Match[];
+  /** Names that still more symbols have. */
+  readonly more: ReadonlySet<string>;
+}
+
 /** The 256 pieces of text that names are made of. */
 export interface Tokens {
   readonly texts: readonly string[];
@@ -44,7 +51,8 @@ export interface Tokens {
 /** Claims of the dump that bound loops: a distribution kernel has 0.1 to 0.3 million symbols, with 10 to 20 bytes each. */
 export const MAX_SYMBOLS = 4_000_000;
 export const MAX_NAMES_BYTES = 64 * 1024 * 1024;
-const MAX_MATCHES = 10_000;
+/** Symbols of one name: some thousand static ones are called alike. */
+export const MAX_MATCHES = 10_000;
 /** KSYM_NAME_LEN since Linux commit b8a94bfb3395 ("kallsyms: increase maximum kernel symbol length to 512"), v6.1. */
 export const MAX_NAME_LENGTH = 512;
 /** Two bytes of length, and the most that they can say. */
@@ -82,13 +90,13 @@ export function findSymbols(
   if (!matches) return undefined;
 
   const entries: number[] = [];
-  for (const { index } of matches) {
+  for (const { index } of matches.list) {
     const entry = memory.u32(offsets + 4n * BigInt(index));
     if (entry === undefined) return undefined;
     entries.push(entry);
   }
   for (const encoding of encodings(memory, offsets, symbols.kallsyms_relative_base)) {
-    const vaddrs = matches.map(({ index }, i) => BigInt.asUintN(64, encoding(index, entries[i])));
+    const vaddrs = matches.list.map(({ index }, i) => BigInt.asUintN(64, encoding(index, entries[i])));
     if (isSorted(vaddrs) && fitsKnown(matches, vaddrs, known)) return unambiguous(matches, vaddrs, names);
   }
   return undefined;
@@ -120,24 +128,24 @@ function isSorted(vaddrs: readonly bigint[]): boolean {
 
 /** Whether every known symbol that was found has its address, a static namesake aside, and there are enough of them. */
 export function fitsKnown(
-  matches: readonly Match[],
+  { list, more }: Matches,
   vaddrs: readonly bigint[],
   known: readonly KnownSymbol[],
 ): boolean {
   const confirmed = new Set<bigint>();
   for (const { name, vaddr } of known) {
-    const found = vaddrs.filter((_, i) => matches[i].name === name);
+    const found = vaddrs.filter((_, i) => list[i].name === name);
     if (found.includes(vaddr)) confirmed.add(vaddr);
-    else if (found.length > 0) return false;
+    else if (found.length > 0 && !more.has(name)) return false;
   }
   return confirmed.size >= 2;
 }
 
-function unambiguous(matches: readonly Match[], vaddrs: readonly bigint[], names: readonly string[]) {
+function unambiguous({ list, more }: Matches, vaddrs: readonly bigint[], names: readonly string[]) {
   const answer = new Map<string, bigint>();
   for (const name of names) {
-    const found = new Set(vaddrs.filter((_, i) => matches[i].name === name));
-    if (found.size === 1) for (const vaddr of found) answer.set(name, vaddr);
+    const found = new Set(vaddrs.filter((_, i) => list[i].name === name));
+    if (found.size === 1 && !more.has(name)) for (const vaddr of found) answer.set(name, vaddr);
   }
   return answer;
 }
@@ -180,7 +188,7 @@ export function matchNames(
   count: number,
   tokens: Tokens,
   wanted: ReadonlySet<string>,
-): Match[] | undefined {
+): Matches | undefined {
   const { texts, lengths } = tokens;
   const names = [...wanted];
   const begins = (text: string) => names.some((name) => name.startsWith(text));
@@ -191,7 +199,9 @@ export function matchNames(
   });
   const textLengths = new Set(names.map((name) => 1 + name.length));
 
-  const matches: Match[] = [];
+  const list: Match[] = [];
+  const more = new Set<string>();
+  const counts = new Map<string, number>();
   const bytes = stream.buffer;
   // What is done a hundred thousand times is done with local variables: for a small dump that is time that is felt.
   let next = 0;
@@ -219,10 +229,12 @@ export function matchNames(
     for (let i = at; i < end; i++) text += texts[bytes[i]];
     const name = text.slice(1);
     if (!wanted.has(name)) continue;
-    if (matches.length === MAX_MATCHES) return undefined;
-    matches.push({ name, index });
+    const known = counts.get(name) ?? 0;
+    counts.set(name, known + 1);
+    if (known < MAX_MATCHES) list.push({ name, index });
+    else more.add(name);
   }
-  return matches;
+  return { list, more };
 }
 
 /** The bytes from an address on, through one buffer that is refilled in large aligned chunks. */

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import type { Where } from '../../src/inspect/address.ts';
 import { type BtRequest, bt } from '../../src/inspect/bt.ts';
 import { withKernel } from '../../src/inspect/looking.ts';
 import { ps } from '../../src/inspect/ps.ts';
@@ -23,11 +24,14 @@ const SAMPLE = join(ROOT, 'samples/x86_64-6.1-small.kdump');
 
 const ask = (input: string, which: BtRequest['which']) => bt({ ...requestOf(input), which }, QUIET, NEVER);
 
-/** The sample as an ELF file, with other bytes where a symbol is. */
-async function changed(symbol: string, bytes: Uint8Array): Promise<string> {
+/** The sample as an ELF file, with other bytes where a symbol or an address is. */
+async function changed(symbol: string | bigint, bytes: Uint8Array): Promise<string> {
   const path = files.path('vmcore');
-  execFileSync(join(ROOT, 'bin/smelt'), ['-E', '-d', '0', SAMPLE, path], { stdio: 'pipe' });
-  const where = { kind: 'symbol', name: symbol, offset: 0 } as const;
+  execFileSync(join(ROOT, 'bin/smelt'), ['-E', '-f', '-d', '0', SAMPLE, path], { stdio: 'pipe' });
+  const where: Where =
+    typeof symbol === 'bigint'
+      ? { kind: 'address', value: symbol }
+      : { kind: 'symbol', name: symbol, offset: 0 };
   const { walk } = await vtop({ ...requestOf(path), where }, QUIET, NEVER);
   const file = readFileSync(path);
   const headers = Number(file.readBigUInt64LE(32));
@@ -168,6 +172,24 @@ describe('a task', () => {
     });
     const error = await errorOf(whose({ kind: 'pid', pid: 99_999 }, { kind: 'task', vaddr: 16n }));
     expect(error.message).toMatch(/: there is no task of PID 99999, there is no task at 0x10$/);
+  });
+
+  it('has a name of any language, and of a long one what the kernel kept', async () => {
+    const { tasks } = await ps(requestOf(SAMPLE), QUIET, NEVER);
+    const { vaddr } = tasks.find(({ pid }) => pid === 118)!;
+    const field = await withKernel(requestOf(SAMPLE), QUIET, NEVER, async ({ view }) =>
+      view!.field('task_struct', 'comm'),
+    );
+    for (const name of ['grün', 'systemd-journald', 'für日本の課題管理']) {
+      const kept = Buffer.alloc(16);
+      Buffer.from(name).copy(kept, 0, 0, 15);
+      const path = await changed(vaddr + BigInt(field!.byteOffset), kept);
+      const found = await ps({ ...requestOf(path), whom: [{ kind: 'comm', comm: name }] }, QUIET, NEVER);
+      expect(found.tasks.map(({ pid }) => pid)).toEqual([118]);
+      const { comm } = found.tasks[0]!;
+      const shown = await ps({ ...requestOf(path), whom: [{ kind: 'comm', comm }] }, QUIET, NEVER);
+      expect(shown.tasks.map(({ pid }) => pid)).toEqual([118]);
+    }
   });
 
   it('of a process is listed with its threads, by its PID', async () => {

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { viewOf, withKernel } from '../../src/inspect/looking.ts';
+import { withUsers } from '../../src/kernel/modules/module-list.ts';
 import { listTasks } from '../../src/kernel/tasks/task-list.ts';
 import { OrcTables } from '../../src/kernel/unwind/orc.ts';
 import { notedByCpus, panicCpu } from '../../src/kernel/unwind/starts.ts';
@@ -17,7 +18,8 @@ const NOBODY = { onInput: () => {}, onProgress: () => {}, onWarning: () => {} };
 async function everything(view: KernelView, notes: Uint8Array): Promise<number> {
   const list = await listTasks(view, async () => {});
   const { modules = [] } = view.modules ?? {};
-  for (const module of modules.slice(0, 3)) view.moduleSymbols.of(module);
+  for (const module of modules.slice(0, 3)) Array.from(view.moduleSymbols.of(module));
+  await withUsers(view, modules, async () => {});
   if (list === undefined) return modules.length;
   panicCpu(view, list.cpus);
   const tables = OrcTables.of(view);

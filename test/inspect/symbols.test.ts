@@ -21,7 +21,7 @@ const files = tempFiles();
 let all: readonly SymbolReport[];
 
 const ask = (what: SymbolsRequest['what'], path = SAMPLE) =>
-  symbols({ ...requestOf(path), what }, QUIET, NEVER);
+  symbols({ ...requestOf(path), what, withSymbols: true }, QUIET, NEVER);
 
 beforeAll(async () => {
   all = (await ask({ kind: 'all' })).symbols;
@@ -46,6 +46,43 @@ describe('the symbols of a kernel', () => {
     const line = execFileSync(SMELT, ['symbols', SAMPLE, '__crash_kexec+0x77'], { encoding: 'utf8' });
     expect(line).toBe(`${at} __crash_kexec+0x77\n`);
     expect((await ask({ kind: 'address', vaddr: vaddr + 0x77n })).at).toMatchObject({ offset: 0x77 });
+  });
+
+  test('are handed on in pieces to who does not want them in the report', async () => {
+    const pieces: (readonly SymbolReport[])[] = [];
+    const take = async (piece: readonly SymbolReport[]) => {
+      pieces.push(piece);
+    };
+    const request = { ...requestOf(SAMPLE), what: { kind: 'all' }, withSymbols: false } as const;
+    const { symbols: kept, shownSymbols, warnings } = await symbols(request, QUIET, NEVER, take);
+    expect([kept, shownSymbols, warnings]).toEqual([[], all.length, []]);
+    expect(pieces.flat()).toEqual(all);
+    expect(Math.max(...pieces.map(({ length }) => length))).toBeLessThanOrEqual(4096);
+  });
+
+  test('are no more text than a bound, and what is left out is said', async () => {
+    const request = { ...requestOf(SAMPLE), what: { kind: 'all' }, withSymbols: true } as const;
+    const most = 100 * 1024;
+    const report = await symbols(request, QUIET, NEVER, undefined, most);
+    const { length } = report.symbols;
+    expect(report.symbols).toEqual(all.slice(0, length));
+    const cost = (some: readonly SymbolReport[]) => some.reduce((sum, { name }) => sum + name.length + 64, 0);
+    expect(cost(report.symbols)).toBeLessThanOrEqual(most);
+    expect(cost(all.slice(0, length + 1))).toBeGreaterThan(most);
+    expect(report.shownSymbols).toBe(length);
+    expect(report.warnings).toEqual([expect.stringContaining('these are the first 1,')]);
+  });
+
+  test('end where they are told to, between two pieces', async () => {
+    const abort = new AbortController();
+    const request = { ...requestOf(SAMPLE), what: { kind: 'all' }, withSymbols: false } as const;
+    let taken = 0;
+    const take = async ({ length }: readonly SymbolReport[]) => {
+      taken += length;
+      abort.abort(new SmeltError('INTERRUPTED', 'told to'));
+    };
+    expect((await errorOf(symbols(request, QUIET, abort.signal, take))).code).toBe('INTERRUPTED');
+    expect(taken).toBe(4096);
   });
 
   test('of one name are those that a walk through all of them finds', async () => {

@@ -1,11 +1,20 @@
 /** ps, bt and mods through the real program, on the samples and, where they are at hand, on the larger dumps. */
-import { copyFileSync, existsSync, mkdtempSync, rmSync, truncateSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { JsonReport, Reports } from '../../src/cli/json.ts';
-import { checkFailure, failureOf, smelt } from './smelt.ts';
+import { checkFailure, failureOf, SMELT, smelt } from './smelt.ts';
 
 const SAMPLE = fileURLToPath(new URL('../../samples/x86_64-6.1-small.kdump', import.meta.url));
 const SME_SAMPLE = fileURLToPath(new URL('../../samples/x86_64-6.1-sme.kdump', import.meta.url));
@@ -108,7 +117,9 @@ test('mods shows modules, and which of them need others', () => {
     expect(state).toBe('live');
     expect(memory[0]!.vaddr).toBe(base);
   }
-  expect(modules.some(({ usedBy, useCount }) => usedBy.length > 0 && useCount! >= usedBy.length)).toBe(true);
+  expect(modules.some(({ usedBy, useCount }) => usedBy!.length > 0 && useCount! >= usedBy!.length)).toBe(
+    true,
+  );
 });
 
 test('symbols has those of modules too, by name and by address', () => {
@@ -120,6 +131,41 @@ test('symbols has those of modules too, by name and by address', () => {
   expect(smelt('symbols', SAMPLE, 'virtblk_probe').stdout).toMatch(
     /^[0-9a-f]{16} t virtblk_probe \[virtio_blk\]\n$/,
   );
+});
+
+describe('a module whose table leads nowhere', () => {
+  const dir = mkdtempSync(join(tmpdir(), 'smelt-'));
+  afterAll(() => rmSync(dir, { recursive: true }));
+  const spoilt = join(dir, 'spoilt');
+  /** Of `list` and `kallsyms` in this kernel's struct module. */
+  const LIST_AT = 8;
+  const KALLSYMS_AT = 544;
+
+  test('is told by symbols, and symbols of all others are there', () => {
+    expect(smelt('-E', '--quiet', SAMPLE, spoilt).status).toBe(0);
+    const own = answer('mods', SAMPLE).modules.find(({ name }) => name === 'virtio_blk')!;
+    const bytes = readFileSync(spoilt);
+    const read = spawnSync(SMELT, ['read', '--raw', SAMPLE, String(own.vaddr), '1024']);
+    const at = bytes.indexOf(read.stdout);
+    expect(at).toBeGreaterThan(0);
+    const whole = answer('symbols', spoilt, 'virt*');
+    expect(whole.warnings).toEqual([]);
+    bytes.writeBigUInt64LE(0xffff999999990000n, at + KALLSYMS_AT);
+    writeFileSync(spoilt, bytes);
+    const { symbols, warnings } = answer('symbols', spoilt, 'virt*');
+    expect(symbols).toEqual(whole.symbols.filter(({ module }) => module !== 'virtio_blk'));
+    expect(symbols.length).toBeLessThan(whole.symbols.length);
+    const gap = 'the symbols of virtio_blk are not all known: their table is damaged or not in the dump';
+    expect(warnings).toEqual([gap]);
+    const { stderr, status } = smelt('symbols', spoilt, 'init_task');
+    expect([status, stderr.replace(/\s+/g, ' ')]).toEqual([0, `warning: ${gap} `]);
+    // And where the list of modules is torn, bt says so too.
+    bytes.writeBigUInt64LE(0xffff999999990000n, at + LIST_AT);
+    writeFileSync(spoilt, bytes);
+    const torn = expect.stringContaining('the list of modules is torn');
+    expect(answer('bt', spoilt, '--all').warnings).toContainEqual(torn);
+    expect(answer('symbols', spoilt, 'init_task').warnings).toContainEqual(torn);
+  });
 });
 
 const panic = fixture('x86_64-6.1-proc-vmcore');

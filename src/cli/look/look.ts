@@ -1,5 +1,6 @@
 /** One way to look into a dump: its command line, its engine, and how its answer is shown. One file each beside this one. */
 
+import { setImmediate as breathe } from 'node:timers/promises';
 import { ExitCode, errnoName, SmeltError } from '../../errors.ts';
 import { beginsAsPart } from '../../read/part-header.ts';
 import type { DumpObserver, InputRequest, RunReport } from '../../workers/report.ts';
@@ -9,7 +10,7 @@ import { type DisplayOptions, MessageLevel } from '../display.ts';
 import { reportFailure, reportWarnings } from '../errors-out.ts';
 import { withInputHint } from '../hints.ts';
 import type { Host } from '../host.ts';
-import { jsonReport, type Reports } from '../json.ts';
+import { jsonTexts, type Reports } from '../json.ts';
 import { TerminalObserver } from '../observer.ts';
 import type { LookName } from '../option.ts';
 import type { OptionValues } from '../options.ts';
@@ -110,6 +111,7 @@ export async function runLook<Request extends InputRequest, Name extends keyof R
     progress.end();
     host.stderr.write('smelt: stopped at once\n');
   });
+  let begun = false;
   try {
     const looks = await host.loadLooks();
     const screen: Screen = screenOf(host);
@@ -120,10 +122,11 @@ export async function runLook<Request extends InputRequest, Name extends keyof R
     };
     const report = await look.run(looks, request, observer, interruption.signal, passed, screen);
     progress.end();
-    if (display.json) await host.stdout.pass(jsonReport(look.name, report));
-    else {
-      const lines = look.text(report, screen);
-      if (lines !== undefined && lines.length > 0) await host.stdout.pass(`${lines.join('\n')}\n`);
+    for (const piece of pieces(answer(look, report, screen, display))) {
+      interruption.signal.throwIfAborted();
+      await host.stdout.pass(piece);
+      begun = true;
+      await breathe();
     }
     reportWarnings((report as RunReport).warnings, display, host);
     return look.exitCode?.(report) ?? ExitCode.ok;
@@ -132,9 +135,39 @@ export async function runLook<Request extends InputRequest, Name extends keyof R
     const error = withInputHint(failureAfter(thrown, interruption.signal), request.input);
     // Who closed the pager has seen enough.
     if (isClosedPipe(error)) return ExitCode.ok;
+    // A line of its own for the failure.
+    if (begun && display.json) host.stdout.write('\n');
     reportFailure(error, observer.warnings, display, host);
     return error.exitCode;
   }
+}
+
+/** The answer bit by bit: of a hostile dump it may be more than one string holds. */
+function* answer<Request extends InputRequest, Name extends keyof Reports & LookName>(
+  look: Look<Request, Name>,
+  report: Reports[Name],
+  screen: Screen,
+  { json }: DisplayOptions,
+): Generator<string> {
+  if (json) yield* jsonTexts(look.name, report);
+  else for (const line of look.text(report, screen) ?? []) yield `${line}\n`;
+}
+
+/** What is passed on at once. */
+const PIECE_CHARACTERS = 1024 * 1024;
+
+function* pieces(texts: Iterable<string>): Generator<string> {
+  let held: string[] = [];
+  let characters = 0;
+  for (const text of texts) {
+    held.push(text);
+    characters += text.length;
+    if (characters < PIECE_CHARACTERS) continue;
+    yield held.join('');
+    held = [];
+    characters = 0;
+  }
+  if (held.length > 0) yield held.join('');
 }
 
 function isClosedPipe({ code, cause }: SmeltError): boolean {

@@ -42,7 +42,7 @@ function text({ input, modules }: ModsReport, { width }: Screen): string[] {
   const start = Math.max(...[head!, ...lines].map(({ length }) => length)) + 2;
   const users = modules.map(({ state, usedBy }) => [
     ...(state === 'live' ? [] : [`(${state ?? 'state unknown'})`]),
-    ...usedBy.map((name, i) => `${printable(name)}${i < usedBy.length - 1 ? ',' : ''}`),
+    ...(usedBy ?? ['?']).map((name, i, all) => `${printable(name)}${i < all.length - 1 ? ',' : ''}`),
   ]);
   return [
     line,

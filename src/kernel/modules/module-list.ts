@@ -1,6 +1,7 @@
 /** The loaded modules of a kernel in a dump. */
 
-import { walkList } from '../view/lists.ts';
+import { count } from '../../units.ts';
+import { walkList, walkLongList } from '../view/lists.ts';
 import type { KernelView, StructView } from '../view/view.ts';
 
 export interface ModuleMemory {
@@ -21,15 +22,19 @@ export interface Module {
   readonly state: 'live' | 'loading' | 'unloading' | 'unformed' | undefined;
   /** References; undefined where modules cannot be unloaded. */
   readonly useCount: number | undefined;
-  /** Names of the modules that need it. */
-  readonly usedBy: readonly string[];
   /** Letters, as /proc/modules has them: "OE". */
   readonly taints: string;
+}
+
+export interface UsedModule extends Module {
+  /** Names of the modules that need it; undefined where that is not known. */
+  readonly usedBy: readonly string[] | undefined;
 }
 
 export interface ModuleList {
   /** In the order of their addresses. */
   readonly modules: readonly Module[];
+  /** What was not found: one sentence each. */
   readonly gaps: readonly string[];
 }
 
@@ -40,7 +45,7 @@ const TAINTS = 'PFSRMBUDAWCIOELKXTNJ';
 /** MODULE_REF_BASE: what a module holds of itself while it is loaded. Source: kernel/module/main.c. */
 const OWN_REFERENCES = 1;
 const MAX_MODULES = 4096;
-/** Entries in all lists of users. */
+/** Entries in all lists of users; in one there are no more than modules. */
 const MAX_USERS = 65_536;
 const MAX_PARTS = 16;
 /** MODULE_NAME_LEN */
@@ -60,19 +65,11 @@ export function listModules(view: KernelView): ModuleList | undefined {
   const gaps = torn === undefined ? [] : [`the list of modules is torn: ${torn}`];
   const modules: Module[] = [];
   const missing: bigint[] = [];
-  let users = 0;
   for (const at of entries) {
     const vaddr = at - BigInt(listField.byteOffset);
     const module = readModule(view, vaddr);
-    if (module === undefined) {
-      missing.push(vaddr);
-      continue;
-    }
-    const { usedBy, walked, torn } = usersOf(view, vaddr, MAX_USERS - users);
-    users += walked;
-    if (torn !== undefined && gaps.length < MAX_GAPS)
-      gaps.push(`the list of the users of ${module.name} is torn: ${torn}`);
-    modules.push({ ...module, usedBy });
+    if (module === undefined) missing.push(vaddr);
+    else modules.push(module);
   }
   if (missing.length > 0)
     gaps.push(
@@ -80,6 +77,41 @@ export function listModules(view: KernelView): ModuleList | undefined {
     );
   modules.sort((a, b) => (a.base < b.base ? -1 : a.base > b.base ? 1 : 0));
   return { modules, gaps };
+}
+
+/** Which modules need each of them. `breathe` is called again and again, and may throw to end it. */
+export async function withUsers(
+  view: KernelView,
+  modules: readonly Module[],
+  breathe: () => Promise<void>,
+): Promise<{ readonly modules: readonly UsedModule[]; readonly gaps: readonly string[] }> {
+  const fields = userFields(view);
+  // Of a kernel that cannot unload modules.
+  if (fields === undefined)
+    return { modules: modules.map((module) => ({ ...module, usedBy: [] })), gaps: [] };
+  const gaps: string[] = [];
+  const used: UsedModule[] = [];
+  let [left, untold] = [MAX_USERS, 0];
+  for (const module of modules) {
+    await breathe();
+    if (left === 0) {
+      used.push({ ...module, usedBy: undefined });
+      untold++;
+      continue;
+    }
+    const head = module.vaddr + BigInt(fields.head);
+    const { entries, torn } = await walkLongList(view, head, Math.min(MAX_MODULES, left), breathe);
+    left -= entries.length;
+    used.push({ ...module, usedBy: entries.flatMap((at) => userName(view, at, fields)) });
+    if (torn === undefined) continue;
+    if (gaps.length < MAX_GAPS) gaps.push(`the list of the users of ${module.name} is torn: ${torn}`);
+    else untold++;
+  }
+  if (untold > 0)
+    gaps.push(
+      `the users of ${untold === 1 ? '1 more module' : `${count(untold)} more modules`} are not all known`,
+    );
+  return { modules: used, gaps };
 }
 
 /** Other symbols are called `modules` too: of several the one whose neighbours name it. */
@@ -93,7 +125,7 @@ function listHead(view: KernelView): bigint | undefined {
   return all.find((head) => isNamed(head, 0n, 8n)) ?? all.find((head) => isNamed(head, 8n, 0n));
 }
 
-function readModule(view: KernelView, vaddr: bigint): Omit<Module, 'usedBy'> | undefined {
+function readModule(view: KernelView, vaddr: bigint): Module | undefined {
   const module = view.struct(vaddr, 'module');
   const name = module?.text('name');
   if (module === undefined || name === undefined) return undefined;
@@ -133,24 +165,33 @@ function partsOf(view: KernelView, module: StructView): ModuleMemory[] {
   return parts;
 }
 
+interface UserFields {
+  /** Of the list in struct module. */
+  readonly head: number;
+  /** Of the user, behind its entry in that list. */
+  readonly source: number;
+  /** In struct module. */
+  readonly name: number;
+}
+
 /** Source: include/linux/module.h, struct module_use: `source` uses the module whose source_list it is in. */
-function usersOf(
-  view: KernelView,
-  module: bigint,
-  most: number,
-): { usedBy: string[]; walked: number; torn: string | undefined } {
+function userFields(view: KernelView): UserFields | undefined {
   const head = view.field('module', 'source_list');
   const link = view.field('module_use', 'source_list');
   const source = view.field('module_use', 'source');
-  const nameField = view.field('module', 'name');
-  if (head === undefined || link === undefined || source === undefined || nameField === undefined)
-    return { usedBy: [], walked: 0, torn: undefined };
-  const { entries, torn } = walkList(view, module + BigInt(head.byteOffset), most);
-  const usedBy = entries.flatMap((at) => {
-    const user = view.u64(at + BigInt(source.byteOffset - link.byteOffset));
-    const name =
-      user === undefined ? undefined : view.text(user + BigInt(nameField.byteOffset), MAX_NAME_BYTES);
-    return name === undefined ? [] : [name];
-  });
-  return { usedBy, walked: entries.length, torn };
+  const name = view.field('module', 'name');
+  if (head === undefined || link === undefined || source === undefined || name === undefined)
+    return undefined;
+  return {
+    head: head.byteOffset,
+    source: source.byteOffset - link.byteOffset,
+    name: name.byteOffset,
+  };
+}
+
+/** None where it is not in the dump. */
+function userName(view: KernelView, entry: bigint, fields: UserFields): string[] {
+  const user = view.u64(entry + BigInt(fields.source));
+  const name = user === undefined ? undefined : view.text(user + BigInt(fields.name), MAX_NAME_BYTES);
+  return name === undefined ? [] : [name];
 }

@@ -1,5 +1,6 @@
 /** Symbols of modules, from the table that each carries (struct mod_kallsyms). */
 
+import { count } from '../../units.ts';
 import type { KernelSymbol, Place } from '../view/symbol-table.ts';
 import type { KernelView } from '../view/view.ts';
 import type { Module } from './module-list.ts';
@@ -23,6 +24,11 @@ interface Part {
   readonly end: bigint;
 }
 
+interface Table {
+  readonly strings: bigint;
+  readonly entries: readonly Entry[];
+}
+
 interface Entry {
   readonly nameAt: number;
   readonly vaddr: bigint;
@@ -35,11 +41,33 @@ export class ModuleSymbols {
   /** By their addresses. */
   private parts: readonly Part[] | undefined;
   private left = MAX_SYMBOLS_OF_ALL;
-  private readonly tables = new Map<Module, { strings: bigint; entries: readonly Entry[] } | undefined>();
+  private readonly tables = new Map<Module, Table | undefined>();
+  /** Modules of which not all could be read that was asked for. */
+  private readonly unread = new Set<Module>();
 
   constructor(view: KernelView, modules: readonly Module[]) {
     this.view = view;
     this.modules = modules;
+  }
+
+  /** What was asked for and not found, in a sentence; with what is amiss about the list of modules. */
+  get gaps(): string[] {
+    const list = this.view.modules;
+    if (list === undefined)
+      return this.view.symbols?.find('modules').length
+        ? ['the symbols of modules are not known: nothing says how modules are laid out']
+        : [];
+    const [first] = this.unread;
+    if (first === undefined) return [...list.gaps];
+    const others = this.unread.size - 1;
+    const whose =
+      others === 0
+        ? first.name
+        : `${first.name} and ${count(others)} more ${others === 1 ? 'module' : 'modules'}`;
+    return [
+      ...list.gaps,
+      `the symbols of ${whose} are not all known: their table is damaged or not in the dump`,
+    ];
   }
 
   /** The module that an address lies in. */
@@ -60,7 +88,7 @@ export class ModuleSymbols {
     const next = entries[behind]?.vaddr;
     const end = next !== undefined && next < part.end ? next : part.end;
     return {
-      name: this.name(table.strings, best),
+      name: this.name(part.module, table.strings, best),
       vaddr: best.vaddr,
       offset: Number(vaddr - best.vaddr),
       sizeBytes: Number(end - best.vaddr),
@@ -83,43 +111,51 @@ export class ModuleSymbols {
   }
 
   /** All of a module, in the order of their addresses. */
-  of(module: Module): ModuleSymbol[] {
+  *of(module: Module): Generator<ModuleSymbol> {
     const table = this.table(module);
-    if (table === undefined) return [];
-    return table.entries.map((entry) => ({
-      name: this.name(table.strings, entry),
-      vaddr: entry.vaddr,
-      type: entry.type,
-      module: module.name,
-    }));
+    for (const entry of table?.entries ?? []) {
+      const { vaddr, type } = entry;
+      yield { name: this.name(module, table!.strings, entry), vaddr, type, module: module.name };
+    }
   }
 
-  private name(strings: bigint, { nameAt }: Entry): string {
-    return this.view.text(strings + BigInt(nameAt), MAX_NAME_BYTES) ?? '';
+  private name(module: Module, strings: bigint, { nameAt }: Entry): string {
+    const name = this.view.text(strings + BigInt(nameAt), MAX_NAME_BYTES);
+    if (name === undefined) this.unread.add(module);
+    return name ?? '';
   }
 
   private table(module: Module) {
-    if (!this.tables.has(module)) this.tables.set(module, this.readTable(module));
+    if (!this.tables.has(module)) {
+      const table = this.readTable(module);
+      if (table === undefined) this.unread.add(module);
+      this.tables.set(module, table);
+    }
     return this.tables.get(module);
   }
 
-  private readTable({ vaddr }: Module): { strings: bigint; entries: readonly Entry[] } | undefined {
+  /** Undefined where it cannot be read, or makes no sense. */
+  private readTable(module: Module): Table | undefined {
     const { view } = this;
-    const at = view.struct(vaddr, 'module')?.unsigned('kallsyms');
-    const kallsyms = at === undefined || at === 0n ? undefined : view.struct(at, 'mod_kallsyms');
+    const at = view.struct(module.vaddr, 'module')?.unsigned('kallsyms');
+    // It is being loaded, or was never complete.
+    if (at === 0n) return { strings: 0n, entries: [] };
+    const kallsyms = at === undefined ? undefined : view.struct(at, 'mod_kallsyms');
     const symtab = kallsyms?.unsigned('symtab');
     const strings = kallsyms?.unsigned('strtab');
-    const count = kallsyms?.number('num_symtab');
-    if (symtab === undefined || strings === undefined || count === undefined) return undefined;
-    if (count > Math.min(MAX_SYMBOLS, this.left)) return undefined;
-    this.left -= count;
-    const bytes = view.walker.read(symtab, count * SYM_BYTES);
+    const size = kallsyms?.number('num_symtab');
+    if (symtab === undefined || strings === undefined || size === undefined) return undefined;
+    if (size > Math.min(MAX_SYMBOLS, this.left)) return undefined;
+    this.left -= size;
+    const bytes = view.walker.read(symtab, size * SYM_BYTES);
     if (bytes === undefined) return undefined;
     // Linux commit 1c7651f43777 ("kallsyms: store type information in its own array"), v5.2.
     const typesAt = kallsyms?.unsigned('typetab');
-    const types = typesAt === undefined ? undefined : view.walker.read(typesAt, count);
+    const types = typesAt === undefined ? undefined : view.walker.read(typesAt, size);
+    // Names and addresses are there without.
+    if (typesAt !== undefined && types === undefined) this.unread.add(module);
     const entries: Entry[] = [];
-    for (let i = 0; i < count; i++) {
+    for (let i = 0; i < size; i++) {
       const from = i * SYM_BYTES;
       const nameAt = bytes.readUInt32LE(from);
       const isDefined = bytes.readUInt16LE(from + 6) !== SHN_UNDEF;

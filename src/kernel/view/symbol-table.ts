@@ -9,6 +9,7 @@ import {
   MAX_NAME_LENGTH,
   MAX_NAMES_BYTES,
   MAX_SYMBOLS,
+  type Matches,
   Memory,
   matchNames,
   type ReadVirtual,
@@ -83,7 +84,7 @@ export class SymbolTable {
       if (
         !fitsKnown(
           matches,
-          matches.map(({ index }) => vaddrOf(index)),
+          matches.list.map(({ index }) => vaddrOf(index)),
           known,
         )
       )
@@ -128,15 +129,15 @@ export class SymbolTable {
     return { name: text.slice(1), vaddr: this.vaddrs[index]!, type: /[A-Za-z]/.test(type) ? type : '?' };
   }
 
-  /** Addresses of all symbols of the name, ascending; a static function may be there many times. */
+  /** Addresses of all symbols of the name (MAX_MATCHES at most), ascending; a static function may be there many times. */
   find(name: string): readonly bigint[] {
     return this.findAll([name]).get(name) ?? [];
   }
 
-  /** All symbols of the name, without making the names of the others. */
-  named(name: string): KernelSymbol[] {
-    const matches = matchNames(streamOf(this.names), this.count, this.tokens, new Set([name])) ?? [];
-    return matches.map(({ index }) => this.symbol(index));
+  /** The symbols of the name, without making the names of the others; `more`: it has still more. */
+  named(name: string): { readonly symbols: KernelSymbol[]; readonly more: boolean } {
+    const { list, more } = this.matches(new Set([name]));
+    return { symbols: list.map(({ index }) => this.symbol(index)), more: more.has(name) };
   }
 
   /** In one pass over the table for all names that were not asked for before. */
@@ -144,11 +145,15 @@ export class SymbolTable {
     const wanted = new Set(names.filter((name) => !this.found.has(name)));
     if (wanted.size > 0) {
       const lists = new Map<string, bigint[]>([...wanted].map((name) => [name, []]));
-      const matches = matchNames(streamOf(this.names), this.count, this.tokens, wanted) ?? [];
-      for (const { name, index } of matches) lists.get(name)!.push(this.vaddrs[index]!);
+      for (const { name, index } of this.matches(wanted).list) lists.get(name)!.push(this.vaddrs[index]!);
       for (const [name, vaddrs] of lists) this.found.set(name, vaddrs);
     }
     return this.found;
+  }
+
+  private matches(wanted: ReadonlySet<string>): Matches {
+    const found = matchNames(streamOf(this.names), this.count, this.tokens, wanted);
+    return found ?? { list: [], more: new Set() };
   }
 
   /** The last symbol at or below an address: of several at one address the first that is global, else the first. */

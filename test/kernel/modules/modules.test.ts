@@ -1,7 +1,8 @@
 /** Modules by hand-made lists and tables: where an address lies, and what is said of lists that are torn. */
 import { describe, expect, it } from 'vitest';
-import { listModules } from '../../../src/kernel/modules/module-list.ts';
+import { listModules, withUsers } from '../../../src/kernel/modules/module-list.ts';
 import { Btf } from '../../../src/kernel/view/btf.ts';
+import type { KernelView } from '../../../src/kernel/view/view.ts';
 import { BtfBuilder } from '../../build/btf.ts';
 import { ViewBuilder } from '../../build/view.ts';
 
@@ -67,6 +68,8 @@ function machine(count: number): ViewBuilder {
 }
 
 const viewOf = (built: ViewBuilder) => built.view([{ name: 'modules', vaddr: HEAD, type: 'd' }], layouts());
+const symbolsOf = (view: KernelView) => [...view.moduleSymbols.of(view.modules!.modules[0]!)];
+const usersIn = (view: KernelView) => withUsers(view, listModules(view)!.modules, async () => {});
 
 /** Their names and addresses; each of the type 't', but for the last one's. */
 function withSymbols(built: ViewBuilder, symbols: readonly (readonly [string, bigint])[], lastType = 't') {
@@ -126,7 +129,55 @@ it("a module's symbols have letters for types, whatever stands there", () => {
     '\x1b',
   );
   const view = viewOf(built);
-  expect(view.moduleSymbols.of(view.modules!.modules[0]!).map(({ type }) => type)).toEqual(['t', '?']);
+  expect(symbolsOf(view).map(({ type }) => type)).toEqual(['t', '?']);
+});
+
+describe('symbols of modules that are not all known', () => {
+  const ONE = [['one', TEXT]] as const;
+  const gapsAfter = (view: KernelView) => {
+    for (const module of view.modules?.modules ?? []) Array.from(view.moduleSymbols.of(module));
+    return view.moduleSymbols.gaps;
+  };
+
+  it('are nobody else: a module that is whole, or has no table yet, is not told', () => {
+    const built = machine(2);
+    withSymbols(built, ONE);
+    expect(gapsAfter(viewOf(built))).toEqual([]);
+  });
+
+  it.each([
+    ['the structure that leads to its table', (built: ViewBuilder) => built.u64(at(0) + 136n, NOWHERE)],
+    ['its table', (built: ViewBuilder) => built.u64(TABLES, NOWHERE)],
+    ['its types', (built: ViewBuilder) => built.u64(TABLES + 24n, NOWHERE)],
+    ['its names', (built: ViewBuilder) => built.u64(TABLES + 16n, NOWHERE)],
+    ['a number of symbols that can be', (built: ViewBuilder) => built.u64(TABLES + 8n, 200_001n)],
+  ])('are told where a module lacks %s', (_, spoil) => {
+    const built = machine(2);
+    withSymbols(built, ONE);
+    spoil(built);
+    expect(gapsAfter(viewOf(built))).toEqual([
+      'the symbols of module_0 are not all known: their table is damaged or not in the dump',
+    ]);
+  });
+
+  it('are counted, and the first module is named', () => {
+    const built = machine(3);
+    for (let i = 0; i < 3; i++) built.u64(at(i) + 136n, NOWHERE);
+    expect(gapsAfter(viewOf(built))).toEqual([
+      expect.stringMatching(/of module_0 and 2 more modules are not/),
+    ]);
+  });
+
+  it('are told where the list of modules is torn, and where nothing says how they are laid out', () => {
+    const built = machine(3);
+    built.u64(HEAD, NOWHERE, entry(2));
+    expect(gapsAfter(viewOf(built))).toEqual([expect.stringContaining('the list of modules is torn')]);
+    const bare = (name: string) => built.view([{ name, vaddr: HEAD, type: 'd' }]);
+    expect(gapsAfter(bare('modules'))).toEqual([
+      expect.stringContaining('nothing says how modules are laid'),
+    ]);
+    expect(gapsAfter(bare('no_modules'))).toEqual([]);
+  });
 });
 
 describe('a list of modules', () => {
@@ -149,14 +200,14 @@ describe('a list of modules', () => {
     expect(listModules(viewOf(built))).toEqual({ modules: [], gaps: [expect.stringContaining('damaged')] });
   });
 
-  it('is told where the users of a module are not all known', () => {
+  it('is told where the users of a module are not all known', async () => {
     const built = machine(2);
     built.u64(at(1) + USERS_AT, NOWHERE, NOWHERE);
-    const { gaps } = listModules(viewOf(built))!;
+    const { gaps } = await usersIn(viewOf(built));
     expect(gaps).toEqual([expect.stringContaining('the list of the users of module_1 is torn')]);
   });
 
-  it('may have users without end, in every module: no more are walked than a bound for all', () => {
+  it('may have users without end, in every module: no more are walked than a bound for all, with a look at who waits', async () => {
     const built = machine(60);
     const ring = 0xffffffffd0000000n;
     const nodes = 20_000;
@@ -171,9 +222,31 @@ describe('a list of modules', () => {
       reads++;
       return u64(vaddr);
     };
-    expect(listModules(view)!.modules).toHaveLength(60);
+    const { modules } = listModules(view)!;
+    let looks = 0;
+    const used = await withUsers(view, modules, async () => {
+      looks++;
+    });
     // Of 1.2 million: each entry is read once as one of the list, and once for who uses it.
     expect(reads).toBeLessThan(200_000);
+    expect(looks).toBeGreaterThanOrEqual(60);
+    expect(used.modules.map(({ usedBy }) => usedBy === undefined)).toEqual(
+      Array.from({ length: 60 }, (_, i) => i >= 16),
+    );
+    expect(used.gaps.slice(-2)).toEqual([
+      'the list of the users of module_15 is torn: it has more than 4,096 entries',
+      'the users of 44 more modules are not all known',
+    ]);
+    const ended = withUsers(view, modules, () => Promise.reject(new Error('told to')));
+    await expect(ended).rejects.toThrow('told to');
+  });
+
+  it('has one sentence for all tears in lists of users, from the 21st on', async () => {
+    const built = machine(30);
+    for (let i = 0; i < 30; i++) built.u64(at(i) + USERS_AT, NOWHERE, NOWHERE);
+    const { gaps } = await usersIn(viewOf(built));
+    expect(gaps).toHaveLength(21);
+    expect(gaps.at(-1)).toBe('the users of 10 more modules are not all known');
   });
 
   it('has all that are not in the dump in one sentence', () => {

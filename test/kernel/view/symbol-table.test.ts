@@ -119,6 +119,16 @@ describe('a table of symbols', () => {
     for (let i = 0; i < 200; i++) expect(table.at(BASE + 0x101n)?.name).toBe('s0');
   });
 
+  it('has other names too where very many symbols have one name, and says that it has more', () => {
+    const alike = Array.from({ length: 10_001 }, () => symbol('alike', 0x100, 't'));
+    const table = SymbolTable.of([symbol('_stext', 0), ...alike, symbol('other', 0x200)]);
+    const found = table.findAll(['alike', 'other']);
+    expect([found.get('alike')!.length, found.get('other')]).toEqual([10_000, [BASE + 0x200n]]);
+    const { symbols, more } = table.named('alike');
+    expect([symbols.length, symbols[0], more]).toEqual([10_000, alike[0], true]);
+    expect(table.named('other')).toEqual({ symbols: [symbol('other', 0x200)], more: false });
+  });
+
   it('is not believed where known symbols have other addresses', () => {
     const wrong = [KNOWN[0]!, { name: 'init_uts_ns', vaddr: BASE }];
     expect(SymbolTable.read(imageWith(built.bytes).read, built.location, wrong)).toBeUndefined();
