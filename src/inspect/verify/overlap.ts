@@ -10,6 +10,7 @@ import { endOfDescriptors, pfnOfDescriptor } from '../../read/kdump-file.ts';
 import { type Batch, batches } from '../../salvage/overlap.ts';
 import { FirstRuns, MOST_RUNS } from '../../workers/first-runs.ts';
 import { type Finding, type FindingKind, finding } from './finding.ts';
+import { PlacesInOrder } from './places.ts';
 
 /** Bytes of data whose edges are looked at in one walk over the descriptors that lead there: a bit each. */
 const CHUNK = 2 ** 27;
@@ -34,14 +35,16 @@ export function* checkOverlaps(file: KdumpDumpFile, part: KdumpPart): Generator<
   const dataFrom = endOfDescriptors(part);
   const flagged = new Lowest(file, part);
   const spans = new Map<number, Span>();
+  const places = new PlacesInOrder(dataFrom);
   let highest = dataFrom;
   for (const batch of batches(part, file.pageSize)) {
-    const span = spanOf(batch, dataFrom, flagged);
+    const span = spanOf(batch, dataFrom, flagged, places);
     spans.set(batch.first, span);
     highest = Math.max(highest, span.end);
     yield;
   }
   const overlapping = new Lowest(file, part);
+  if (places.areApart()) return { findings: found(overlapping, flagged), lookedAtBytes: undefined };
   const edges = new Uint8Array(Math.ceil((Math.min(CHUNK, highest - dataFrom) + file.pageSize + 1) / 8));
   let visits = spans.size * VISITS_A_BATCH;
   let begin = dataFrom;
@@ -68,19 +71,24 @@ export function* checkOverlaps(file: KdumpDumpFile, part: KdumpPart): Generator<
     }
   }
   return {
-    findings: [
-      ...overlapping.finding('overlapping', "stored where some of the bytes are another page's too"),
-      ...flagged.finding('descriptors', 'of a descriptor with page_flags, which no dump has'),
-    ],
+    findings: found(overlapping, flagged),
     lookedAtBytes: begin < highest ? begin - dataFrom : undefined,
   };
 }
 
-function spanOf(batch: Batch, dataFrom: number, flagged: Lowest): Span {
+function found(overlapping: Lowest, flagged: Lowest): Finding[] {
+  return [
+    ...overlapping.finding('overlapping', "stored where some of the bytes are another page's too"),
+    ...flagged.finding('descriptors', 'of a descriptor with page_flags, which no dump has'),
+  ];
+}
+
+function spanOf(batch: Batch, dataFrom: number, flagged: Lowest, places: PlacesInOrder): Span {
   const span = { from: Infinity, end: 0 };
   for (let i = 0; i < batch.count; i++) {
     const place = batch.placeOf(i);
     if (batch.hasPageFlags(i)) flagged.add(batch.first + i, place);
+    if (place !== 0) places.add(place, batch.sizeOf(i));
     // The page of zeros that many share is the first one, far from the others of a batch: the first chunk is looked at by all.
     if (place <= dataFrom) continue;
     span.from = Math.min(span.from, place);
