@@ -21,7 +21,7 @@ the_same=(
   'test/layers.test.ts' 'test/struct.test.ts' 'test/build/**'
   'test/arch/**' 'test/kernel/**' 'test/filter/**' 'test/sme/**' 'test/luks/**' 'test/salvage/**' 'test/bench/**' 'test/cli/**'
   'test/read/debug/**' 'test/read/sort-steps.test.ts' 'test/inspect/**' 'test/json/**' 'test/browser/**'
-  'test/program/distributions.test.ts' 'test/program/generate.test.ts' 'test/program/as-makedumpfile.test.ts' 'test/program/names.test.ts'
+  'test/program/distributions.test.ts' 'test/program/generate.test.ts' 'test/program/as-makedumpfile.test.ts' 'test/program/names.test.ts' 'test/program/looks-on-inputs.test.ts' 'test/program/cut-dumps.test.ts'
   'test/integration/**' 'test/image/**' 'test/kdump/**'
 )
 npx vitest run "${the_same[@]/#/--exclude=}" "$@"

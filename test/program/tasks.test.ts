@@ -51,7 +51,7 @@ describe('ps', () => {
     // The first line is two where the path is long.
     const lines = stdout
       .trimEnd()
-      .replace(/\n {4}/, ' ')
+      .replace(/\n {4}/, '  ')
       .split('\n');
     const [first, legend, blank, head, ...rows] = lines;
     expect(status).toBe(0);
