@@ -262,6 +262,6 @@ describe('smelt info', () => {
   test('says what is wrong with what is no dump', async () => {
     const host = fakeHost({ looks });
     expect(await run(['info', import.meta.filename], host)).toBe(1);
-    expect(host.stderr.text).toMatch(/^smelt: .*info.test.ts: is not a dump/);
+    expect(host.stderr.text).toMatch(/^smelt: .*info.test.ts:\s+is not a dump/);
   });
 });
